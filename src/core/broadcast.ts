@@ -1,0 +1,116 @@
+import type { EncodedPacket, Track } from './packet.ts'
+
+export type ReaderOptions = {
+  /** Longest backlog in packets before this reader loses what it has not read. */
+  maxPackets?: number
+  /** Largest backlog in bytes, likewise. */
+  maxBytes?: number
+}
+
+/**
+ * One writer that never waits, many bounded readers. A reader that falls behind loses its backlog, counted, and goes on
+ * at the next video keyframe; nobody else notices.
+ */
+export class Broadcast {
+  readonly #readers = new Set<Reader>()
+  readonly #requestKeyframe: () => void
+  #ended = false
+
+  /** `requestKeyframe` is called when a reader cannot begin, or go on, without one. */
+  constructor(requestKeyframe: () => void) {
+    this.#requestKeyframe = requestKeyframe
+  }
+
+  get readers(): number {
+    return this.#readers.size
+  }
+
+  write(packet: EncodedPacket): void {
+    let behind = false
+    for (const reader of this.#readers) behind = reader.push(packet) || behind
+    if (behind) this.#requestKeyframe()
+  }
+
+  /** A reader begins at the next video keyframe, which is asked for at once. */
+  subscribe(options: ReaderOptions = {}): Reader {
+    const reader: Reader = new Reader(options, () => this.#readers.delete(reader))
+    if (this.#ended) reader.end()
+    else {
+      this.#readers.add(reader)
+      this.#requestKeyframe()
+    }
+    return reader
+  }
+
+  /** Readers get what is left in their backlog, then the end. */
+  end(): void {
+    this.#ended = true
+    for (const reader of [...this.#readers]) reader.end()
+  }
+}
+
+/** One reader's bounded view of a broadcast; consumed once, by one loop. */
+export class Reader implements AsyncIterable<EncodedPacket> {
+  /** Packets lost because this reader was too slow. */
+  dropped = 0
+  readonly #maxPackets: number
+  readonly #maxBytes: number
+  readonly #leave: () => void
+  #queue: EncodedPacket[] = []
+  #bytes = 0
+  #waitingForKey = true
+  #ended = false
+  #wake: (() => void) | undefined
+
+  constructor(options: ReaderOptions, leave: () => void) {
+    this.#maxPackets = options.maxPackets ?? 512
+    this.#maxBytes = options.maxBytes ?? 8 * 1024 * 1024
+    this.#leave = leave
+  }
+
+  /** Called by the broadcast. True when the reader lost packets and needs a keyframe. */
+  push(packet: EncodedPacket<Track>): boolean {
+    if (this.#ended) return false
+    if (packet.track.kind === 'video') {
+      if (packet.key) this.#waitingForKey = false
+      else if (this.#waitingForKey) return false
+    }
+    this.#queue.push(packet)
+    this.#bytes += packet.data.length
+    const full = this.#queue.length > this.#maxPackets || this.#bytes > this.#maxBytes
+    if (full) {
+      this.dropped += this.#queue.length
+      this.#queue = []
+      this.#bytes = 0
+      this.#waitingForKey = true
+    }
+    this.#wake?.()
+    return full
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#leave()
+    this.#wake?.()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<EncodedPacket> {
+    try {
+      for (;;) {
+        const packet = this.#queue.shift()
+        if (packet) {
+          this.#bytes -= packet.data.length
+          yield packet
+          continue
+        }
+        if (this.#ended) return
+        const { promise, resolve } = Promise.withResolvers<void>()
+        this.#wake = resolve
+        await promise
+        this.#wake = undefined
+      }
+    } finally {
+      this.end()
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const sdk = (name: string) => fileURLToPath(new URL(`./src/sdk/${name}.ts`, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    alias: { 'millrace/pipeline': sdk('pipeline'), 'millrace/onnx': sdk('onnx'), 'millrace/testing': sdk('testing') },
+  },
+  test: {
+    include: ['test/**/*.test.ts', 'pipelines/*/*.test.ts'],
+    // Real ffmpeg, real runners and a real browser share the machine: one file at a time keeps their timing honest.
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+  },
+})
