@@ -1,0 +1,72 @@
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromiumPath } from './binaries.ts'
+import { READ_MARKER_SOURCE } from './marker.ts'
+
+/** Quiet, offline, and with a camera and microphone that need no permission. */
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required',
+  '--use-fake-ui-for-media-stream',
+  '--use-fake-device-for-media-stream',
+  '--auto-select-desktop-capture-source=Entire screen',
+  // Peers on loopback: names in place of addresses would need mDNS.
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
+]
+
+export function launchChromium(extraArgs: string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: chromiumPath(), args: [...ARGS, ...extraArgs] })
+}
+
+/** One picture that a `<video>` showed. */
+export type ShownFrame = {
+  /** Read from the picture; null where it carries none. */
+  number: number | null
+  /** `performance.timeOrigin + now` in ms when the browser handed the picture over. */
+  atMs: number
+  /** Seconds on the video's own clock. */
+  mediaTime: number
+  /** Pictures shown so far, by the browser's count; a step above 1 is one this collector did not get to see. */
+  presentedFrames: number
+  width: number
+  height: number
+}
+
+/** Begins to note each picture that the video at `selector` shows. Call once per page and element. */
+export async function startCollecting(page: Page, selector: string): Promise<void> {
+  await page.evaluate(`(() => {
+    ${READ_MARKER_SOURCE}
+    const video = document.querySelector(${JSON.stringify(selector)})
+    const canvas = document.createElement('canvas')
+    const context = canvas.getContext('2d', { willReadFrequently: true })
+    const shown = []
+    window.__shownFrames = shown
+    // The strip alone, small: reading whole pictures back would slow down what is being measured.
+    canvas.width = 360
+    canvas.height = 40
+    const note = (_, meta) => {
+      context.drawImage(video, 0, 0, meta.width, Math.floor(meta.height / 6), 0, 0, 360, 40)
+      const number = readMarkerFromRgba(context.getImageData(0, 0, 360, 40).data, 360, 240)
+      shown.push({
+        number: number ?? null,
+        atMs: performance.timeOrigin + performance.now(),
+        mediaTime: meta.mediaTime,
+        presentedFrames: meta.presentedFrames,
+        width: meta.width,
+        height: meta.height,
+      })
+      video.requestVideoFrameCallback(note)
+    }
+    video.requestVideoFrameCallback(note)
+  })()`)
+}
+
+/** What was noted since the last call. */
+export function takeFrames(page: Page): Promise<ShownFrame[]> {
+  return page.evaluate('window.__shownFrames.splice(0)')
+}

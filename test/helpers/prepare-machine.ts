@@ -1,0 +1,75 @@
+/**
+ * Run before the tests: finds the programs that they need from the system, installs missing ones with apt where it may
+ * (root on Debian or Ubuntu), and else ends with one line that names what is missing and how to get it.
+ */
+import { spawnSync } from 'node:child_process'
+import { findChromium, findFfmpeg, findFfprobe, onPath } from './binaries.ts'
+
+type Need = { what: string; variable: string; aptPackages: string[]; find: () => string | undefined }
+
+const NEEDS: Need[] = [
+  { what: 'ffmpeg', variable: 'FFMPEG_PATH', aptPackages: ['ffmpeg'], find: findFfmpeg },
+  { what: 'ffprobe', variable: 'FFMPEG_PATH', aptPackages: ['ffmpeg'], find: findFfprobe },
+  // Ubuntu's `chromium` is only a hint at a snap, which is why it is tried by running it and not by its name.
+  { what: 'Chromium', variable: 'CHROMIUM_PATH', aptPackages: ['chromium'], find: findChromium },
+]
+
+const UPDATE_LIMIT_MS = 180_000
+const INSTALL_LIMIT_MS = 900_000
+
+function missing(): Need[] {
+  return NEEDS.filter((need) => {
+    const file = need.find()
+    return !file || !starts(file, need.what === 'Chromium' ? '--version' : '-version')
+  })
+}
+
+function starts(file: string, flag: string): boolean {
+  return spawnSync(file, [flag], { stdio: 'ignore', timeout: 60_000 }).status === 0
+}
+
+function mayInstall(): boolean {
+  return process.platform === 'linux' && process.getuid?.() === 0 && onPath('apt-get') !== undefined
+}
+
+/** Returns what apt said when it failed. */
+function apt(args: string[], limitMs: number): string | undefined {
+  const run = spawnSync('apt-get', args, {
+    encoding: 'utf8',
+    timeout: limitMs,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+  if (run.status === 0) return undefined
+  return run.error?.message ?? run.stderr.trim().split('\n').at(-1) ?? `exit code ${run.status}`
+}
+
+function install(needs: Need[]): string | undefined {
+  const packages = [...new Set(needs.flatMap((need) => need.aptPackages))]
+  console.log(`installing ${packages.join(' and ')} with apt-get, needed by the tests`)
+  const stale = apt(['update', '-qq'], UPDATE_LIMIT_MS)
+  const failed = apt(['install', '-y', '-qq', '--no-install-recommends', ...packages], INSTALL_LIMIT_MS)
+  return failed && [failed, stale].filter(Boolean).join('; apt-get update: ')
+}
+
+function mend(needs: Need[]): string {
+  const packages = [...new Set(needs.flatMap((need) => need.aptPackages))].join(' ')
+  const variables = [...new Set(needs.map((need) => need.variable))].join(' and ')
+  const command =
+    process.platform === 'darwin'
+      ? `brew install ${packages}`
+      : `apt-get install ${packages} (as root), or your system's like`
+  return `install with: ${command}; or set ${variables} to where they are`
+}
+
+let absent = missing()
+let aptSaid: string | undefined
+if (absent.length > 0 && mayInstall()) {
+  aptSaid = install(absent)
+  absent = missing()
+}
+if (absent.length > 0) {
+  const names = absent.map((need) => need.what).join(' and ')
+  const why = aptSaid ? ` (apt-get failed: ${aptSaid})` : ''
+  console.error(`the tests need ${names}, not found on this machine${why}; ${mend(absent)}`)
+  process.exit(1)
+}
