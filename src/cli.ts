@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { Command } from 'commander'
+import { readConfig, type SettingName } from './config.ts'
+import { AppError } from './core/errors.ts'
+import { discoverPipelines } from './pipeline/catalog.ts'
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
+/** Flags of `serve` and the settings they stand for. */
+const FLAGS: [flag: string, setting: SettingName, help: string][] = [
+  ['--port <port>', 'PORT', 'HTTP port'],
+  ['--host <address>', 'HOST', 'HTTP address'],
+  ['--pipeline <name>', 'PIPELINE', 'pipeline for streams that name none'],
+  ['--params <json>', 'PIPELINE_PARAMS', 'its initial params'],
+  ['--pipeline-dir <folder>', 'PIPELINE_DIR', 'where installed pipelines live'],
+  ['--max-streams <count>', 'MAX_STREAMS', 'streams at once'],
+  ['--public-ip <address>', 'PUBLIC_IP', 'address that WebRTC clients can reach'],
+  ['--udp-ports <range>', 'UDP_PORTS', 'UDP ports for WebRTC'],
+  ['--ffmpeg <file>', 'FFMPEG_PATH', 'ffmpeg to use'],
+  ['--log-level <level>', 'LOG_LEVEL', 'trace, debug, info, warn, error'],
+]
+
+const program = new Command('millrace')
+  .description('Puts live video streams through an AI pipeline and back out to viewers.')
+  .version(version)
+  .exitOverride((error) => {
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+    throw error
+  })
+
+const serveCommand = program.command('serve', { isDefault: true }).description('run the server (the default)')
+for (const [flag, setting, help] of FLAGS) serveCommand.option(flag, `${help} (${setting})`)
+serveCommand.action(async (options: Record<string, string>) => {
+  const { serve } = await import('./main.ts')
+  await serve(readConfig({ ...process.env, ...settingsOf(options) }))
+})
+
+program
+  .command('pipelines')
+  .description('list the pipelines that were found, and why others were not')
+  .option('--json', 'as JSON')
+  .option('--verbose', 'also what was rejected, and where it was looked for')
+  .action(async (options: { json?: boolean; verbose?: boolean }) => {
+    const config = readConfig(process.env)
+    const catalog = await discoverPipelines({
+      builtinDir: builtinDir(),
+      appDir: process.cwd(),
+      pipelineDir: config.pipelineDir,
+    })
+    const found = [...catalog.pipelines.values()]
+    if (options.json) {
+      console.log(JSON.stringify({ pipelines: found, rejected: catalog.rejected }, null, 2))
+      return
+    }
+    for (const entry of found) {
+      console.log(
+        `${entry.name.padEnd(24)} ${entry.package.name}@${entry.package.version}  ${entry.package.description ?? ''}`,
+      )
+      if (options.verbose) console.log(`${''.padEnd(24)} ${entry.entryFile}#${entry.exportName}`)
+    }
+    const rejected = options.verbose ? catalog.rejected : []
+    for (const { where, reason } of rejected) console.log(`rejected  ${where}: ${reason}`)
+  })
+
+try {
+  await program.parseAsync()
+} catch (thrown) {
+  if (thrown instanceof AppError) {
+    console.error(`millrace: ${thrown.message}`)
+    process.exitCode = thrown.code === 'invalid-request' ? 2 : 1
+  } else if (process.exitCode === undefined) throw thrown
+}
+
+/** The built-in pipelines stand beside `src`, in the repository as in the published package. */
+function builtinDir(): string {
+  return fileURLToPath(new URL('../pipelines', import.meta.url))
+}
+
+function settingsOf(options: Record<string, string>): Record<string, string> {
+  const entries = FLAGS.map(([flag, setting]) => {
+    const name = flag.slice(2, flag.indexOf(' ')).replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+    return [setting, options[name]] as const
+  })
+  return Object.fromEntries(entries.filter((entry): entry is readonly [SettingName, string] => entry[1] !== undefined))
+}

@@ -1,0 +1,80 @@
+import { z } from '@hono/zod-openapi'
+
+export const Params = z
+  .record(z.string(), z.unknown())
+  .openapi('Params', { description: 'Values by their names in the pipeline’s params schema.' })
+
+export const ProblemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe('What was wrong, and what is accepted.'),
+    code: z.string().describe('The kind of error, stable for programs.'),
+    errors: z.array(z.object({ path: z.string().describe('JSON Pointer'), message: z.string() })).optional(),
+    details: z.record(z.string(), z.unknown()).optional(),
+  })
+  .openapi('Problem')
+
+const Percentiles = z
+  .object({ p50: z.number(), p95: z.number(), p99: z.number() })
+  .openapi('Percentiles', { description: 'Milliseconds.' })
+
+export const ParamsAnswer = z
+  .object({
+    stream: z.string(),
+    pipeline: z.string(),
+    revision: z.int().min(0).describe('Rises with each change that was applied.'),
+    hash: z.string().describe('MD5 of the params as sorted JSON.'),
+    params: Params,
+  })
+  .openapi('ParamsAnswer')
+
+const Size = z.object({ width: z.int(), height: z.int() })
+
+export const Status = z
+  .object({
+    name: z.string(),
+    state: z.enum(['OFFLINE', 'LOADING', 'ONLINE', 'DEGRADED_INPUT', 'DEGRADED_INFERENCE', 'ERROR']),
+    pipeline: z.string().nullable(),
+    startedAt: z.string(),
+    publishing: z.boolean(),
+    ingest: z
+      .object({
+        kind: z.enum(['mpegts', 'trickle', 'whip']),
+        codec: z.string().nullable(),
+        width: z.int(),
+        height: z.int(),
+        fps: z.number(),
+        kbps: z.number(),
+        lost: z.int(),
+        thinned: z.int().describe('Pictures left out because of MAX_FPS.'),
+        scaledTo: Size.nullable().describe('Size given to the pipeline, when not the source’s own.'),
+        audio: z.object({ codec: z.string(), sampleRate: z.int(), channels: z.int() }).nullable(),
+      })
+      .optional(),
+    inference: z.object({ fps: z.number(), lastError: z.unknown(), restarts: z.int() }),
+    latencyMs: z.object({ decode: Percentiles, pipeline: Percentiles, encode: Percentiles, total: Percentiles }),
+    dropped: z.object({ beforePipeline: z.int(), afterPipeline: z.int(), failed: z.int(), viewers: z.int() }),
+    egress: z.object({
+      width: z.int(),
+      height: z.int(),
+      fps: z.number(),
+      kbps: z.number(),
+      viewers: z.int(),
+      trickleSegments: z.int(),
+    }),
+    params: z.object({ revision: z.int(), hash: z.string(), value: Params }).nullable(),
+    processes: z.object({ decoder: z.int().nullable(), encoder: z.int().nullable(), pipeline: z.int().nullable() }),
+  })
+  .openapi('StreamStatus')
+
+export const PipelineSummary = z
+  .object({ name: z.string(), package: z.string(), version: z.string(), description: z.string() })
+  .openapi('PipelineSummary')
+
+export const PipelineDetails = PipelineSummary.extend({
+  params: z.record(z.string(), z.unknown()).describe('JSON Schema of the params.'),
+  defaults: Params,
+  input: z.object({ format: z.string().optional(), width: z.int().optional(), height: z.int().optional() }),
+}).openapi('PipelineDetails')

@@ -1,0 +1,66 @@
+import { createRequire } from 'node:module'
+import { networkInterfaces } from 'node:os'
+import { pino } from 'pino'
+import pretty from 'pino-pretty'
+import type { Config } from './config.ts'
+import { AppError } from './core/errors.ts'
+import { openServer } from './server.ts'
+
+/** A second signal, or an end that takes longer than this, ends the process at once. */
+const SHUTDOWN_MS = 15_000
+
+/** Runs the server until a signal ends it. */
+export async function serve(config: Config): Promise<never> {
+  const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+  const log = process.stdout.isTTY
+    ? pino({ level: config.logLevel }, pretty({ ignore: 'pid,hostname', singleLine: true }))
+    : pino({ level: config.logLevel })
+  const stop = new AbortController()
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stop.signal.aborted) process.exit(1)
+    log.info({ signal }, 'shutting down')
+    setTimeout(() => process.exit(1), SHUTDOWN_MS).unref()
+    stop.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // What nobody foresaw in one peer's handling must not take every stream down; it is loud in the log instead.
+  process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
+  process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
+  try {
+    const server = await openServer(config, { version }, { signal: stop.signal, log })
+    greet(server.url, config)
+    const closed = await server.closed
+    log.info({ why: closed.why, err: closed.error }, 'closed')
+    process.exit(closed.error ? 1 : 0)
+  } catch (thrown) {
+    if (stop.signal.aborted) process.exit(0)
+    const error = AppError.from(thrown)
+    log.debug({ err: error }, 'start failed')
+    process.stderr.write(`millrace: ${error.message}\n`)
+    process.exit(error.code === 'invalid-request' ? 2 : 1)
+  }
+}
+
+/** What a newcomer needs next, on the terminal rather than in the log. */
+function greet(url: string, config: Config): void {
+  const lines = [
+    '',
+    '  Millrace is running.',
+    '',
+    `  Watch and control   ${url}/`,
+    `  Publish by WHIP     ${url}/whip/demo`,
+    `  Publish by ffmpeg   ffmpeg -re -i video.mp4 -c copy -f mpegts ${url}/ingest/demo`,
+    '',
+  ]
+  if (config.host === '0.0.0.0' || config.host === '::') {
+    const lan = Object.values(networkInterfaces())
+      .flat()
+      .find((address) => address?.family === 'IPv4' && !address.internal)
+    if (lan) lines.splice(4, 0, `  From other machines http://${lan.address}:${new URL(url).port}/`)
+  }
+  if (config.unprotected) {
+    lines.push('  Anyone who reaches this address can publish and control: set AUTH_TOKEN to protect it.', '')
+  }
+  process.stderr.write(`${lines.join('\n')}\n`)
+}

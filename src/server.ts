@@ -1,0 +1,131 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Config } from './config.ts'
+import { AppError } from './core/errors.ts'
+import { type Closed, type Context, type Resource, Scope } from './core/resource.ts'
+import { findFfmpeg } from './ffmpeg/probe.ts'
+import { createApp } from './http/app.ts'
+import { discoverPipelines } from './pipeline/catalog.ts'
+import { openPipelinePool } from './pipeline/pool.ts'
+import { StreamRegistry } from './stream/registry.ts'
+import { TestPictures } from './stream/test-pictures.ts'
+import { openTrickle } from './trickle/server.ts'
+
+export interface MillraceServer extends Resource {
+  /** Address of the page, without a slash at the end. */
+  readonly url: string
+}
+
+const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/**
+ * The whole server, listening when it resolves.
+ * @throws AppError what is wrong with the settings or the machine; nothing is left then.
+ */
+export async function openServer(
+  config: Config,
+  about: { version: string },
+  context: Context,
+): Promise<MillraceServer> {
+  const { log } = context
+  const scope = new Scope(context.signal)
+  const inner: Context = { signal: scope.signal, log }
+  try {
+    const [ffmpeg, catalog] = await Promise.all([
+      findFfmpeg({ ...(config.ffmpegPath && { path: config.ffmpegPath }), videoEncoder: config.videoEncoder, log }),
+      discoverPipelines({ builtinDir: folder('../pipelines'), appDir: process.cwd(), pipelineDir: config.pipelineDir }),
+    ])
+    const pool = scope.use(
+      await openPipelinePool(
+        {
+          catalog,
+          defaultPipeline: config.pipeline,
+          defaultParams: config.pipelineParams,
+          warm: config.warmPipelines,
+          modelDir: config.modelDir,
+        },
+        inner,
+      ),
+    )
+    const registry = scope.use(
+      new StreamRegistry(
+        {
+          ffmpeg,
+          pool,
+          bitrateKbps: config.videoBitrateKbps,
+          keyframeSeconds: config.keyframeSeconds,
+          maxPixels: config.maxPixels,
+          maxFps: config.maxFps,
+          lingerMs: config.streamLingerMs,
+          maxViewers: config.maxViewers,
+          maxStreams: config.maxStreams,
+        },
+        inner,
+      ),
+    )
+    let url = ''
+    const testPictures = scope.use(
+      new TestPictures({ ffmpeg, registry, pool, url: () => url, authToken: config.authToken }, inner),
+    )
+    const app = createApp({
+      registry,
+      catalog,
+      pool,
+      testPictures,
+      config,
+      version: about.version,
+      publicDir: folder('../public'),
+      log,
+    })
+    const server = createAdaptorServer({
+      fetch: app.fetch,
+      autoCleanupIncoming: false,
+      // Bodies may be endless, and clients keep idle connections for a minute.
+      serverOptions: { requestTimeout: 0, headersTimeout: 20_000, keepAliveTimeout: 75_000, noDelay: true },
+    }) as Server
+    scope.defer(() => closeServer(server))
+    url = await listen(server, config)
+    log.info(
+      { url, pipelines: [...catalog.pipelines.keys()], encoder: ffmpeg.videoEncoder, ffmpeg: ffmpeg.version.text },
+      'listening',
+    )
+    for (const { where, reason } of catalog.rejected) log.warn({ where, reason }, 'pipeline rejected')
+    return {
+      url,
+      closed: scope.closed,
+      close: () => scope.close(),
+      [Symbol.asyncDispose]: async () => void (await scope.close()),
+    }
+  } catch (thrown) {
+    await scope.close()
+    throw thrown
+  }
+}
+
+async function listen(server: Server, config: Config): Promise<string> {
+  const { host, port } = config
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === 'EADDRINUSE' ? `port ${port} is taken` : cause.message
+      reject(new AppError('invalid-request', `cannot listen on ${host}:${port} (HOST, PORT): ${why}`, { cause }))
+    })
+    server.listen(port, host, resolve)
+  })
+  const bound = server.address() as AddressInfo
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${bound.port}`
+}
+
+/** Lets answers that are under way finish for a moment, then closes every connection. */
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), 1000)
+    server.close(() => {
+      clearTimeout(cut)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

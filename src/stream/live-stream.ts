@@ -1,0 +1,341 @@
+import { randomUUID } from 'node:crypto'
+import type { Reader } from '../core/broadcast.ts'
+import type { IngestSource } from '../core/endpoints.ts'
+import { AppError } from '../core/errors.ts'
+import type { VideoFrame } from '../core/frame.ts'
+import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
+import type { Ffmpeg } from '../ffmpeg/probe.ts'
+import { encodeJpeg } from '../ffmpeg/still.ts'
+import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/pool.ts'
+import { StreamEvents } from './events.ts'
+import { FrameLoop } from './frame-loop.ts'
+import { Input } from './input.ts'
+import { LatencyTracker } from './latency.ts'
+import { Output } from './output.ts'
+import { hashParams } from './params.ts'
+import { type StreamStatus, streamStatus } from './status.ts'
+import { Timeline } from './timeline.ts'
+
+/** What every stream of a server shares. */
+export type StreamDeps = {
+  ffmpeg: Ffmpeg
+  pool: PipelinePool
+  bitrateKbps: number
+  keyframeSeconds: number
+  maxPixels: number
+  maxFps: number
+  /** How long a stream outlives its publisher, or its last viewer when it never had one. */
+  lingerMs: number
+  maxViewers: number
+}
+
+export type PublishOptions = {
+  /** The server's default pipeline when absent. */
+  pipeline?: string
+  /** Initial params, over those of the pipeline. */
+  params?: Record<string, unknown>
+  /** Opens the publisher's media; called once everything else is ready for it. */
+  open(context: Context): Promise<IngestSource>
+}
+
+/** One publisher's time on a stream. */
+export type Publication = Resource
+
+export type ParamsState = { pipeline: string; revision: number; hash: string; params: Record<string, unknown> }
+
+const IDLE_SIZE = { width: 1280, height: 720 }
+const STATUS_EVENT_MS = 10_000
+
+/**
+ * One stream from its publisher to its viewers. It may begin with either: a viewer who comes first sees a waiting
+ * picture, and a publisher who leaves may come back within the linger time and finds params and viewers as they were.
+ */
+export class LiveStream implements Resource {
+  readonly name: string
+  readonly closed: Promise<Closed>
+  readonly events = new StreamEvents()
+  readonly startedAt = Date.now()
+  readonly #deps: StreamDeps
+  readonly #context: Context
+  readonly #scope: Scope
+  readonly #latency = new LatencyTracker()
+  readonly #timeline = new Timeline()
+  readonly #output: Output
+  readonly #loop: FrameLoop
+  #lease: PipelineLease | undefined
+  #input: Input | undefined
+  #publication: Scope | undefined
+  /** Settles when the newest publisher's last resource is gone. */
+  #published: Promise<unknown> = Promise.resolve()
+  #linger: NodeJS.Timeout | undefined
+  #viewers = 0
+
+  constructor(name: string, deps: StreamDeps, context: Context) {
+    this.name = name
+    this.#deps = deps
+    const log = context.log.child({ stream: name })
+    this.#scope = new Scope(context.signal)
+    this.#context = { signal: this.#scope.signal, log }
+    this.closed = this.#scope.closed
+    const { ffmpeg, bitrateKbps, keyframeSeconds } = deps
+    this.#output = new Output(
+      { ffmpeg, bitrateKbps, keyframeSeconds, latency: this.#latency, events: this.events },
+      this.#context,
+    )
+    this.#loop = new FrameLoop({
+      timeline: this.#timeline,
+      latency: this.#latency,
+      write: (frame) => this.#output.write(frame),
+      idleSize: IDLE_SIZE,
+    })
+    // Newest first: pictures stop, then the encoder and with it the readers, then the pipeline is given back.
+    this.#scope.defer(() => {
+      clearTimeout(this.#linger)
+      this.events.emit({
+        type: 'ended',
+        why: this.#scope.reason?.why ?? 'ended',
+        ...(this.#scope.reason?.error && { error: this.#scope.reason.error.toJSON() }),
+      })
+    })
+    this.#scope.defer(() => this.#lease?.close())
+    this.#scope.defer(() => this.#published)
+    this.#scope.use(this.#output)
+    this.#scope.defer(() => this.#loop.stop())
+    this.#scope.spawn(async () => await this.#output.closed)
+    this.#scope.spawn((signal) => this.#tellStatus(signal))
+    this.#startLinger()
+  }
+
+  get publishing(): boolean {
+    return this.#publication !== undefined
+  }
+
+  /** True when a publisher's media flows. */
+  get live(): boolean {
+    return this.#input !== undefined
+  }
+
+  get viewers(): number {
+    return this.#viewers
+  }
+
+  /**
+   * Takes a publisher. Resolves when its media flows.
+   * @throws AppError `conflict` while there is another one; what the pipeline or the media object to.
+   */
+  async publish(options: PublishOptions): Promise<Publication> {
+    if (this.#publication) {
+      throw new AppError(
+        'conflict',
+        `the stream "${this.name}" has a publisher already; stop that one first or choose another name`,
+      )
+    }
+    const publication = new Scope(this.#scope.signal)
+    this.#publication = publication
+    this.#published = publication.closed
+    clearTimeout(this.#linger)
+    publication.defer(() => {
+      this.#publication = undefined
+      this.#input = undefined
+      this.#loop.use(undefined)
+      if (!this.#scope.signal.aborted) this.#startLinger()
+    })
+    try {
+      const lease = await this.#leasePipeline(options)
+      const source = publication.use(await options.open({ signal: publication.signal, log: this.#context.log }))
+      this.#start(publication, source, lease)
+      return publication
+    } catch (thrown) {
+      await publication.close()
+      throw AppError.from(thrown)
+    }
+  }
+
+  /** Everything that leaves the stream, from the next keyframe on. */
+  subscribe(): Reader {
+    return this.#output.subscribe()
+  }
+
+  /**
+   * Counts a viewer until the returned function is called.
+   * @throws AppError `capacity` beyond the limit of viewers.
+   */
+  admitViewer(): () => void {
+    const { maxViewers } = this.#deps
+    if (this.#viewers >= maxViewers) {
+      throw new AppError('capacity', `the stream "${this.name}" has ${maxViewers} viewers, as many as it may`, {
+        retryable: true,
+      })
+    }
+    this.#viewers++
+    this.events.emit({ type: 'viewers', viewers: this.#viewers })
+    let left = false
+    return () => {
+      if (left) return
+      left = true
+      this.#viewers--
+      this.events.emit({ type: 'viewers', viewers: this.#viewers })
+      if (!this.#publication && !this.#scope.signal.aborted) this.#startLinger()
+    }
+  }
+
+  requestKeyframe(): void {
+    this.#output.requestKeyframe()
+  }
+
+  /** The newest output picture as a JPEG. */
+  async still(): Promise<Uint8Array> {
+    const frame = this.#output.lastFrame
+    if (!frame) throw new AppError('not-found', `the stream "${this.name}" has no picture yet`, { retryable: true })
+    return await encodeJpeg(this.#deps.ffmpeg, frame, this.#context)
+  }
+
+  get params(): ParamsState {
+    const { pipeline, params } = this.#needLease()
+    return { pipeline, revision: params.revision, hash: hashParams(params.value), params: params.value }
+  }
+
+  /** @throws AppError as the pipeline answers; nothing has changed then. */
+  async updateParams(
+    mode: 'merge' | 'replace',
+    value: Record<string, unknown>,
+  ): Promise<ParamsReply & { hash: string }> {
+    const reply = await this.#needLease().updateParams(mode, value)
+    return { ...reply, hash: hashParams(reply.params) }
+  }
+
+  status(): StreamStatus {
+    return streamStatus({
+      name: this.name,
+      startedAt: this.startedAt,
+      publishing: this.publishing,
+      viewers: this.#viewers,
+      late: this.#loop.late,
+      lease: this.#lease,
+      ingest: this.#input?.stats(),
+      output: this.#output.stats(),
+      latency: this.#latency.report(),
+    })
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #start(publication: Scope, source: IngestSource, lease: PipelineLease): void {
+    if (!source.tracks.some((track) => track.kind === 'video')) {
+      throw new AppError(
+        'unsupported-media',
+        'the stream has sound but no picture; Millrace needs a video track (H.264, HEVC or VP8)',
+      )
+    }
+    const { ffmpeg, maxPixels, maxFps } = this.#deps
+    const { format = 'yuv420p', width, height } = lease.input
+    const size = width && height ? { width, height } : requestedSize(lease.params.value)
+    const input = new Input(
+      {
+        ffmpeg,
+        source,
+        timeline: this.#timeline,
+        latency: this.#latency,
+        events: this.events,
+        format,
+        ...(size && { size }),
+        maxPixels,
+        maxFps,
+        onFrame: (frame) => this.#loop.input(frame),
+        onAudio: (packet) => this.#output.writeAudio(packet),
+      },
+      this.#context,
+    )
+    this.#input = input
+    this.#loop.use(lease)
+    this.events.emit({ type: 'publisher', event: 'joined', kind: source.kind })
+    this.#context.log.info({ kind: source.kind, tracks: source.tracks, pipeline: lease.pipeline }, 'publisher joined')
+    publication.spawn(async (signal) => {
+      const closed = await input.run(signal)
+      this.#context.log.info({ kind: source.kind, why: closed.why, err: closed.error }, 'publisher left')
+      this.events.emit({
+        type: 'publisher',
+        event: 'left',
+        kind: source.kind,
+        reason: closed.error?.message ?? closed.why,
+      })
+      return closed
+    })
+  }
+
+  /** The pipeline of an earlier publisher is kept, unless this one names another. */
+  async #leasePipeline(options: PublishOptions): Promise<PipelineLease> {
+    const current = this.#lease
+    if (current && (options.pipeline === undefined || options.pipeline === current.pipeline)) {
+      if (options.params) await current.updateParams('replace', options.params)
+      return current
+    }
+    const lease = await this.#deps.pool.lease(
+      {
+        ...(options.pipeline !== undefined && { pipeline: options.pipeline }),
+        ...(options.params && { params: options.params }),
+        requestId: randomUUID(),
+        onFrame: (frame: VideoFrame) => {
+          if (this.#lease === lease) this.#loop.output(frame)
+        },
+      },
+      this.#context,
+    )
+    this.#lease = lease
+    this.#relay(lease)
+    await current?.close()
+    return lease
+  }
+
+  /** What happens in the pipeline is told to the stream's watchers. */
+  #relay(lease: PipelineLease): void {
+    lease.events.on('state', ({ state, previous }) => this.events.emit({ type: 'state', state, previous }))
+    lease.events.on('error', ({ message }) => this.events.emit({ type: 'error', source: 'pipeline', message }))
+    lease.events.on('restart', ({ count, logs }) =>
+      this.events.emit({ type: 'restart', source: 'pipeline', count, logs }),
+    )
+    lease.events.on('log', ({ level, line }) => this.events.emit({ type: 'log', level, line }))
+    lease.events.on('params', ({ status, revision, params, error }) =>
+      this.events.emit({ type: 'params', status, revision, hash: hashParams(params), ...(error && { error }) }),
+    )
+  }
+
+  #needLease(): PipelineLease {
+    if (!this.#lease) {
+      throw new AppError(
+        'conflict',
+        `the stream "${this.name}" still waits for its publisher and has no pipeline yet`,
+        { retryable: true },
+      )
+    }
+    return this.#lease
+  }
+
+  #startLinger(): void {
+    clearTimeout(this.#linger)
+    this.#linger = setTimeout(() => {
+      // Without a pipeline there was never a publisher: those who wait for one decide how long.
+      if (!this.#lease && this.#viewers > 0) this.#startLinger()
+      else this.#scope.end({ why: 'ended' })
+    }, this.#deps.lingerMs)
+  }
+
+  async #tellStatus(signal: AbortSignal): Promise<Closed | undefined> {
+    for (;;) {
+      await sleep(STATUS_EVENT_MS, signal)
+      this.events.emit({ type: 'status', status: this.status() })
+    }
+  }
+}
+
+/** Output size asked for by the params that every pipeline has (`BaseParams`); both or neither. */
+function requestedSize(params: Record<string, unknown>): { width: number; height: number } | undefined {
+  const { width, height } = params
+  return typeof width === 'number' && typeof height === 'number' ? { width, height } : undefined
+}

@@ -1,0 +1,197 @@
+import { Broadcast, type Reader } from '../core/broadcast.ts'
+import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
+import { RateMeter } from '../core/counters.ts'
+import { AppError } from '../core/errors.ts'
+import { sameShape, type VideoFrame } from '../core/frame.ts'
+import type { EncodedPacket } from '../core/packet.ts'
+import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
+import { openVideoEncoder, type VideoEncoder } from '../ffmpeg/encoder.ts'
+import type { Ffmpeg } from '../ffmpeg/probe.ts'
+import type { StreamEvents } from './events.ts'
+import type { LatencyTracker } from './latency.ts'
+
+export type OutputOptions = {
+  ffmpeg: Ffmpeg
+  bitrateKbps: number
+  /** Longest distance between keyframes. */
+  keyframeSeconds: number
+  latency: LatencyTracker
+  events: StreamEvents
+}
+
+/** Keyframes asked for by many viewers at once are made one. */
+const MIN_KEYFRAME_DISTANCE = 0.2 * TICKS_PER_SECOND
+/** An encoder that fails this often without a second of work between takes the stream down. */
+const MAX_FAILURES = 5
+
+/**
+ * The way out of a stream: raw pictures are encoded once and broadcast beside the audio. The encoder is replaced when
+ * the pictures change shape and restarted when it dies; readers see a keyframe and go on.
+ */
+export class Output implements Resource {
+  readonly closed: Promise<Closed>
+  /** The newest picture that was sent on its way. */
+  lastFrame: VideoFrame | undefined
+  readonly #options: OutputOptions
+  readonly #context: Context
+  readonly #scope: Scope
+  readonly #broadcast: Broadcast
+  readonly #frames = new RateMeter()
+  readonly #bytes = new RateMeter()
+  #encoder: VideoEncoder | undefined
+  #opening = false
+  #pending: VideoFrame | undefined
+  #keyframeWanted = true
+  #lastKeyPts = Number.NEGATIVE_INFINITY
+  #failures = 0
+  #restarts = 0
+  #dropped = 0
+
+  constructor(options: OutputOptions, context: Context) {
+    this.#options = options
+    this.#context = context
+    this.#scope = new Scope(context.signal)
+    this.closed = this.#scope.closed
+    this.#broadcast = new Broadcast(() => this.requestKeyframe())
+    this.#scope.defer(() => this.#broadcast.end())
+    this.#scope.defer(() => this.#encoder?.close())
+  }
+
+  /** A view of everything that leaves: H.264 from the next keyframe on, and Opus. */
+  subscribe(): Reader {
+    return this.#broadcast.subscribe()
+  }
+
+  requestKeyframe(): void {
+    this.#keyframeWanted = true
+  }
+
+  /** Sends one picture. Never waits: a picture that comes while the encoder starts or is busy may replace an older one. */
+  write(frame: VideoFrame): void {
+    if (this.#scope.signal.aborted) return
+    this.lastFrame = frame
+    const encoder = this.#encoder
+    if (!encoder || this.#opening) {
+      if (this.#pending) this.#dropped++
+      this.#pending = frame
+      if (!this.#opening) void this.#open(frame)
+      return
+    }
+    if (!sameShape(encoder.shape, frame)) {
+      this.#encoder = undefined
+      this.#pending = frame
+      void this.#open(frame, encoder)
+      return
+    }
+    this.#encode(encoder, frame)
+  }
+
+  writeAudio(packet: EncodedPacket): void {
+    this.#bytes.add(packet.data.length)
+    this.#broadcast.write(packet)
+  }
+
+  stats() {
+    const size = this.#encoder?.shape ?? this.lastFrame
+    return {
+      width: size?.width ?? 0,
+      height: size?.height ?? 0,
+      fps: this.#frames.perSecond(),
+      kbps: (this.#bytes.perSecond() * 8) / 1000,
+      frames: this.#frames.total,
+      dropped: this.#dropped + (this.#encoder?.dropped ?? 0),
+      encoderRestarts: this.#restarts,
+      encoderPid: this.#encoder?.pid,
+    }
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #encode(encoder: VideoEncoder, frame: VideoFrame): void {
+    const sinceKey = frame.pts - this.#lastKeyPts
+    const due = sinceKey >= this.#options.keyframeSeconds * TICKS_PER_SECOND
+    const key = due || (this.#keyframeWanted && sinceKey >= MIN_KEYFRAME_DISTANCE)
+    if (key) {
+      this.#keyframeWanted = false
+      this.#lastKeyPts = frame.pts
+    }
+    encoder.encode(frame, { key })
+  }
+
+  async #open(shape: VideoFrame, previous?: VideoEncoder): Promise<void> {
+    this.#opening = true
+    try {
+      if (previous) {
+        // What the old encoder still holds comes out before the first picture of the new one.
+        this.#dropped += previous.dropped
+        previous.end()
+        await Promise.race([previous.closed, sleep(500)])
+        await previous.close()
+      }
+      const { ffmpeg, bitrateKbps } = this.#options
+      const encoder = await openVideoEncoder(
+        {
+          ffmpeg,
+          format: shape.format,
+          width: shape.width,
+          height: shape.height,
+          bitrateKbps,
+          trackId: 'video',
+          onPacket: (packet) => this.#onPacket(packet),
+        },
+        { signal: this.#scope.signal, log: this.#context.log },
+      )
+      this.#encoder = encoder
+      this.#lastKeyPts = Number.NEGATIVE_INFINITY
+      void this.#watch(encoder)
+    } catch (thrown) {
+      await this.#failed(AppError.from(thrown))
+    } finally {
+      this.#opening = false
+    }
+    const frame = this.#pending
+    this.#pending = undefined
+    if (frame) this.write(frame)
+  }
+
+  async #watch(encoder: VideoEncoder): Promise<void> {
+    const started = nowMs()
+    const closed = await encoder.closed
+    if (this.#encoder !== encoder) return
+    this.#encoder = undefined
+    this.#dropped += encoder.dropped
+    if (this.#scope.signal.aborted) return
+    if (nowMs() - started > 1000) this.#failures = 0
+    this.#opening = true
+    await this.#failed(closed.error ?? new AppError('ffmpeg-failed', 'the encoder ended by itself'))
+    this.#opening = false
+  }
+
+  async #failed(error: AppError): Promise<void> {
+    if (this.#scope.signal.aborted) return
+    this.#failures++
+    this.#restarts++
+    const { events } = this.#options
+    this.#context.log.warn({ err: error, failures: this.#failures }, 'encoder failed')
+    events.emit({ type: 'error', source: 'encoder', message: error.message })
+    if (this.#failures >= MAX_FAILURES) {
+      this.#scope.end({ why: 'failed', error })
+      return
+    }
+    events.emit({ type: 'restart', source: 'encoder', count: this.#restarts })
+    await sleep(100 * 2 ** (this.#failures - 1), this.#scope.signal).catch(() => {})
+  }
+
+  #onPacket(packet: EncodedPacket): void {
+    this.#options.latency.encoded(packet.pts)
+    this.#frames.add()
+    this.#bytes.add(packet.data.length)
+    this.#broadcast.write(packet)
+  }
+}

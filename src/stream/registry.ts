@@ -1,0 +1,102 @@
+import { AppError } from '../core/errors.ts'
+import { type Closed, type Context, type Resource, Scope } from '../core/resource.ts'
+import { LiveStream, type Publication, type PublishOptions, type StreamDeps } from './live-stream.ts'
+
+/** Trickle channels that belong to a stream are named after it with one of these. */
+const RESERVED = /-(out|events|control)$/
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
+
+/** Seconds after which a publisher who was refused for want of room may ask again. */
+export const RETRY_AFTER_SECONDS = 5
+
+export type RegistryOptions = StreamDeps & { maxStreams: number; onStream?(stream: LiveStream): void }
+
+/** All streams of the server, by name, and the door through which they begin. */
+export class StreamRegistry implements Resource {
+  readonly closed: Promise<Closed>
+  readonly #options: RegistryOptions
+  readonly #context: Context
+  readonly #scope: Scope
+  readonly #streams = new Map<string, LiveStream>()
+
+  constructor(options: RegistryOptions, context: Context) {
+    this.#options = options
+    this.#scope = new Scope(context.signal)
+    this.#context = { signal: this.#scope.signal, log: context.log }
+    this.closed = this.#scope.closed
+    this.#scope.defer(() => Promise.all([...this.#streams.values()].map((stream) => stream.close())))
+  }
+
+  get streams(): LiveStream[] {
+    return [...this.#streams.values()]
+  }
+
+  /** @throws AppError `not-found`, naming what there is. */
+  get(name: string): LiveStream {
+    const stream = this.#streams.get(checkedName(name))
+    if (!stream) {
+      const names = [...this.#streams.keys()]
+      throw new AppError(
+        'not-found',
+        `there is no stream "${name}"; ${names.length > 0 ? `running: ${names.join(', ')}` : 'none is running'}`,
+      )
+    }
+    return stream
+  }
+
+  /** The stream of that name; a new one, waiting for its publisher, when there is none. */
+  getOrOpen(name: string): LiveStream {
+    const existing = this.#streams.get(checkedName(name))
+    if (existing) return existing
+    if (this.#scope.signal.aborted) throw new AppError('capacity', 'the server is shutting down', { retryable: true })
+    const { maxStreams } = this.#options
+    if (this.#streams.size >= maxStreams) {
+      throw new AppError('capacity', `all ${maxStreams} streams of this server are taken (MAX_STREAMS)`, {
+        retryable: true,
+        details: { retryAfterSeconds: RETRY_AFTER_SECONDS },
+      })
+    }
+    const stream = new LiveStream(name, this.#options, this.#context)
+    this.#streams.set(name, stream)
+    void stream.closed.then((closed) => {
+      this.#streams.delete(name)
+      this.#context.log.info({ stream: name, why: closed.why, err: closed.error }, 'stream ended')
+    })
+    this.#options.onStream?.(stream)
+    return stream
+  }
+
+  /** Publishes into a stream; one that was opened only for this publisher is gone again when that fails. */
+  async publish(name: string, options: PublishOptions): Promise<Publication> {
+    const isNew = !this.#streams.has(checkedName(name))
+    const stream = this.getOrOpen(name)
+    try {
+      return await stream.publish(options)
+    } catch (thrown) {
+      if (isNew && stream.viewers === 0) await stream.close()
+      throw thrown
+    }
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+function checkedName(name: string): string {
+  if (RESERVED.test(name)) {
+    throw new AppError(
+      'invalid-request',
+      `"${name}" is not a stream name: "-out", "-events" and "-control" at the end name the channels of a stream`,
+    )
+  }
+  if (NAME.test(name)) return name
+  throw new AppError(
+    'invalid-request',
+    `"${name.slice(0, 100)}" is not a stream name: use 1 to 64 letters, digits, "_", "." or "-", beginning with a letter or digit`,
+  )
+}
