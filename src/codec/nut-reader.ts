@@ -1,6 +1,15 @@
 // NUT Open Container Format, sections "high level structure", "packet structure", "syncpoint" and "frame".
 import { NutCursor, ShortInput } from './nut-cursor.ts'
-import { FILE_ID, FLAG, malformed, type NutFrame, type NutStream, nutChecksum, STARTCODE, type TimeBase } from './nut-format.ts'
+import {
+  FILE_ID,
+  FLAG,
+  malformed,
+  type NutFrame,
+  type NutStream,
+  nutChecksum,
+  STARTCODE,
+  type TimeBase,
+} from './nut-format.ts'
 import { type FrameCode, type MainHeader, readMainHeader, readStreamHeader, type StreamHeader } from './nut-header.ts'
 
 export type NutReaderOptions = {

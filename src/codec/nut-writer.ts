@@ -1,7 +1,16 @@
 // NUT Open Container Format, sections "main header", "stream header", "syncpoint" and "frame".
 import { FILE_ID, FLAG, MAIN_FLAG, type NutCodec, nutChecksum, STARTCODE, type TimeBase, tagOf } from './nut-format.ts'
 
-export type NutVideoSpec = { kind: 'video'; codec: NutCodec; width: number; height: number }
+export type NutVideoSpec = {
+  kind: 'video'
+  codec: NutCodec
+  /** In pixels. */
+  width: number
+  /** In pixels. */
+  height: number
+  /** Frames per second, about; for readers that want to know beforehand. */
+  frameRate?: number
+}
 export type NutAudioSpec = { kind: 'audio'; codec: NutCodec; sampleRate: number; channels: number }
 
 /** One stream to write. */
@@ -32,12 +41,14 @@ export class NutWriter {
 
   /** What comes before the first frame. */
   header(): Uint8Array {
-    const syncpoint = new Bytes().v(0).v(0)
-    return new Bytes()
+    const header = new Bytes()
       .raw(FILE_ID)
       .packet(STARTCODE.main, this.#mainHeader())
       .packet(STARTCODE.stream, this.#streamHeader())
-      .packet(STARTCODE.syncpoint, syncpoint).bytes
+    if (this.#spec.kind === 'video' && this.#spec.frameRate) {
+      header.packet(STARTCODE.info, frameRateInfo(this.#spec.frameRate))
+    }
+    return header.packet(STARTCODE.syncpoint, new Bytes().v(0).v(0)).bytes
   }
 
   /** What comes before a payload of `length` bytes. `pts` counts ticks of the time base, from 0 up to 2^53. */
@@ -90,6 +101,21 @@ export class NutWriter {
     if (spec.kind === 'video') return header.v(spec.width).v(spec.height).v(1).v(1).v(0)
     return header.v(spec.sampleRate).v(1).v(spec.channels)
   }
+}
+
+/** Section "info packet": `r_frame_rate` of the first stream, as text. */
+function frameRateInfo(frameRate: number): Bytes {
+  const text = new TextEncoder()
+  const UTF8 = -1
+  return new Bytes()
+    .v(1)
+    .s(0)
+    .v(0)
+    .v(0)
+    .v(1)
+    .vb(text.encode('r_frame_rate'))
+    .s(UTF8)
+    .vb(text.encode(`${Math.round(frameRate * 1000)}/1000`))
 }
 
 /** Appends NUT's data types; for headers only. */

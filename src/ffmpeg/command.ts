@@ -1,0 +1,177 @@
+import type { ChildProcess } from 'node:child_process'
+import { Writable } from 'node:stream'
+import ffmpeg from 'fluent-ffmpeg'
+import { TailBuffer } from '../core/child.ts'
+import { AppError } from '../core/errors.ts'
+import { type Closed, type Context, deadline, type Resource } from '../core/resource.ts'
+
+export type FfmpegOptions = {
+  /** What it does, in one word, for messages. */
+  name: string
+  /** The ffmpeg to run. A process of ours uses one: fluent-ffmpeg keeps the path, and what it can do, for all. */
+  path: string
+  /** Arguments in front of `-i pipe:0`; absent when ffmpeg reads nothing from us. */
+  input?: string[]
+  /** Arguments in front of `pipe:1`. */
+  output: string[]
+  /** What ffmpeg writes. When this throws, ffmpeg is ended and that error is why. */
+  onOutput: (chunk: Uint8Array) => void
+  /** All that was written has gone into ffmpeg. */
+  onDrain?: () => void
+}
+
+/** A running ffmpeg. `closed` settles when it is gone; an error there carries its last lines in `details.stderr`. */
+export interface FfmpegProcess extends Resource {
+  readonly pid: number
+  /** Bytes written that ffmpeg has not taken yet. */
+  readonly backlogBytes: number
+  /** Writes the parts one after the other; never waits. Nothing happens after `end` or when ffmpeg is gone. */
+  write(...parts: Uint8Array[]): void
+  /** Ends the input: ffmpeg writes what it still holds and goes. */
+  end(): void
+}
+
+const TERM_GRACE_MS = 2000
+const END_GRACE_MS = 10_000
+const START_MS = 15_000
+
+/** Resolves when ffmpeg runs. Fails with `ffmpeg-failed` when it cannot be started. */
+export async function openFfmpeg(options: FfmpegOptions, context: Context): Promise<FfmpegProcess> {
+  context.signal?.throwIfAborted()
+  return FluentProcess.start(options, context)
+}
+
+class FluentProcess implements FfmpegProcess {
+  readonly closed: Promise<Closed>
+  readonly pid: number
+  readonly #name: string
+  readonly #child: ChildProcess
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #reason: Closed | undefined
+  #gone = false
+  #inputEnded = false
+
+  private constructor(child: ChildProcess, tail: TailBuffer, options: FfmpegOptions, context: Context) {
+    this.#child = child
+    this.pid = child.pid ?? 0
+    this.#name = options.name
+    const { promise, resolve } = Promise.withResolvers<Closed>()
+    this.closed = promise
+    const stop = () => void this.close()
+    context.signal?.addEventListener('abort', stop, { once: true })
+    child.once('close', (code, signal) => {
+      this.#gone = true
+      for (const timer of this.#timers) clearTimeout(timer)
+      context.signal?.removeEventListener('abort', stop)
+      resolve(this.#reason ?? exitReason(this.#name, code, signal, tail.lines))
+    })
+    // A broken pipe shows up as the exit that follows it.
+    child.stdin?.on('error', () => {})
+    if (options.onDrain) child.stdin?.on('drain', options.onDrain)
+    if (context.signal?.aborted) stop()
+  }
+
+  static async start(options: FfmpegOptions, context: Context): Promise<FluentProcess> {
+    const tail = new TailBuffer(40)
+    const { promise, resolve, reject } = Promise.withResolvers<FluentProcess>()
+    let running: FluentProcess | undefined
+    let abandoned = false
+    const sink = new Writable({
+      highWaterMark: 1 << 20,
+      // fluent-ffmpeg takes the end of its output stream for a reason to kill ffmpeg.
+      autoDestroy: false,
+      write(chunk: Uint8Array, _encoding, done) {
+        running?.deliver(chunk, options.onOutput)
+        done()
+      },
+    })
+    const command = ffmpeg().setFfmpegPath(options.path)
+    const common = ['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning']
+    if (options.input) command.input('pipe:0').inputOptions(...common, ...options.input)
+    command.output(sink, { end: false }).outputOptions(...(options.input ? [] : common), ...options.output)
+    command.on('stderr', (line: string) => tail.push(`${line}\n`))
+    // Once ffmpeg runs, its exit tells all; before that, this is why it does not.
+    command.on('error', (cause) => reject(notStarted(options, cause)))
+    command.once('start', () => {
+      const { ffmpegProc: child } = command as unknown as { ffmpegProc: ChildProcess }
+      child.once('spawn', () => {
+        running = new FluentProcess(child, tail, options, context)
+        if (abandoned) void running.close()
+        else resolve(running)
+      })
+    })
+    command.run()
+    try {
+      return await deadline(promise, START_MS, 'starting ffmpeg')
+    } catch (thrown) {
+      abandoned = true
+      throw thrown
+    }
+  }
+
+  get backlogBytes(): number {
+    return this.#child.stdin?.writableLength ?? 0
+  }
+
+  write(...parts: Uint8Array[]): void {
+    const { stdin } = this.#child
+    if (!stdin?.writable || this.#inputEnded || this.#reason) return
+    stdin.cork()
+    for (const part of parts) stdin.write(part)
+    stdin.uncork()
+  }
+
+  end(): void {
+    if (this.#inputEnded) return
+    this.#inputEnded = true
+    this.#child.stdin?.end()
+    this.#after(END_GRACE_MS, () => {
+      const error = new AppError('ffmpeg-failed', `ffmpeg (${this.#name}) did not end in time`, { retryable: true })
+      this.#stop({ why: 'failed', error })
+    })
+  }
+
+  close(): Promise<Closed> {
+    this.#stop({ why: 'stopped' })
+    return this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  deliver(chunk: Uint8Array, onOutput: (chunk: Uint8Array) => void): void {
+    if (this.#reason) return
+    try {
+      onOutput(chunk)
+    } catch (thrown) {
+      this.#stop({ why: 'failed', error: AppError.from(thrown, 'ffmpeg-failed') })
+    }
+  }
+
+  #stop(reason: Closed): void {
+    if (this.#gone || this.#reason) return
+    this.#reason = reason
+    // A blocked read is not woken by the signal, but it is by the end of its input.
+    this.#child.stdin?.destroy()
+    this.#child.kill('SIGTERM')
+    this.#after(TERM_GRACE_MS, () => this.#child.kill('SIGKILL'))
+  }
+
+  #after(ms: number, act: () => void): void {
+    if (!this.#gone) this.#timers.add(setTimeout(act, ms))
+  }
+}
+
+function exitReason(name: string, code: number | null, signal: NodeJS.Signals | null, stderr: string[]): Closed {
+  if (code === 0) return { why: 'ended' }
+  const how = signal ? `was killed by ${signal}` : `exited with code ${code}`
+  const last = stderr.at(-1)
+  const message = `ffmpeg (${name}) ${how}${last ? `: ${last}` : ''}`
+  const details = { code, signal, stderr: stderr.slice(-20) }
+  return { why: 'failed', error: new AppError('ffmpeg-failed', message, { retryable: true, details }) }
+}
+
+function notStarted({ name, path }: FfmpegOptions, cause: Error): AppError {
+  return new AppError('ffmpeg-failed', `could not start ffmpeg (${name}) at ${path}: ${cause.message}`, { cause })
+}

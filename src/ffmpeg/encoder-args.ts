@@ -1,0 +1,102 @@
+import type { PixelFormat } from '../core/frame.ts'
+import type { Ffmpeg, VideoEncoderName } from './binary.ts'
+
+export type EncoderShape = {
+  format: PixelFormat
+  /** In pixels. */
+  width: number
+  /** In pixels. */
+  height: number
+  bitrateKbps: number
+  /** Frames per second, about. */
+  fps: number
+}
+
+/** What one encoder needs on ffmpeg's command line. */
+export type EncoderArgs = {
+  /** Before the input. */
+  input: string[]
+  /** Filters, in order; what the frames come as is known from the input. */
+  filters: string[]
+  /** After the input. */
+  output: string[]
+}
+
+// Keyframes come when they are asked for, so there is no longest distance between them.
+const NEVER = '100000'
+
+// The matrix and range that swscale converts RGB with, and that cameras and browsers use when nothing is said.
+const COLOUR = { primaries: 'bt709', transfer: 'bt709', matrix: 'smpte170m', range: 'tv' } as const
+
+/** Low delay, no B-frames, constrained baseline, parameter sets in front of each keyframe. */
+export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderShape): EncoderArgs {
+  const { input, filters, output } = ENCODERS[videoEncoder](shape, version.major)
+  const rate = shape.bitrateKbps
+  const rates = ['-b:v', `${rate}k`, '-maxrate', `${rate}k`, '-bufsize', `${Math.ceil(rate / 5)}k`]
+  const level = ['-level:v', h264Level(shape)]
+  return { input, filters, output: ['-c:v', videoEncoder, ...output, ...level, ...rates, '-g', NEVER, '-bf', '0'] }
+}
+
+const ENCODERS: Record<VideoEncoderName, (shape: EncoderShape, ffmpegMajor: number) => EncoderArgs> = {
+  libx264: () => ({
+    input: [],
+    filters: ['format=yuv420p'],
+    output: [
+      ...['-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-threads', '1'],
+      ...['-sc_threshold', '0', '-bsf:v', 'dump_extra=freq=keyframe'],
+      // With the real durations of frames, whatever the rate, the bit rate comes out as asked.
+      ...['-x264-params', `force-cfr=0:${x264Colour()}`],
+    ],
+  }),
+  h264_nvenc: (_shape, ffmpegMajor) => ({
+    input: [],
+    filters: ['format=yuv420p'],
+    output: [
+      // The preset names of today came with ffmpeg 4.4.
+      ...(ffmpegMajor >= 5 ? ['-preset', 'p4', '-tune', 'ull'] : ['-preset', 'llhq']),
+      ...['-profile:v', 'baseline', '-rc', 'cbr', '-zerolatency', '1', '-delay', '0', '-rc-lookahead', '0'],
+      ...['-no-scenecut', '1', '-forced-idr', '1', '-bsf:v', `${colourFilter()},dump_extra=freq=keyframe`],
+    ],
+  }),
+  h264_vaapi: (_shape, ffmpegMajor) => ({
+    input: ['-vaapi_device', '/dev/dri/renderD128'],
+    filters: ['format=nv12', 'hwupload'],
+    output: [
+      ...['-profile:v', 'constrained_baseline', '-rc_mode', 'CBR'],
+      ...(ffmpegMajor >= 5 ? ['-async_depth', '1'] : []),
+      ...['-bsf:v', `${colourFilter()},dump_extra=freq=keyframe`],
+    ],
+  }),
+}
+
+function x264Colour(): string {
+  const { primaries, transfer, matrix, range } = COLOUR
+  return `colorprim=${primaries}:transfer=${transfer}:colormatrix=${matrix}:range=${range}`
+}
+
+// Numbers of ITU-T H.273: primaries and transfer 1 are BT.709, matrix 6 is BT.601.
+function colourFilter(): string {
+  const numbers = 'colour_primaries=1:transfer_characteristics=1:matrix_coefficients=6:video_full_range_flag=0'
+  return `h264_metadata=${numbers}`
+}
+
+/** ITU-T H.264 table A-1: level, macroblocks a picture, macroblocks a second, and kbit/s in the baseline profile. */
+const LEVELS = [
+  ['1.3', 396, 11_880, 768],
+  ['2.1', 792, 19_800, 4000],
+  ['3.0', 1620, 40_500, 10_000],
+  ['3.1', 3600, 108_000, 14_000],
+  ['3.2', 5120, 216_000, 20_000],
+  ['4.0', 8192, 245_760, 20_000],
+  ['4.2', 8704, 522_240, 50_000],
+  ['5.1', 36_864, 983_040, 240_000],
+] as const
+
+/** The lowest level that holds the stream. */
+export function h264Level({ width, height, fps, bitrateKbps }: Omit<EncoderShape, 'format'>): string {
+  const blocks = Math.ceil(width / 16) * Math.ceil(height / 16)
+  const fits = LEVELS.find(
+    ([, size, rate, kbps]) => blocks <= size && blocks * fps <= rate && bitrateKbps <= kbps && blocks <= size,
+  )
+  return fits?.[0] ?? '5.2'
+}

@@ -1,0 +1,192 @@
+import type { NutFrame } from '../codec/nut-format.ts'
+import { NutReader } from '../codec/nut-reader.ts'
+import { NutWriter } from '../codec/nut-writer.ts'
+import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
+import { AppError } from '../core/errors.ts'
+import { frameBytes, type PixelFormat, sameShape, type VideoFrame } from '../core/frame.ts'
+import { LatestBox } from '../core/latest-box.ts'
+import type { EncodedPacket, VideoTrack } from '../core/packet.ts'
+import type { Closed, Context, Resource } from '../core/resource.ts'
+import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from './binary.ts'
+import { type FfmpegProcess, openFfmpeg } from './command.ts'
+import { encoderArgs } from './encoder-args.ts'
+import { Stamps } from './stamps.ts'
+
+export type VideoEncoderOptions = {
+  ffmpeg: Ffmpeg
+  /** Layout of the frames. */
+  format: PixelFormat
+  /** In pixels, even. */
+  width: number
+  /** In pixels, even. */
+  height: number
+  bitrateKbps: number
+  /** Frames per second, about, for the rate control of hardware encoders; default 30. */
+  fps?: number
+  /** `id` of the packets' track. */
+  trackId: string
+  /** H.264 access units in order, parameter sets in front of each keyframe. */
+  onPacket: (packet: EncodedPacket) => void
+}
+
+/** One ffmpeg that encodes H.264 without holding frames back. */
+export interface VideoEncoder extends Resource {
+  readonly pid: number
+  /** What the frames must be. */
+  readonly shape: Readonly<Pick<VideoFrame, 'format' | 'width' | 'height'>>
+  /** Frames replaced by a newer one before they could be encoded. */
+  readonly dropped: number
+  /**
+   * Encodes a frame, or keeps it until the frames before it are done; a newer one replaces it then. `key` asks for a
+   * keyframe; the first frame is always one. Throws for a frame of another shape.
+   */
+  encode(frame: VideoFrame, options?: { key?: boolean }): void
+  /** No more frames: the remaining packets come out, then it closes with `ended`. */
+  end(): void
+}
+
+type Waiting = { frame: VideoFrame; key: boolean }
+
+// Two stamps to a tick: the odd one asks for a keyframe.
+const STAMPS_PER_TICK = 2
+// More would wait in ffmpeg's own queues, out of reach for a newer frame.
+const MAX_IN_FLIGHT = 3
+const STUCK_MS = 2000
+
+/** Resolves when ffmpeg runs. */
+export async function openVideoEncoder(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
+  const { width, height } = options
+  const good = [width, height].every((side) => Number.isInteger(side) && side >= 16 && side % 2 === 0)
+  if (!good) {
+    const message = `the encoder's size is ${width}x${height}; accepted are even sides from 16 pixels`
+    throw new AppError('internal', message)
+  }
+  return FfmpegVideoEncoder.open(options, context)
+}
+
+class FfmpegVideoEncoder implements VideoEncoder {
+  readonly #options: VideoEncoderOptions
+  readonly #track: VideoTrack
+  readonly #stamps = new Stamps({ increasing: true })
+  readonly #writer: NutWriter
+  readonly #reader = new NutReader({ onFrame: (frame) => this.#deliver(frame) })
+  readonly #box = new LatestBox<Waiting>()
+  #process!: FfmpegProcess
+  #began = false
+  #lastOutMs = nowMs()
+  #ended = false
+
+  private constructor(options: VideoEncoderOptions) {
+    this.#options = options
+    const { width, height, format, trackId, fps = 30 } = options
+    this.#track = { id: trackId, kind: 'video', codec: 'h264', width, height }
+    const timeBase = { num: 1, den: TICKS_PER_SECOND * STAMPS_PER_TICK }
+    this.#writer = new NutWriter({ kind: 'video', codec: format, width, height, frameRate: fps }, timeBase)
+  }
+
+  static async open(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
+    const encoder = new FfmpegVideoEncoder(options)
+    const { input, output } = commandLine(options)
+    encoder.#process = await openFfmpeg(
+      {
+        name: 'encoder',
+        path: options.ffmpeg.path,
+        input,
+        output,
+        onOutput: (chunk) => encoder.#reader.push(chunk),
+        onDrain: () => encoder.#next(),
+      },
+      context,
+    )
+    encoder.#process.write(encoder.#writer.header())
+    return encoder
+  }
+
+  get pid(): number {
+    return this.#process.pid
+  }
+
+  get closed(): Promise<Closed> {
+    return this.#process.closed
+  }
+
+  get shape(): VideoEncoder['shape'] {
+    const { format, width, height } = this.#options
+    return { format, width, height }
+  }
+
+  get dropped(): number {
+    return this.#box.replaced
+  }
+
+  encode(frame: VideoFrame, { key = false }: { key?: boolean } = {}): void {
+    const { format, width, height } = this.#options
+    if (!sameShape(frame, this.#options) || frame.data.length !== frameBytes(format, width, height)) {
+      const got = `a ${frame.format} frame of ${frame.width}x${frame.height} in ${frame.data.length} bytes`
+      throw new AppError('internal', `the encoder got ${got}; accepted are ${format} frames of ${width}x${height}`)
+    }
+    if (this.#ended) return
+    const waiting = { frame, key }
+    const replaced = this.#box.put(waiting)
+    if (replaced?.key) waiting.key = true
+    this.#next()
+  }
+
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    const last = this.#box.take()
+    if (last) this.#write(last)
+    this.#process.end()
+  }
+
+  close(): Promise<Closed> {
+    return this.#process.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #next(): void {
+    if (!this.#box.full || this.#busy()) return
+    const waiting = this.#box.take()
+    if (waiting) this.#write(waiting)
+  }
+
+  #busy(): boolean {
+    if (this.#process.backlogBytes > 0) return true
+    if (this.#stamps.pending < MAX_IN_FLIGHT) return false
+    // A frame that never comes out must not hold up the others for good.
+    return nowMs() - this.#lastOutMs < STUCK_MS
+  }
+
+  #write({ frame, key }: Waiting): void {
+    // The first frame is a keyframe anyway, and ffmpeg counts from its stamp, which so must be even.
+    const request = key && this.#began ? 1 : 0
+    this.#began = true
+    const stamp = this.#stamps.enter(frame.pts) * STAMPS_PER_TICK + request
+    this.#process.write(this.#writer.frame(stamp, true, frame.data.length), frame.data)
+  }
+
+  #deliver({ pts: stamp, key, data }: NutFrame): void {
+    this.#lastOutMs = nowMs()
+    const pts = this.#stamps.leave(Math.floor(stamp / STAMPS_PER_TICK))
+    if (pts !== undefined) this.#options.onPacket({ track: this.#track, data, pts, key })
+    this.#next()
+  }
+}
+
+function commandLine({ ffmpeg, format, width, height, bitrateKbps, fps = 30 }: VideoEncoderOptions) {
+  const { input, filters, output } = encoderArgs(ffmpeg, { format, width, height, bitrateKbps, fps })
+  return {
+    input: ['-copyts', ...input, '-threads', '1', ...NUT_INPUT],
+    output: [
+      ...['-an', '-vf', filters.join(','), ...passFrames(ffmpeg)],
+      ...['-enc_time_base', `1:${TICKS_PER_SECOND * STAMPS_PER_TICK}`],
+      ...output,
+      ...['-force_key_frames', `expr:eq(mod(round(t*${TICKS_PER_SECOND * STAMPS_PER_TICK}),2),1)`],
+      ...NUT_OUTPUT,
+    ],
+  }
+}

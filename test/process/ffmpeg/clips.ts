@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process'
+import type { NutFrame, NutStream } from '../../../src/codec/nut-format.ts'
+import { NutReader } from '../../../src/codec/nut-reader.ts'
+import { NutWriter } from '../../../src/codec/nut-writer.ts'
+import { TICKS_PER_SECOND } from '../../../src/core/clock.ts'
+import type { VideoFrame } from '../../../src/core/frame.ts'
+import type { Log } from '../../../src/core/log.ts'
+import type { EncodedPacket, VideoCodec, VideoTrack } from '../../../src/core/packet.ts'
+import { type Ffmpeg, passFrames } from '../../../src/ffmpeg/binary.ts'
+import { findFfmpeg } from '../../../src/ffmpeg/probe.ts'
+
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
+
+let found: Promise<Ffmpeg> | undefined
+
+/** The ffmpeg of this machine, looked for once. */
+export function testFfmpeg(): Promise<Ffmpeg> {
+  found ??= findFfmpeg({ path: process.env.TEST_FFMPEG, videoEncoder: 'libx264', log: quiet })
+  return found
+}
+
+const BITS = 12
+
+/** A grey picture with `index` written into its luma as a row of 12 black or white blocks, safe against coding. */
+export function numbered(index: number, pts: number, width = 192, height = 96): VideoFrame {
+  const data = new Uint8Array((width * height * 3) / 2).fill(128)
+  const block = Math.floor(width / BITS)
+  for (let bit = 0; bit < BITS; bit++) {
+    const value = (index >> bit) & 1 ? 220 : 30
+    for (let y = 0; y < height; y++) data.fill(value, y * width + bit * block, y * width + (bit + 1) * block)
+  }
+  return { data, format: 'yuv420p', width, height, pts }
+}
+
+/** Reads the number back from the first plane or channel of a frame of any size. */
+export function numberOf(frame: VideoFrame): number {
+  const { format, width, height, data } = frame
+  const channels = format === 'rgb24' ? 3 : format === 'rgba' ? 4 : 1
+  let index = 0
+  for (let bit = 0; bit < BITS; bit++) {
+    const x = Math.floor(((bit + 0.5) * width) / BITS)
+    if (data[(Math.floor(height / 2) * width + x) * channels]! > 120) index |= 1 << bit
+  }
+  return index
+}
+
+export function readNut(bytes: Uint8Array): { stream: NutStream; frames: NutFrame[] } {
+  const streams: NutStream[] = []
+  const frames: NutFrame[] = []
+  new NutReader({ onStream: (stream) => streams.push(stream), onFrame: (frame) => frames.push(frame) }).push(bytes)
+  return { stream: streams[0]!, frames }
+}
+
+/** Runs ffmpeg on NUT made of raw frames or packets, and returns what it writes. */
+export function runFfmpeg(path: string, args: string[], input?: Uint8Array): Uint8Array {
+  return execFileSync(path, ['-hide_banner', '-loglevel', 'error', ...args], { input, maxBuffer: 1 << 30 })
+}
+
+export function toNut(frames: VideoFrame[]): Uint8Array {
+  const { format, width, height } = frames[0]!
+  const writer = new NutWriter({ kind: 'video', codec: format, width, height }, { num: 1, den: TICKS_PER_SECOND })
+  const parts = frames.flatMap(({ pts, data }) => [writer.frame(pts, true, data.length), data])
+  return Buffer.concat([writer.header(), ...parts])
+}
+
+export type Clip = { track: VideoTrack; packets: EncodedPacket[] }
+
+const CODERS: Record<VideoCodec, string[]> = {
+  h264: ['-c:v', 'libx264', '-preset', 'veryfast', '-bsf:v', 'dump_extra'],
+  hevc: ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=0', '-bsf:v', 'dump_extra'],
+  vp8: ['-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-auto-alt-ref', '0'],
+}
+
+/** Encodes frames, in coding order; `pts` of each packet is that of its frame. */
+export async function encodeClip(
+  frames: VideoFrame[],
+  codec: VideoCodec = 'h264',
+  extra: string[] = [],
+): Promise<Clip> {
+  const ffmpeg = await testFfmpeg()
+  const base = frames[0]!.pts
+  const rebased = frames.map((frame) => ({ ...frame, pts: frame.pts - base }))
+  const args = ['-copyts', '-f', 'nut', '-i', 'pipe:0', ...passFrames(ffmpeg), '-enc_time_base', '1:90000']
+  const out = runFfmpeg(
+    ffmpeg.path,
+    [...args, '-b:v', '2M', ...CODERS[codec], ...extra, '-f', 'nut', 'pipe:1'],
+    toNut(rebased),
+  )
+  const { stream, frames: coded } = readNut(out)
+  const track: VideoTrack = { id: 'v', kind: 'video', codec, width: frames[0]!.width, height: frames[0]!.height }
+  const ticks = (pts: number) => Math.round((pts * stream.timeBase.num * TICKS_PER_SECOND) / stream.timeBase.den)
+  const shift = Math.min(...coded.map(({ pts }) => ticks(pts)))
+  const packets = coded.map(({ pts, key, data }) => ({ track, data, pts: ticks(pts) - shift + base, key }))
+  return { track, packets }
+}
+
+export const range = (length: number): number[] => Array.from({ length }, (_, i) => i)
+
+/** Waits until `done` is true; fails after `ms`. */
+export async function until(done: () => boolean, ms = 20_000): Promise<void> {
+  const end = Date.now() + ms
+  while (!done()) {
+    if (Date.now() > end) throw new Error(`not reached within ${ms} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
