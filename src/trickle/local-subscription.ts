@@ -1,0 +1,77 @@
+import { type Closed, Scope } from '../core/resource.ts'
+import type { Channel } from './channel.ts'
+import type { Segment } from './segment.ts'
+import type { IncomingSegment, Start, Subscription } from './subscription.ts'
+
+/** Reads a channel of this server. Ends when the channel is closed and what it still held has been read. */
+export function subscribeTo(channel: Channel, start: Start = -1, signal?: AbortSignal): Subscription {
+  return new LocalSubscription(channel, start, signal)
+}
+
+class LocalSubscription implements Subscription {
+  readonly closed: Promise<Closed>
+  missed = 0
+  readonly #channel: Channel
+  readonly #scope: Scope
+  #next: number
+
+  constructor(channel: Channel, start: Start, signal?: AbortSignal) {
+    this.#channel = channel
+    this.#scope = new Scope(signal)
+    this.closed = this.#scope.closed
+    this.#next = channel.locate(start).seq
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<IncomingSegment> {
+    const { signal } = this.#scope
+    try {
+      for (;;) {
+        const segment = this.#take()
+        if (!segment) break
+        while (segment.fresh) await segment.changed(signal)
+        if (segment.bytes > 0) {
+          yield { seq: segment.seq, mime: this.#channel.mime, bytes: this.#read(segment) }
+        }
+        this.#next = segment.seq + 1
+      }
+      this.#scope.end({ why: 'ended' })
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown
+    } finally {
+      this.#scope.end({ why: 'stopped' })
+    }
+  }
+
+  /** The next segment it can have; `undefined` after the end. */
+  #take(): Segment | undefined {
+    const channel = this.#channel
+    const { segment } = channel.locate(this.#next)
+    if (segment) return segment
+    const missed = Math.max(0, channel.head - this.#next)
+    this.missed += missed
+    channel.counters.missed += missed
+    // Also after a reset moved the head back.
+    this.#next = channel.head
+    return channel.locate(this.#next).segment
+  }
+
+  async *#read(segment: Segment): AsyncGenerator<Uint8Array> {
+    const { signal } = this.#scope
+    try {
+      for await (const chunk of segment.read(signal)) {
+        this.#channel.counters.bytesOut += chunk.length
+        yield chunk
+      }
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown
+    }
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
