@@ -1,0 +1,162 @@
+// What an offer and this server have in common: RFC 9725 §4.2, RFC 8829 §5.3, RFC 9143.
+import { attribute, attributeValues, direction, inherited, type Sdp, type SdpMedia } from '../codec/sdp.ts'
+import {
+  h264Mode,
+  h264Profile,
+  headerExtensions,
+  type RtpCodec,
+  retransmissionType,
+  rtpCodecs,
+  simulcastLayers,
+} from '../codec/sdp-media.ts'
+import { AppError } from '../core/errors.ts'
+import type { RemoteTransport } from './peer.ts'
+
+/** From where the media goes: `send` to a viewer, `receive` from a publisher. */
+export type MediaFlow = 'send' | 'receive'
+
+export type AgreedMedia = {
+  /** Index of the section in the offer. */
+  index: number
+  mid: string
+  kind: 'audio' | 'video'
+  protocol: string
+  codec: RtpCodec
+  /** Payload type of retransmissions, if the offerer takes part in them. */
+  retransmission: number | undefined
+  /** Ids of the header extensions that both know, by URI. */
+  extensions: ReadonlyMap<string, number>
+  /** Names of simulcast layers; empty for one plain stream. */
+  layers: string[]
+}
+
+export type Agreement = {
+  flow: MediaFlow
+  transport: RemoteTransport
+  media: AgreedMedia[]
+  /** All sections of the offer, since an answer mirrors them. */
+  sections: SdpMedia[]
+}
+
+export const EXTENSIONS = {
+  absoluteSendTime: 'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
+  playoutDelay: 'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
+  mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
+  streamId: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
+  repairedStreamId: 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
+} as const
+
+const KNOWN_EXTENSIONS: Record<MediaFlow, readonly string[]> = {
+  send: [EXTENSIONS.absoluteSendTime, EXTENSIONS.playoutDelay],
+  receive: [EXTENSIONS.mid, EXTENSIONS.streamId, EXTENSIONS.repairedStreamId],
+}
+
+/** Feedback that both sides act upon, by flow. */
+export const FEEDBACK: Record<MediaFlow, readonly string[]> = {
+  send: ['nack', 'nack pli', 'ccm fir', 'goog-remb'],
+  receive: ['nack', 'nack pli', 'goog-remb'],
+}
+
+/** Throws `invalid-request` for an offer that makes no sense, `unsupported-media` for one without a common codec. */
+export function negotiate(offer: Sdp, flow: MediaFlow): Agreement {
+  const sections = offer.media
+  const wanted = sections.flatMap((media, index) =>
+    media.kind === 'audio' || media.kind === 'video' ? { media, index } : [],
+  )
+  for (const kind of ['audio', 'video'] as const) {
+    const count = wanted.filter(({ media }) => media.kind === kind && media.port > 0).length
+    if (count > 1) throw invalid(`the offer has ${count} ${kind} sections; one of each kind is accepted`)
+  }
+  const open = wanted.filter(({ media }) => media.port > 0)
+  if (open.length === 0) throw invalid('the offer has neither an audio nor a video section')
+  const media = open.map(({ media: section, index }) => agree(offer, section, index, flow))
+  requireBundle(offer, media)
+  return { flow, transport: remoteTransport(offer, sections[media[0]!.index]!), media, sections }
+}
+
+function agree(offer: Sdp, media: SdpMedia, index: number, flow: MediaFlow): AgreedMedia {
+  const kind = media.kind as 'audio' | 'video'
+  const refused = flow === 'send' ? ['sendonly', 'inactive'] : ['recvonly', 'inactive']
+  const offered = direction(offer, media)
+  if (refused.includes(offered))
+    throw invalid(`the ${kind} section is ${offered}; it must be able to ${flow === 'send' ? 'receive' : 'send'}`)
+  if (!media.protocol.endsWith('RTP/SAVPF') && !media.protocol.endsWith('RTP/SAVP')) {
+    throw invalid(`the ${kind} section has the protocol ${media.protocol}; UDP/TLS/RTP/SAVPF is accepted`)
+  }
+  const codecs = rtpCodecs(media)
+  const codec = kind === 'audio' ? chooseAudio(codecs) : flow === 'send' ? chooseH264(codecs) : chooseVideo(codecs)
+  if (!codec) {
+    const accepted = kind === 'audio' ? ['opus'] : flow === 'send' ? ['H264'] : ['H264', 'VP8']
+    const names = [...new Set(codecs.map(({ name }) => name))]
+    throw new AppError('unsupported-media', `the offer has no ${kind} codec that is supported`, {
+      details: { offered: names, accepted },
+    })
+  }
+  return {
+    index,
+    mid: attribute(media, 'mid') ?? String(index),
+    kind,
+    protocol: media.protocol,
+    codec,
+    retransmission: retransmissionType(codecs, codec.payloadType),
+    extensions: commonExtensions(media, flow),
+    layers: kind === 'video' && flow === 'receive' ? simulcastLayers(media) : [],
+  }
+}
+
+const chooseAudio = (codecs: readonly RtpCodec[]) =>
+  codecs.find(({ name, clockRate }) => name === 'opus' && clockRate === 48000)
+
+/** What this server sends is constrained baseline in mode 1, which every profile but plain baseline contains. */
+const PROFILE_ORDER = ['constrained-baseline', 'main', 'high', 'baseline', 'other'] as const
+
+function chooseH264(codecs: readonly RtpCodec[]): RtpCodec | undefined {
+  const rank = (codec: RtpCodec) =>
+    PROFILE_ORDER.indexOf(h264Profile(codec)) + (h264Mode(codec) === 1 ? 0 : PROFILE_ORDER.length)
+  return codecs
+    .filter(({ name, clockRate }) => name === 'h264' && clockRate === 90000)
+    .reduce<RtpCodec | undefined>((best, codec) => (!best || rank(codec) < rank(best) ? codec : best), undefined)
+}
+
+/** The publisher's first choice of those that can be decoded; only modes 0 and 1 of H.264 can be put together again. */
+function chooseVideo(codecs: readonly RtpCodec[]): RtpCodec | undefined {
+  return codecs.find(
+    (codec) => codec.clockRate === 90000 && (codec.name === 'vp8' || (codec.name === 'h264' && h264Mode(codec) <= 1)),
+  )
+}
+
+function commonExtensions(media: SdpMedia, flow: MediaFlow): Map<string, number> {
+  // Ids above 14 need the two-byte form, which few implement.
+  const known = headerExtensions(media).filter(({ id, uri }) => id <= 14 && KNOWN_EXTENSIONS[flow].includes(uri))
+  return new Map(known.map(({ id, uri }) => [uri, id]))
+}
+
+/** One transport serves all sections, so they must be one bundle (RFC 9725 §4.4.1). */
+function requireBundle(offer: Sdp, media: readonly AgreedMedia[]): void {
+  if (media.length < 2) return
+  const bundles = attributeValues(offer, 'group').map((group) => group.split(' '))
+  const bundled = bundles.some(([name, ...mids]) => name === 'BUNDLE' && media.every(({ mid }) => mids.includes(mid)))
+  if (!bundled) throw invalid('the audio and video sections must be in one BUNDLE group')
+}
+
+function remoteTransport(offer: Sdp, media: SdpMedia): RemoteTransport {
+  const ufrag = inherited(offer, media, 'ice-ufrag')
+  const password = inherited(offer, media, 'ice-pwd')
+  if (!ufrag || !password) throw invalid('the offer has no ice-ufrag and ice-pwd')
+  const own = attributeValues(media, 'fingerprint')
+  const fingerprints = (own.length > 0 ? own : attributeValues(offer, 'fingerprint')).map((text) => {
+    const [algorithm = '', value = ''] = text.split(/ +/)
+    return { algorithm: algorithm.toLowerCase(), value }
+  })
+  if (!fingerprints.some(({ algorithm }) => ['sha-256', 'sha-384', 'sha-512'].includes(algorithm))) {
+    throw invalid('the offer has no fingerprint; sha-256, sha-384 and sha-512 are accepted')
+  }
+  // RFC 8842 §5.3: absent means active for the offerer.
+  const setup = inherited(offer, media, 'setup') ?? 'active'
+  if (!['actpass', 'active', 'passive'].includes(setup)) {
+    throw invalid(`the offer has setup:${setup}; actpass, active and passive are accepted`)
+  }
+  return { ufrag, password, fingerprints, role: setup === 'passive' ? 'client' : 'server' }
+}
+
+const invalid = (message: string) => new AppError('invalid-request', message)
