@@ -1,10 +1,10 @@
 // RTP payload format for H.264: RFC 6184, packetization modes 0 and 1.
 import { AppError } from '../core/errors.ts'
+import { nalUnits } from './annexb.ts'
 
 const STAP_A = 24
 const FU_A = 28
-const START_CODE = Buffer.from([0, 0, 1])
-const LONG_START_CODE = Buffer.from([0, 0, 0, 1])
+const START_CODE = Uint8Array.of(0, 0, 0, 1)
 
 /**
  * Cuts one Annex B access unit into RTP payloads of at most `maxBytes`; the last one is to carry the marker bit.
@@ -30,19 +30,6 @@ export function packetizeH264(accessUnit: Uint8Array, maxBytes: number): Uint8Ar
   }
   flush()
   return payloads
-}
-
-/** The NAL units between the start codes of an Annex B byte stream (ITU-T H.264 §B.1), as views. */
-function* nalUnits(stream: Uint8Array): Generator<Uint8Array> {
-  const bytes = Buffer.from(stream.buffer, stream.byteOffset, stream.length)
-  let start = bytes.indexOf(START_CODE)
-  while (start >= 0) {
-    const next = bytes.indexOf(START_CODE, start + 3)
-    let end = next < 0 ? bytes.length : next
-    while (end > start + 3 && bytes[end - 1] === 0) end--
-    if (end > start + 3) yield bytes.subarray(start + 3, end)
-    start = next
-  }
 }
 
 function stapA(nals: readonly Uint8Array[], bytes: number): Uint8Array {
@@ -84,7 +71,7 @@ export class H264Assembler {
     if (type === FU_A) this.#pushFragment(payload)
     else if (this.#inFragment) throw malformed('interrupts a fragmented unit')
     else if (type === STAP_A) this.#pushAggregate(payload)
-    else if (type >= 1 && type <= 23) this.#parts.push(LONG_START_CODE, payload)
+    else if (type >= 1 && type <= 23) this.#parts.push(START_CODE, payload)
     else throw malformed(`has type ${type}; single units, STAP-A and FU-A are accepted`)
   }
 
@@ -105,7 +92,7 @@ export class H264Assembler {
     const header = payload[1]!
     const first = (header & 0x80) !== 0
     if (first === this.#inFragment) throw malformed(first ? 'begins a unit inside another' : 'continues no unit')
-    if (first) this.#parts.push(LONG_START_CODE, Uint8Array.of((payload[0]! & 0xe0) | (header & 0x1f)))
+    if (first) this.#parts.push(START_CODE, Uint8Array.of((payload[0]! & 0xe0) | (header & 0x1f)))
     this.#parts.push(payload.subarray(2))
     this.#inFragment = (header & 0x40) === 0
   }
@@ -114,7 +101,7 @@ export class H264Assembler {
     for (let at = 1; at < payload.length; ) {
       const length = at + 2 <= payload.length ? (payload[at]! << 8) | payload[at + 1]! : 0
       if (length === 0 || at + 2 + length > payload.length) throw malformed('has a unit longer than itself')
-      this.#parts.push(LONG_START_CODE, payload.subarray(at + 2, at + 2 + length))
+      this.#parts.push(START_CODE, payload.subarray(at + 2, at + 2 + length))
       at += 2 + length
     }
   }

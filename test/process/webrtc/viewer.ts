@@ -1,10 +1,5 @@
 // A WHEP viewer made of werift's own peer connection.
-import {
-  RTCPeerConnection,
-  RTCRtpCodecParameters,
-  type RtpPacket,
-  useAbsSendTime,
-} from 'werift'
+import { RTCPeerConnection, RTCRtpCodecParameters, type RtpPacket, useAbsSendTime } from 'werift'
 import { H264Assembler } from '../../../src/codec/rtp-h264.ts'
 
 export type ReceivedUnit = { timestamp: number; data: Uint8Array }
