@@ -1,0 +1,181 @@
+import { AppError } from '../core/errors.ts'
+import { frameBytes, type VideoFrame } from '../core/frame.ts'
+import {
+  FORMAT_CODES,
+  INPUT_SLOTS,
+  LAYOUT_VERSION,
+  MAGIC,
+  OUTPUT_SLOTS,
+  REGION,
+  RING_COUNTERS,
+  SLOT,
+  SLOT_BYTES,
+  SLOT_HEADER_BYTES,
+  STATE,
+} from './frame-layout.ts'
+
+export type Direction = 'input' | 'output'
+export type RingCount = { -readonly [K in keyof typeof RING_COUNTERS]: number } & { waiting: number }
+
+/** A frame with the epoch it was written in. */
+export type EpochFrame = { frame: VideoFrame; epoch: number }
+
+type Slot = { words: Int32Array; pts: Float64Array; pixels: Uint8Array }
+
+/** Writes what the layout says at the head of new memory. */
+export function formatRegion(buffer: ArrayBuffer): void {
+  const head = new DataView(buffer)
+  head.setUint32(REGION.version, LAYOUT_VERSION, true)
+  head.setUint32(REGION.inputSlots, INPUT_SLOTS, true)
+  head.setUint32(REGION.outputSlots, OUTPUT_SLOTS, true)
+  head.setUint32(REGION.slotBytes, SLOT_BYTES, true)
+  head.setUint32(REGION.magic, MAGIC, true)
+}
+
+/** Throws when the memory was laid out by another version. */
+export function checkRegion(buffer: ArrayBuffer): void {
+  const head = new DataView(buffer)
+  const version = head.getUint32(REGION.version, true)
+  if (head.getUint32(REGION.magic, true) !== MAGIC || version !== LAYOUT_VERSION)
+    throw new AppError('internal', `frame memory has layout ${version}, this runner speaks ${LAYOUT_VERSION}`)
+}
+
+/**
+ * One direction of frames in shared memory, for one writer and one reader in different processes. Who changes a slot's
+ * state by compare-and-swap owns the slot, so a frame is seen whole or not at all, and neither side ever waits.
+ */
+export class FrameRing {
+  readonly #slots: Slot[]
+  readonly #counters: Int32Array
+  #seq = 0
+
+  constructor(buffer: ArrayBuffer, direction: Direction) {
+    const input = direction === 'input'
+    const first = input ? 0 : INPUT_SLOTS
+    this.#slots = Array.from({ length: input ? INPUT_SLOTS : OUTPUT_SLOTS }, (_, index) => {
+      const header = REGION.slotHeaders + (first + index) * SLOT_HEADER_BYTES
+      return {
+        words: new Int32Array(buffer, header, SLOT_HEADER_BYTES / 4),
+        pts: new Float64Array(buffer, header + SLOT.pts * 4, 1),
+        pixels: new Uint8Array(buffer, REGION.pixels + (first + index) * SLOT_BYTES, SLOT_BYTES),
+      }
+    })
+    this.#counters = new Int32Array(buffer, input ? REGION.inputCounters : REGION.outputCounters, 16)
+  }
+
+  /** True while a write would have to replace a frame that nobody read. */
+  get full(): boolean {
+    return this.#slots.every(({ words }) => Atomics.load(words, SLOT.state) !== STATE.free)
+  }
+
+  /** Writer: puts a copy of the frame in a free slot, else over the oldest filled one. */
+  write(frame: VideoFrame, epoch: number): void {
+    const slot = this.#claim()
+    if (!slot) {
+      this.#count('written')
+      this.#count('overwritten')
+      return
+    }
+    const { words, pts, pixels } = slot
+    pixels.set(frame.data)
+    words[SLOT.seq] = this.#seq = (this.#seq + 1) | 0
+    words[SLOT.epoch] = epoch
+    words[SLOT.format] = FORMAT_CODES.indexOf(frame.format)
+    words[SLOT.width] = frame.width
+    words[SLOT.height] = frame.height
+    words[SLOT.bytes] = frame.data.length
+    pts[0] = frame.pts
+    this.#count('written')
+    Atomics.store(words, SLOT.state, STATE.filled)
+  }
+
+  /** Reader: the newest frame of `epoch`; older ones, and those of other epochs, are freed and counted. */
+  takeNewest(epoch: number): EpochFrame | undefined {
+    for (;;) {
+      const filled = this.#filled()
+      const newest = filled.pop()
+      if (!newest) return undefined
+      for (const slot of filled) {
+        if (own(slot)) this.#free(slot, slot.words[SLOT.epoch] === epoch ? 'skipped' : 'stale')
+      }
+      // When it cannot be owned the writer has just replaced it, and there is a newer one.
+      if (!own(newest)) continue
+      if (newest.words[SLOT.epoch] === epoch) return this.#copyOut(newest)
+      this.#free(newest, 'stale')
+    }
+  }
+
+  /** Reader: the oldest frame, so that order is kept. */
+  takeOldest(): EpochFrame | undefined {
+    for (;;) {
+      const oldest = this.#filled()[0]
+      if (!oldest) return undefined
+      const seq = oldest.words[SLOT.seq]
+      if (!own(oldest)) continue
+      if (oldest.words[SLOT.seq] === seq) return this.#copyOut(oldest)
+      // The writer put its newest frame here in between: it is no longer the oldest.
+      Atomics.store(oldest.words, SLOT.state, STATE.filled)
+    }
+  }
+
+  /** Counters as both sides have written them up to now; `waiting` are the frames nobody has taken or replaced. */
+  count(): RingCount {
+    const at = (name: keyof typeof RING_COUNTERS) => Atomics.load(this.#counters, RING_COUNTERS[name])
+    const [written, overwritten, taken] = [at('written'), at('overwritten'), at('taken')]
+    const [skipped, stale] = [at('skipped'), at('stale')]
+    return { written, overwritten, taken, skipped, stale, waiting: written - overwritten - taken - skipped - stale }
+  }
+
+  #claim(): Slot | undefined {
+    // A sane reader holds one slot, so the first look succeeds, or the second when the reader was just as quick.
+    for (let look = 0; look < 8; look++) {
+      for (const slot of this.#slots) if (swap(slot, STATE.free, STATE.writing)) return slot
+      for (const slot of this.#filled()) {
+        if (!swap(slot, STATE.filled, STATE.writing)) continue
+        this.#count('overwritten')
+        return slot
+      }
+    }
+    return undefined
+  }
+
+  /** Filled slots, oldest first. */
+  #filled(): Slot[] {
+    const filled = this.#slots.filter(({ words }) => Atomics.load(words, SLOT.state) === STATE.filled)
+    return filled.sort((a, b) => (a.words[SLOT.seq]! - b.words[SLOT.seq]!) | 0)
+  }
+
+  #free({ words }: Slot, why: 'taken' | 'skipped' | 'stale'): void {
+    this.#count(why)
+    Atomics.store(words, SLOT.state, STATE.free)
+  }
+
+  #copyOut(slot: Slot): EpochFrame {
+    const { words, pts, pixels } = slot
+    const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
+    const format = FORMAT_CODES[words[SLOT.format]!]
+    const epoch = words[SLOT.epoch]!
+    try {
+      if (!format || bytes > SLOT_BYTES || bytes !== frameBytes(format, width, height))
+        throw new AppError('pipeline-failed', 'a slot of the frame ring has a broken header')
+      // Fresh memory that is not zeroed first: every byte is written here.
+      const data = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
+      data.set(pixels.subarray(0, bytes))
+      return { frame: { data, format, width, height, pts: pts[0]! }, epoch }
+    } finally {
+      this.#free(slot, 'taken')
+    }
+  }
+
+  #count(name: keyof typeof RING_COUNTERS): void {
+    Atomics.add(this.#counters, RING_COUNTERS[name], 1)
+  }
+}
+
+function swap({ words }: Slot, from: number, to: number): boolean {
+  return Atomics.compareExchange(words, SLOT.state, from, to) === from
+}
+
+function own(slot: Slot): boolean {
+  return swap(slot, STATE.filled, STATE.reading)
+}

@@ -1,0 +1,307 @@
+import { nowMs } from '../core/clock.ts'
+import { Emitter } from '../core/emitter.ts'
+import { AppError } from '../core/errors.ts'
+import type { VideoFrame } from '../core/frame.ts'
+import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../core/resource.ts'
+import { combine, type FrameAccounts, NO_FRAMES } from './accounts.ts'
+import type { PipelineEntry } from './entry.ts'
+import type { EpochFrame } from './frame-ring.ts'
+import type { Thresholds } from './health.ts'
+import { type HostEvents, PipelineHost, type Reply } from './host.ts'
+import type { Description, UpdateMode, Values } from './protocol.ts'
+import type { Reaper } from './reaper.ts'
+import { RestartBudget } from './restarts.ts'
+
+const TICK_MS = 250
+/** A runner that was ready for as long has proved itself. */
+const RAN_WELL_MS = 30_000
+const NEW_HOST_MS = 15_000
+
+export type GuardianOptions = {
+  entry: PipelineEntry
+  /** The variant's own params with the server's settings: what it returns to between streams. */
+  initial: Values
+  /** The params to load with. */
+  params: Values
+  modelDir: string
+  reaper: Reaper
+  thresholds: Thresholds
+  /** Bytes of memory of its own that a runner may take. */
+  memoryLimit: number
+}
+
+export type GuardianStatus = {
+  phase: 'loading' | 'ready' | 'reloading' | 'restarting' | 'failed'
+  /** On the clock of `nowMs`. */
+  since: number
+  /** For people: what is happening. */
+  text: string
+}
+
+export type GuardianEvents = Omit<HostEvents, 'phase'> & {
+  status: GuardianStatus
+  /** A runner ended and another is started. */
+  restart: { count: number; reason: AppError; lines: string[] }
+  /** Four times a second. */
+  tick: undefined
+}
+
+type Stream = { requestId: string; onOutput(output: EpochFrame): void }
+
+/** Keeps one pipeline running: starts its runner, watches it, starts it again; outlives streams. */
+export class Guardian implements Resource {
+  readonly events: Emitter<GuardianEvents>
+  readonly entry: PipelineEntry
+  /** Restarts in its life. */
+  restarts = 0
+  lastRestartAt: number | undefined
+  readonly #options: GuardianOptions
+  readonly #context: Context
+  readonly #scope: Scope
+  readonly #hostEvents: Emitter<HostEvents>
+  readonly #budget = new RestartBudget()
+  #host: PipelineHost
+  #alive = true
+  #nextHost = Promise.withResolvers<void>()
+  #status: GuardianStatus
+  #error: AppError | undefined
+  /** What a new runner loads with: the params that were last in force, as they were given. */
+  #given: Values
+  #revision = 0
+  #stream: Stream | undefined
+  #past: FrameAccounts = NO_FRAMES
+  #readyAt: number | undefined
+
+  private constructor(options: GuardianOptions, context: Context, host: PipelineHost, events: Emitter<HostEvents>) {
+    this.entry = options.entry
+    this.#options = options
+    this.#context = context
+    this.#scope = new Scope(context.signal)
+    this.#given = options.params
+    this.events = new Emitter(context.log)
+    this.#hostEvents = events
+    this.#host = host
+    this.#status = { phase: 'loading', since: nowMs(), text: `Loading ${options.entry.name}` }
+    events.on('phase', () => {
+      // A runner that is not attached yet is looked at when it is.
+      if (this.#alive) this.#onPhase()
+    })
+    events.on('params', (params) => {
+      this.#given = params.given
+      this.#revision = params.revision
+      this.events.emit('params', params)
+    })
+    const log = context.log.child({ pipeline: options.entry.name })
+    events.on('error', (error) => {
+      log.warn(error, 'the pipeline threw')
+      this.events.emit('error', error)
+    })
+    events.on('log', (line) => {
+      log[line.level]({ ...line.fields, line: line.message }, 'the pipeline says')
+      this.events.emit('log', line)
+    })
+    this.#attachHost(host)
+    this.#scope.spawn((signal) => this.#run(signal))
+    this.#scope.spawn((signal) => this.#watch(signal))
+    this.#scope.defer(() => this.#host.close())
+  }
+
+  /** Resolves when the author's module is imported and the params are good; it loads from then on. */
+  static async open(options: GuardianOptions, context: Context): Promise<Guardian> {
+    const events = new Emitter<HostEvents>(context.log)
+    const host = await PipelineHost.open({ ...options, events }, context)
+    return new Guardian(options, context, host, events)
+  }
+
+  get closed(): Promise<Closed> {
+    return this.#scope.closed
+  }
+
+  get status(): GuardianStatus {
+    return this.#status
+  }
+
+  /** Why it was given up. */
+  get error(): AppError | undefined {
+    return this.#error
+  }
+
+  /** Frames are taken. */
+  get ready(): boolean {
+    return this.#status.phase === 'ready'
+  }
+
+  get pid(): number | undefined {
+    return this.#alive ? this.#host.pid : undefined
+  }
+
+  get processStartedAt(): number {
+    return this.#host.startedAt
+  }
+
+  get readyAt(): number | undefined {
+    return this.#readyAt
+  }
+
+  get description(): Description {
+    return this.#host.description
+  }
+
+  /** Frames of other epochs are of an earlier stream or an earlier load. */
+  get epoch(): number {
+    return this.#host.epoch
+  }
+
+  /** A stream begins, with all its params. Rejects with `invalid-params`, and nothing changed. */
+  async attach(stream: Stream, params: Values): Promise<Reply> {
+    const reply = await this.#host.lease(stream.requestId, 1, params)
+    this.#stream = stream
+    this.#revision = reply.revision
+    return reply
+  }
+
+  /** The stream is over. True when the runner is fit for the next one. */
+  async detach(): Promise<boolean> {
+    this.#stream = undefined
+    if (!this.#alive || this.#scope.reason) return false
+    try {
+      await this.#host.release()
+      return true
+    } catch (thrown) {
+      this.#context.log.warn({ err: thrown, pipeline: this.entry.name }, 'the pipeline could not be reset')
+      return false
+    }
+  }
+
+  /** Gives the runner a frame, whether it answers at the moment or not. */
+  write(frame: VideoFrame): void {
+    this.#host.write(frame)
+  }
+
+  /** Waits for the next runner when there is none at the moment. */
+  async update(mode: UpdateMode, value: Values): Promise<Reply> {
+    if (!this.#alive) await deadline(this.#nextHost.promise, NEW_HOST_MS, 'the restart of the pipeline')
+    if (this.#error) throw this.#error
+    return this.#host.update(mode, value)
+  }
+
+  /** What became of all frames it was given in its life. */
+  accounts(): FrameAccounts {
+    return this.#alive ? combine(this.#past, this.#host.accounts(), 1) : this.#past
+  }
+
+  /** Ends the runner; another one is started. */
+  restart(reason: AppError): void {
+    if (this.#alive) this.#host.kill(reason)
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #run(signal: AbortSignal): Promise<Closed> {
+    for (;;) {
+      await Promise.race([this.#host.closed, aborted(signal)])
+      if (signal.aborted) return { why: 'stopped' }
+      const { error } = await this.#host.closed
+      this.#alive = false
+      this.#past = combine(this.#past, this.#host.accounts(), 1)
+      if (this.#readyAt !== undefined && nowMs() - this.#readyAt > RAN_WELL_MS) this.#budget.ranWell()
+      this.#readyAt = undefined
+      await this.#startAgain(error ?? new AppError('pipeline-failed', 'the pipeline ended its process'), signal)
+    }
+  }
+
+  async #startAgain(reason: AppError, signal: AbortSignal): Promise<void> {
+    const { log } = this.#context
+    let why = reason
+    for (;;) {
+      const delay = this.#budget.next()
+      if (delay === undefined) {
+        this.#error = why
+        this.#enter('failed', `${this.entry.name} failed`)
+        this.#nextHost.resolve()
+        log.error({ err: why, pipeline: this.entry.name }, 'the pipeline failed too often and is given up')
+        throw why
+      }
+      this.restarts++
+      this.lastRestartAt = nowMs()
+      log.warn({ err: why, pipeline: this.entry.name, restart: this.#budget.used }, 'the pipeline is started again')
+      this.#enter('restarting', `Restarting ${this.entry.name} (${this.#budget.used} of ${this.#budget.limit})`)
+      const lines = Array.isArray(why.details?.lines) ? (why.details.lines as string[]) : []
+      this.events.emit('restart', { count: this.restarts, reason: why, lines })
+      await sleep(delay, signal)
+      try {
+        const options = { ...this.#options, params: this.#given, events: this.#hostEvents }
+        const host = await PipelineHost.open(options, { ...this.#context, signal })
+        this.#attachHost(host)
+        if (this.#stream) await host.lease(this.#stream.requestId, this.#revision, this.#given)
+        return
+      } catch (thrown) {
+        signal.throwIfAborted()
+        why = AppError.from(thrown)
+        if (this.#alive) {
+          this.#host.kill(why)
+          await this.#host.closed
+          this.#alive = false
+        }
+      }
+    }
+  }
+
+  #attachHost(host: PipelineHost): void {
+    this.#host = host
+    this.#alive = true
+    host.onFrame = (output) => this.#stream?.onOutput(output)
+    this.#nextHost.resolve()
+    this.#nextHost = Promise.withResolvers()
+    if (host.phase !== 'loading') this.#onPhase()
+  }
+
+  #onPhase(): void {
+    const { phase, phaseSince } = this.#host
+    if (phase === 'ready') {
+      this.#readyAt = phaseSince
+      this.#enter('ready', `${this.entry.name} is ready`)
+    } else if (phase === 'reloading') this.#enter('reloading', `Reloading ${this.entry.name}`)
+  }
+
+  #enter(phase: GuardianStatus['phase'], text: string): void {
+    this.#status = { phase, since: nowMs(), text }
+    this.events.emit('status', this.#status)
+  }
+
+  /** Looks after what no message tells: time that passes, and memory. */
+  async #watch(signal: AbortSignal): Promise<Closed> {
+    const { thresholds, memoryLimit } = this.#options
+    for (let tick = 1; ; tick++) {
+      await sleep(TICK_MS, signal)
+      this.events.emit('tick', undefined)
+      if (!this.#alive) continue
+      const { phase, phaseSince } = this.#host
+      if (phase !== 'ready' && nowMs() - phaseSince > thresholds.loadMs + thresholds.settleMs) {
+        const seconds = thresholds.loadMs / 1000
+        this.restart(new AppError('pipeline-failed', `${this.entry.name} was not ready after ${seconds} s`))
+      }
+      if (tick % 4 !== 0) continue
+      const bytes = await this.#host.memoryBytes()
+      if (bytes !== undefined && bytes > memoryLimit) {
+        const [used, limit] = [bytes, memoryLimit].map((n) => Math.round(n / 2 ** 20))
+        this.restart(
+          new AppError('pipeline-failed', `${this.entry.name} used ${used} MiB of memory, more than ${limit}`),
+        )
+      }
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,336 @@
+import { nowMs } from '../core/clock.ts'
+import { LatencyMeter, type Percentiles, RateMeter } from '../core/counters.ts'
+import { Emitter } from '../core/emitter.ts'
+import { AppError } from '../core/errors.ts'
+import type { PixelFormat, VideoFrame } from '../core/frame.ts'
+import type { Closed, Context, Resource } from '../core/resource.ts'
+import { combine, type FrameAccounts } from './accounts.ts'
+import type { EpochFrame } from './frame-ring.ts'
+import type { Guardian, GuardianStatus } from './guardian.ts'
+import { assess, type Observations, type PipelineState, type Thresholds } from './health.ts'
+import { OutputGate } from './output-gate.ts'
+import type { UpdateMode, Values } from './protocol.ts'
+import { StallWatch } from './stall-watch.ts'
+
+/** Rates over a shorter time say nothing yet. */
+const MEASURED_MS = 2000
+
+export type LeaseStatus = Omit<GuardianStatus, 'phase'> & {
+  /** `stalled`: loaded, and it takes frames, but none has come out for too long. */
+  phase: GuardianStatus['phase'] | 'stalled'
+}
+
+export type ParamsReply = {
+  /** `accepted`: good, and applied once the pipeline has loaded. */
+  status: 'applied' | 'accepted'
+  revision: number
+  params: Values
+}
+
+export type PipelineError = { message: string; during: string; count: number; time: number }
+
+export type LeaseEvents = {
+  state: { state: PipelineState; previous: PipelineState }
+  status: LeaseStatus
+  error: PipelineError
+  /** The runner ended and is started again; `lines` are the last it printed. */
+  restart: { count: number; reason: string; lines: string[] }
+  log: { level: 'debug' | 'info' | 'warn' | 'error'; message: string; fields?: Values }
+  params: { revision: number; params: Values }
+}
+
+export type PipelineStats = {
+  /** Frames offered and delivered a second, over a rolling window. */
+  inputFps: number
+  fps: number
+  lastError: PipelineError | undefined
+  restarts: number
+  dropped: { beforePipeline: number; afterPipeline: number; failed: number }
+  /** For a pipeline that gives one output for each input: in = out + all of `dropped` + inside. */
+  frames: { in: number; out: number; inside: number }
+  /** From the offer of a frame to the delivery of the output with its time. */
+  latencyMs: Percentiles
+  pid: number | undefined
+}
+
+export type LeaseParts = {
+  guardian: Guardian
+  requestId: string
+  /** Whole: the variant's own params with the stream's. */
+  params: Values
+  thresholds: Thresholds
+  onFrame(frame: VideoFrame): void
+  /** Takes the guardian back. */
+  onClose(): Promise<void>
+}
+
+/** One stream's hold on a pipeline. */
+export class PipelineLease implements Resource {
+  readonly closed: Promise<Closed>
+  readonly events: Emitter<LeaseEvents>
+  /** What to decode to. */
+  readonly input: { format?: PixelFormat; width?: number; height?: number }
+  readonly #parts: LeaseParts
+  readonly #guardian: Guardian
+  readonly #context: Context
+  readonly #gate = new OutputGate()
+  readonly #stall = new StallWatch()
+  readonly #inputs = new RateMeter()
+  readonly #outputs = new RateMeter()
+  readonly #latency = new LatencyMeter()
+  readonly #offeredAt = new Map<number, number>()
+  readonly #listening: (() => void)[] = []
+  readonly #startedAt = nowMs()
+  readonly #baseAccounts: FrameAccounts
+  readonly #baseRestarts: number
+  readonly #settle: (closed: Closed) => void
+  #finalAccounts: FrameAccounts | undefined
+  #params: { revision: number; value: Values }
+  #state: PipelineState = 'LOADING'
+  #stalledSince: number | undefined
+  #lastError: PipelineError | undefined
+  #firstInputAt: number | undefined
+  #lastInputAt: number | undefined
+  #lastOutputAt: number | undefined
+  #lastParamsAt: number | undefined
+  #delivered = 0
+  #closing = false
+
+  private constructor(parts: LeaseParts, params: { revision: number; value: Values }, context: Context) {
+    const { promise, resolve } = Promise.withResolvers<Closed>()
+    this.closed = promise
+    this.#settle = resolve
+    this.#parts = parts
+    this.#guardian = parts.guardian
+    this.#context = context
+    this.#params = params
+    this.#baseAccounts = this.#guardian.accounts()
+    this.#baseRestarts = this.#guardian.restarts
+    this.events = new Emitter(context.log)
+    this.input = wantedInput(this.#guardian, params.value)
+    this.#listen()
+    this.#assess()
+    context.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (context.signal?.aborted) this.#onAbort()
+  }
+
+  /** Rejects with `invalid-params`, and the guardian is as it was. */
+  static async open(parts: LeaseParts, context: Context): Promise<PipelineLease> {
+    let lease: PipelineLease | undefined
+    const onOutput = (output: EpochFrame) => {
+      if (lease) lease.#receive(output)
+    }
+    const reply = await parts.guardian.attach({ requestId: parts.requestId, onOutput }, parts.params)
+    lease = new PipelineLease(parts, { revision: reply.revision, value: reply.params }, context)
+    return lease
+  }
+
+  get pipeline(): string {
+    return this.#guardian.entry.name
+  }
+
+  get state(): PipelineState {
+    return this.#state
+  }
+
+  get status(): LeaseStatus {
+    const { status } = this.#guardian
+    if (status.phase !== 'ready' || this.#stalledSince === undefined) return status
+    return { phase: 'stalled', since: this.#stalledSince, text: `Waiting for ${this.pipeline}` }
+  }
+
+  get showReloadingFrame(): boolean {
+    return this.#params.value.show_reloading_frame !== false
+  }
+
+  get params(): { revision: number; value: Values } {
+    return this.#params
+  }
+
+  get pid(): number | undefined {
+    return this.#guardian.pid
+  }
+
+  /**
+   * Gives the pipeline a frame in the format and size of `input`. False when something must be drawn for it instead:
+   * no output of this frame, or of an earlier one, will be delivered any more.
+   */
+  offer(frame: VideoFrame): boolean {
+    if (this.#closing) return false
+    const now = nowMs()
+    this.#inputs.add(1, now)
+    this.#firstInputAt ??= now
+    this.#lastInputAt = now
+    if (!this.#guardian.ready) {
+      this.#gate.replaced(frame.pts)
+      return false
+    }
+    this.#checkInput(frame)
+    this.#gate.offered(frame.pts)
+    this.#stall.offered(now)
+    this.#offeredAt.set(frame.pts, now)
+    if (this.#offeredAt.size > 256) this.#offeredAt.delete(this.#offeredAt.keys().next().value!)
+    // A pipeline that stalls goes on getting frames: the newest waits for it when it comes back.
+    this.#guardian.write(frame)
+    this.#noteStall(now)
+    if (this.#stalledSince === undefined) return true
+    this.#gate.replaced(frame.pts)
+    return false
+  }
+
+  /** Throws `invalid-params` with issues, `conflict` or `pipeline-failed`; the params before stay in force then. */
+  async updateParams(mode: UpdateMode, value: Values): Promise<ParamsReply> {
+    const { status, revision, params } = await this.#guardian.update(mode, value)
+    return { status, revision, params }
+  }
+
+  stats(): PipelineStats {
+    const now = nowMs()
+    const accounts = this.#accounts()
+    return {
+      inputFps: this.#inputs.perSecond(now),
+      fps: this.#outputs.perSecond(now),
+      lastError: this.#lastError,
+      restarts: this.#guardian.restarts - this.#baseRestarts,
+      dropped: {
+        beforePipeline: accounts.beforePipeline,
+        afterPipeline: accounts.afterPipeline + this.#gate.refused,
+        failed: accounts.failed,
+      },
+      frames: { in: accounts.offered, out: this.#delivered, inside: accounts.inside },
+      latencyMs: this.#latency.percentiles(),
+      pid: this.pid,
+    }
+  }
+
+  /** Resolves when the pipeline is back in its owner's hands. */
+  async close(): Promise<Closed> {
+    if (this.#closing) return this.closed
+    this.#closing = true
+    this.#context.signal?.removeEventListener('abort', this.#onAbort)
+    await this.#parts.onClose()
+    this.#finalAccounts = this.#accounts()
+    for (const off of this.#listening) off()
+    this.#settle({ why: 'stopped' })
+    return this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  readonly #onAbort = (): void => {
+    void this.close()
+  }
+
+  #receive(output: EpochFrame): void {
+    const now = nowMs()
+    this.#stall.arrived(now)
+    this.#noteStall(now)
+    const refusal = this.#gate.refusal(output, this.#guardian.epoch)
+    if (refusal !== undefined) {
+      if (refusal) this.#noteError({ message: refusal, during: 'output', count: 1 })
+      return
+    }
+    const { frame } = output
+    this.#lastOutputAt = now
+    this.#outputs.add(1, now)
+    const offeredAt = this.#offeredAt.get(frame.pts)
+    if (offeredAt !== undefined) this.#latency.add(now - offeredAt)
+    this.#delivered++
+    this.#parts.onFrame(frame)
+  }
+
+  #listen(): void {
+    const { events } = this.#guardian
+    this.#listening.push(
+      events.on('tick', () => this.#assess()),
+      events.on('status', () => {
+        this.#stall.reset()
+        this.#stalledSince = undefined
+        this.events.emit('status', this.status)
+        this.#assess()
+      }),
+      events.on('params', ({ revision, params }) => {
+        this.#params = { revision, value: params }
+        this.#lastParamsAt = nowMs()
+        this.events.emit('params', { revision, params })
+      }),
+      events.on('error', (error) => this.#noteError(error)),
+      events.on('log', (line) => this.events.emit('log', line)),
+      events.on('restart', ({ count, reason, lines }) => {
+        this.#noteError({ message: reason.message, during: 'process', count: 1 })
+        this.events.emit('restart', { count: count - this.#baseRestarts, reason: reason.message, lines })
+      }),
+    )
+  }
+
+  #noteStall(now: number): void {
+    const stalled = this.#guardian.ready && this.#stall.stalled(now)
+    if (stalled === (this.#stalledSince !== undefined)) return
+    this.#stalledSince = stalled ? now - this.#stall.patienceMs : undefined
+    this.events.emit('status', this.status)
+  }
+
+  #noteError(error: Omit<PipelineError, 'time'>): void {
+    const { message, during, count } = error
+    this.#lastError = { message, during, count, time: Date.now() }
+    this.events.emit('error', this.#lastError)
+  }
+
+  #checkInput(frame: VideoFrame): void {
+    const wanted = this.input
+    for (const key of ['format', 'width', 'height'] as const) {
+      if (wanted[key] !== undefined && wanted[key] !== frame[key])
+        throw new AppError('internal', `${this.pipeline} takes frames with ${key} ${wanted[key]}, not ${frame[key]}`)
+    }
+  }
+
+  #accounts(): FrameAccounts {
+    return this.#finalAccounts ?? combine(this.#guardian.accounts(), this.#baseAccounts, -1)
+  }
+
+  #assess(): void {
+    const now = nowMs()
+    this.#noteStall(now)
+    const verdict = assess(this.#observe(now), now, this.#parts.thresholds)
+    if (verdict.restart && !this.#closing) {
+      const what = verdict.restart === 'no-output' ? 'gave no output any more' : 'did not load in time'
+      this.#guardian.restart(new AppError('pipeline-failed', `${this.pipeline} ${what}`))
+    }
+    if (verdict.state === this.#state) return
+    const previous = this.#state
+    this.#state = verdict.state
+    this.events.emit('state', { state: verdict.state, previous })
+  }
+
+  #observe(now: number): Observations {
+    const guardian = this.#guardian
+    const measured = this.#firstInputAt !== undefined && now - this.#firstInputAt > MEASURED_MS
+    const { lastRestartAt } = guardian
+    return {
+      failed: guardian.status.phase === 'failed',
+      ready: guardian.ready,
+      streaming: true,
+      processStartedAt: guardian.processStartedAt,
+      readyAt: guardian.readyAt,
+      streamStartedAt: this.#startedAt,
+      lastInputAt: this.#lastInputAt,
+      lastOutputAt: this.#lastOutputAt,
+      lastParamsAt: this.#lastParamsAt,
+      lastErrorAt: this.#lastError && now - (Date.now() - this.#lastError.time),
+      lastRestartAt: lastRestartAt !== undefined && lastRestartAt > this.#startedAt ? lastRestartAt : undefined,
+      inputFps: measured ? this.#inputs.perSecond(now) : undefined,
+      outputFps: measured ? this.#outputs.perSecond(now) : undefined,
+    }
+  }
+}
+
+function wantedInput(guardian: Guardian, params: Values): PipelineLease['input'] {
+  const { input } = guardian.description
+  const [width, height] = [params.width ?? input.width, params.height ?? input.height]
+  return {
+    ...(input.format && { format: input.format }),
+    ...(typeof width === 'number' && typeof height === 'number' && { width, height }),
+  }
+}

@@ -1,0 +1,108 @@
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import semver from 'semver'
+import { z } from 'zod'
+import type { PipelineEntry } from './entry.ts'
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
+
+const Declared = z.union([
+  z.string(),
+  z.strictObject({ entry: z.string(), params: z.record(z.string(), z.unknown()).default({}) }),
+])
+
+const PackageJson = z.object({
+  name: z.string(),
+  version: z.string().default('0.0.0'),
+  description: z.string().optional(),
+  peerDependencies: z.record(z.string(), z.string()).default({}),
+  dependencies: z.record(z.string(), z.string()).default({}),
+  millrace: z.object({ pipelines: z.record(z.string(), z.unknown()) }).optional(),
+})
+export type PackageJson = z.infer<typeof PackageJson>
+
+export type Rejected = {
+  /** The package's directory, and the pipeline's name where it is known. */
+  where: string
+  reason: string
+}
+
+export type Manifest = { entries: PipelineEntry[]; rejected: Rejected[] }
+
+/** A directory's `package.json`; undefined when there is none, an error with the reason when it cannot be used. */
+export function readPackage(directory: string): PackageJson | undefined {
+  const file = join(directory, 'package.json')
+  if (!existsSync(file)) return undefined
+  const parsed = PackageJson.safeParse(JSON.parse(readFileSync(file, 'utf8')))
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  throw new Error(`package.json: ${issue?.path.join('.')}: ${issue?.message}`)
+}
+
+/**
+ * The pipelines that a package declares under `millrace.pipelines`; nothing when it declares none. What cannot be used
+ * is rejected with the reason. No code of the package runs.
+ */
+export function readManifest(directory: string, serverVersion: string): Manifest {
+  const rejected: Rejected[] = []
+  const entries: PipelineEntry[] = []
+  let json: PackageJson | undefined
+  try {
+    json = readPackage(directory)
+  } catch (thrown) {
+    return { entries, rejected: [{ where: directory, reason: (thrown as Error).message }] }
+  }
+  if (!json?.millrace) return { entries, rejected }
+  const range = json.peerDependencies.millrace
+  if (range !== undefined && !semver.satisfies(serverVersion, range, { includePrerelease: true })) {
+    const reason = semver.validRange(range)
+      ? `needs millrace ${range}, this is ${serverVersion}`
+      : `peerDependencies.millrace is not a version range: ${range}`
+    return { entries, rejected: [{ where: `${json.name} in ${directory}`, reason }] }
+  }
+  for (const [name, declared] of Object.entries(json.millrace.pipelines)) {
+    try {
+      entries.push(readEntry(name, declared, directory, json))
+    } catch (thrown) {
+      rejected.push({ where: `${name} of ${json.name} in ${directory}`, reason: (thrown as Error).message })
+    }
+  }
+  return { entries, rejected }
+}
+
+function readEntry(name: string, declared: unknown, directory: string, json: PackageJson): PipelineEntry {
+  if (!NAME.test(name)) throw new Error(`a pipeline's name must match ${NAME.source}`)
+  const parsed = Declared.safeParse(declared)
+  if (!parsed.success) throw new Error('must be "./file.js#Export" or { "entry": "./file.js#Export", "params": { … } }')
+  const { entry, params } = typeof parsed.data === 'string' ? { entry: parsed.data, params: {} } : parsed.data
+  const hash = entry.lastIndexOf('#')
+  if (hash < 1 || hash === entry.length - 1) throw new Error(`entry "${entry}" names no export: "./file.js#Export"`)
+  const { version, description } = json
+  return {
+    name,
+    entryFile: findEntryFile(directory, entry.slice(0, hash)),
+    exportName: entry.slice(hash + 1),
+    params,
+    package: { name: json.name, version, ...(description && { description }), directory },
+  }
+}
+
+function findEntryFile(directory: string, path: string): string {
+  const file = resolve(directory, path)
+  const within = relative(directory, file)
+  if (isAbsolute(path) || within.startsWith('..')) throw new Error(`entry ${path} lies outside of the package`)
+  // A package compiled in place, as the built-in ones are, has its JavaScript beside where its TypeScript was.
+  const candidates = [file, file.replace(/\.ts$/, '.js')]
+  const found = candidates.find((candidate) => existsSync(candidate) && statSync(candidate).isFile())
+  if (!found) throw new Error(`entry file ${file} does not exist; is the package built?`)
+  return realpathSync(found)
+}
+
+/** Where a package's dependency lies: in its own `node_modules`, or in one further up. */
+export function findDependency(from: string, name: string): string | undefined {
+  for (let directory = resolve(from); ; directory = dirname(directory)) {
+    const candidate = join(directory, 'node_modules', name)
+    if (existsSync(join(candidate, 'package.json'))) return realpathSync(candidate)
+    if (dirname(directory) === directory) return undefined
+  }
+}

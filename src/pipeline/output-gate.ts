@@ -1,0 +1,50 @@
+import { TICKS_PER_SECOND } from '../core/clock.ts'
+import { sameShape, type VideoFrame } from '../core/frame.ts'
+import type { EpochFrame } from './frame-ring.ts'
+
+/** A model may look ahead of the newest input a little, by extrapolation. */
+const AHEAD_TICKS = TICKS_PER_SECOND
+
+/**
+ * Lets through only outputs that can follow what the viewers have seen: of the running load, in one shape, later than
+ * the output before and than any picture drawn instead. All others are counted.
+ */
+export class OutputGate {
+  /** Outputs not let through. */
+  refused = 0
+  #shape: Omit<VideoFrame, 'data' | 'pts'> | undefined
+  #floor = Number.NEGATIVE_INFINITY
+  #newestInput = Number.NEGATIVE_INFINITY
+
+  /** A frame is on its way through the pipeline. */
+  offered(pts: number): void {
+    this.#newestInput = pts
+  }
+
+  /** Something else was shown for this time. */
+  replaced(pts: number): void {
+    this.#floor = Math.max(this.#floor, pts)
+  }
+
+  /** Undefined when the frame may pass; else what is wrong with it, '' when it merely came too late. */
+  refusal({ frame, epoch }: EpochFrame, current: number): string | undefined {
+    const refusal = this.#judge(frame, epoch === current)
+    if (refusal === undefined) this.#floor = frame.pts
+    else this.refused++
+    return refusal
+  }
+
+  #judge(frame: VideoFrame, current: boolean): string | undefined {
+    if (!current) return ''
+    this.#shape ??= { format: frame.format, width: frame.width, height: frame.height }
+    if (!sameShape(this.#shape, frame))
+      return `output of ${shape(frame)} in a stream that began with ${shape(this.#shape)}; it is left out`
+    if (frame.pts > this.#newestInput + AHEAD_TICKS)
+      return `output with pts ${frame.pts}, more than a second after the newest input ${this.#newestInput}`
+    return frame.pts > this.#floor ? undefined : ''
+  }
+}
+
+function shape({ format, width, height }: Omit<VideoFrame, 'data' | 'pts'>): string {
+  return `${width}x${height} ${format}`
+}

@@ -1,0 +1,235 @@
+import { statSync } from 'node:fs'
+import { totalmem } from 'node:os'
+import { AppError } from '../core/errors.ts'
+import type { VideoFrame } from '../core/frame.ts'
+import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
+import { type Catalog, findPipeline } from './catalog.ts'
+import type { PipelineEntry } from './entry.ts'
+import { Guardian } from './guardian.ts'
+import { THRESHOLDS, type Thresholds } from './health.ts'
+import { PipelineLease } from './lease.ts'
+import { mergePatch } from './merge-patch.ts'
+import { describeRunner } from './prepare.ts'
+import type { Description, Values } from './protocol.ts'
+import { Reaper } from './reaper.ts'
+
+/** How long a runner of another than the default pipeline is kept for the next stream. */
+const LINGER_MS = 60_000
+/** After a lease a new warm runner waits for as long, so that it does not take the stream's start its CPU. */
+const REFILL_MS = 2000
+/** A default pipeline that does not start is tried again after as long. */
+const RETRY_MS = 30_000
+
+export type PoolOptions = {
+  catalog: Catalog
+  /** For streams that name none. */
+  defaultPipeline: string
+  /** Over its manifest's own. */
+  defaultParams: Values
+  /** Loaded runners kept ready for the default pipeline. */
+  warm: number
+  modelDir: string
+  /** At most as many runners at once, warm ones included; streams come first. */
+  maxRunners?: number
+  /** Bytes of memory of its own that one runner may take; three quarters of the machine's when absent. */
+  memoryLimit?: number
+  thresholds?: Partial<Thresholds>
+}
+
+export type LeaseOptions = {
+  pipeline?: string
+  params?: Values
+  requestId: string
+  /** Gets outputs in order, each `pts` greater than the one before. */
+  onFrame(frame: VideoFrame): void
+}
+
+export type PipelineDescription = Description & {
+  name: string
+  package: PipelineEntry['package']
+}
+
+type Idle = { guardian: Guardian; expire: NodeJS.Timeout | undefined }
+
+/** All runners of a server: leases them to streams, keeps some warm. */
+export class PipelinePool implements Resource {
+  readonly #options: PoolOptions
+  readonly #context: Context
+  readonly #scope: Scope
+  readonly #reaper: Reaper
+  readonly #thresholds: Thresholds
+  readonly #guardians = new Set<Guardian>()
+  readonly #idle: Idle[] = []
+  readonly #descriptions = new Map<string, { mtimeMs: number; description: Promise<Description> }>()
+  #refilling = false
+
+  constructor(options: PoolOptions, context: Context, reaper: Reaper) {
+    this.#options = options
+    this.#context = context
+    this.#reaper = reaper
+    this.#scope = new Scope(context.signal)
+    this.#thresholds = { ...THRESHOLDS, ...options.thresholds }
+    this.#scope.use(reaper)
+    this.#scope.defer(() => {
+      for (const { expire } of this.#idle) clearTimeout(expire)
+      return Promise.all([...this.#guardians].map((guardian) => guardian.close()))
+    })
+    this.#refill(0)
+  }
+
+  get closed(): Promise<Closed> {
+    return this.#scope.closed
+  }
+
+  /** What a pipeline is and takes; asked of a short-lived runner and remembered. Throws `not-found`. */
+  async describe(name: string): Promise<PipelineDescription> {
+    const entry = findPipeline(this.#options.catalog, name)
+    const { mtimeMs } = statSync(entry.entryFile)
+    let known = this.#descriptions.get(name)
+    if (known?.mtimeMs !== mtimeMs) {
+      const { modelDir } = this.#options
+      const request = { entry, initial: this.#initial(entry), modelDir, reaper: this.#reaper }
+      known = { mtimeMs, description: describeRunner(request, this.#inside()) }
+      this.#descriptions.set(name, known)
+      known.description.catch(() => this.#descriptions.delete(name))
+    }
+    return { name, package: entry.package, ...(await known.description) }
+  }
+
+  /**
+   * Gives a stream its pipeline; a warm one when there is one. Resolves before the model has loaded. Rejects with
+   * `not-found`, `invalid-params`, or `pipeline-failed` when it cannot even be imported.
+   */
+  async lease(options: LeaseOptions, context: Context): Promise<PipelineLease> {
+    const entry = findPipeline(this.#options.catalog, options.pipeline ?? this.#options.defaultPipeline)
+    const params = mergePatch(this.#initial(entry), options.params ?? {}) as Values
+    const guardian = this.#takeIdle(entry.name) ?? (await this.#open(entry, params))
+    const { requestId, onFrame } = options
+    const thresholds = this.#thresholds
+    const onClose = () => this.#release(guardian)
+    try {
+      return await PipelineLease.open({ guardian, requestId, params, thresholds, onFrame, onClose }, context)
+    } catch (thrown) {
+      await this.#release(guardian)
+      throw thrown
+    } finally {
+      this.#refill(REFILL_MS)
+    }
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #inside(): Context {
+    return { signal: this.#scope.signal, log: this.#context.log }
+  }
+
+  #initial(entry: PipelineEntry): Values {
+    const { defaultPipeline, defaultParams } = this.#options
+    return entry.name === defaultPipeline ? (mergePatch(entry.params, defaultParams) as Values) : entry.params
+  }
+
+  async #open(entry: PipelineEntry, params: Values): Promise<Guardian> {
+    this.#makeRoom()
+    const { modelDir, memoryLimit = machineMemory() * 0.75 } = this.#options
+    const guardian = await Guardian.open(
+      {
+        entry,
+        initial: this.#initial(entry),
+        params,
+        modelDir,
+        reaper: this.#reaper,
+        thresholds: this.#thresholds,
+        memoryLimit,
+      },
+      this.#inside(),
+    )
+    this.#guardians.add(guardian)
+    void guardian.closed.then(() => {
+      this.#guardians.delete(guardian)
+      const at = this.#idle.findIndex((idle) => idle.guardian === guardian)
+      if (at < 0) return
+      clearTimeout(this.#idle.splice(at, 1)[0]?.expire)
+      this.#refill(RETRY_MS)
+    })
+    return guardian
+  }
+
+  /** A loaded one before one that still loads. */
+  #takeIdle(name: string): Guardian | undefined {
+    const fitting = this.#idle.filter(({ guardian }) => guardian.entry.name === name && guardian.pid !== undefined)
+    const best = fitting.find(({ guardian }) => guardian.ready) ?? fitting[0]
+    if (!best) return undefined
+    this.#idle.splice(this.#idle.indexOf(best), 1)
+    clearTimeout(best.expire)
+    return best.guardian
+  }
+
+  async #release(guardian: Guardian): Promise<void> {
+    const fit = await guardian.detach()
+    const { defaultPipeline, warm } = this.#options
+    const { name } = guardian.entry
+    const others = this.#idle.filter((idle) => idle.guardian.entry.name === name).length
+    const isDefault = name === defaultPipeline && warm > 0
+    if (!fit || this.#scope.reason || others >= (isDefault ? warm : 1)) {
+      await guardian.close()
+    } else {
+      const expire = isDefault ? undefined : setTimeout(() => void guardian.close(), LINGER_MS)
+      this.#idle.push({ guardian, expire })
+    }
+    this.#refill(REFILL_MS)
+  }
+
+  /** A stream's runner comes before one that waits for a stream. */
+  #makeRoom(): void {
+    if (this.#guardians.size < (this.#options.maxRunners ?? Number.POSITIVE_INFINITY)) return
+    const idle = this.#idle.shift()
+    clearTimeout(idle?.expire)
+    void idle?.guardian.close()
+  }
+
+  #refill(afterMs: number): void {
+    if (this.#refilling || this.#scope.reason) return
+    this.#refilling = true
+    void (async () => {
+      try {
+        await sleep(afterMs, this.#scope.signal)
+        while (this.#wantsWarm()) {
+          const entry = findPipeline(this.#options.catalog, this.#options.defaultPipeline)
+          const guardian = await this.#open(entry, this.#initial(entry))
+          this.#idle.push({ guardian, expire: undefined })
+        }
+      } catch (thrown) {
+        if (this.#scope.reason) return
+        this.#context.log.error({ err: thrown }, 'the default pipeline does not start')
+      } finally {
+        this.#refilling = false
+      }
+    })()
+  }
+
+  #wantsWarm(): boolean {
+    const { defaultPipeline, warm, maxRunners = Number.POSITIVE_INFINITY } = this.#options
+    const waiting = this.#idle.filter(({ guardian }) => guardian.entry.name === defaultPipeline).length
+    return !this.#scope.reason && waiting < warm && this.#guardians.size < maxRunners
+  }
+}
+
+/** Resolves at once; the warm runners load from then on. Throws `not-found` when the default pipeline does not exist. */
+export async function openPipelinePool(options: PoolOptions, context: Context): Promise<PipelinePool> {
+  findPipeline(options.catalog, options.defaultPipeline)
+  if (!Number.isInteger(options.warm) || options.warm < 0)
+    throw new AppError('internal', `warm must be a whole number from 0, not ${options.warm}`)
+  return new PipelinePool(options, context, await Reaper.open())
+}
+
+/** That of the machine, or of the container. */
+function machineMemory(): number {
+  const constrained = process.constrainedMemory()
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
+}

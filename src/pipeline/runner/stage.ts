@@ -1,0 +1,208 @@
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import type { VideoFrame } from '../../core/frame.ts'
+import { type Pipeline, type PipelineContext, Reload } from '../../sdk/pipeline-class.ts'
+import { VideoOutput } from '../../sdk/video-output.ts'
+import type { Doorbell } from '../doorbell.ts'
+import { REGION, RUNNER_COUNTERS } from '../frame-layout.ts'
+import { FrameRing } from '../frame-ring.ts'
+import type { RunnerMessage, ServerMessage } from '../protocol.ts'
+import type { Checked, ParamsDesk } from './params-desk.ts'
+import type { ErrorReports } from './reports.ts'
+
+const HEARTBEAT_MS = 200
+/** How long outputs wait for the server to make room before the oldest is replaced. */
+const OUTPUT_PATIENCE_MS = 100
+
+type Message<T extends ServerMessage['type']> = Extract<ServerMessage, { type: T }>
+
+export type StageParts = {
+  pipeline: Pipeline
+  desk: ParamsDesk
+  buffer: ArrayBuffer
+  doorbell: Doorbell
+  errors: ErrorReports
+  send(message: RunnerMessage): void
+  context: PipelineContext
+}
+
+/**
+ * The one place where an author's methods are called. A single loop does one thing at a time: put params in force, or
+ * give the pipeline a frame; a second one beside it takes outputs.
+ */
+export class Stage {
+  readonly #parts: StageParts
+  readonly #input: FrameRing
+  readonly #output: FrameRing
+  readonly #counters: Int32Array
+  readonly #heartbeat: Int32Array
+  #epoch = 0
+  #requestId: string | undefined
+  #release: Message<'release'> | undefined
+  /** Outputs with an earlier time are of before the last reload: `waiting` until its first input tells the time. */
+  #floor: number | 'waiting' | undefined
+  #wake: (() => void) | undefined
+
+  constructor(parts: StageParts) {
+    this.#parts = parts
+    this.#input = new FrameRing(parts.buffer, 'input')
+    this.#output = new FrameRing(parts.buffer, 'output')
+    this.#counters = new Int32Array(parts.buffer, REGION.runnerCounters, 16)
+    this.#heartbeat = new Int32Array(parts.buffer, REGION.heartbeat, 1)
+  }
+
+  lease({ id, requestId, epoch, revision, params }: Message<'lease'>): void {
+    this.#requestId = requestId
+    this.#epoch = Math.max(this.#epoch, epoch)
+    this.#floor = undefined
+    this.#parts.desk.lease(id, params, revision)
+    this.wake()
+  }
+
+  /** Takes effect when the pipeline is done with the frame it has. */
+  release(message: Message<'release'>): void {
+    this.#requestId = undefined
+    this.#epoch = Math.max(this.#epoch, message.epoch)
+    this.#release = message
+    this.#parts.desk.release()
+    this.wake()
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  /** Loads, then works until the context's signal is aborted. Throws when loading, or a reload, fails. */
+  async run(): Promise<void> {
+    const { pipeline, desk, context } = this.#parts
+    const beat = setInterval(() => Atomics.add(this.#heartbeat, 0, 1), HEARTBEAT_MS)
+    context.signal.addEventListener('abort', () => this.wake(), { once: true })
+    try {
+      pipeline.outputs.onTally = (what) => this.#count(what === 'put' ? 'queued' : 'queueLost')
+      await pipeline.initialize(desk.inForce.value, context)
+      this.#tellParams()
+      this.#ready()
+      void this.#takeOutputs()
+      while (!context.signal.aborted) {
+        if (desk.hasPending) await this.#applyParams()
+        else if (this.#release) this.#finishRelease(this.#release)
+        else await this.#processNext()
+      }
+    } finally {
+      clearInterval(beat)
+    }
+  }
+
+  async #processNext(): Promise<void> {
+    const { pipeline, errors } = this.#parts
+    const requestId = this.#requestId
+    const taken = requestId === undefined ? undefined : this.#input.takeNewest(this.#epoch)
+    if (!taken || requestId === undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      await promise
+      this.#wake = undefined
+      return
+    }
+    if (this.#floor === 'waiting') this.#floor = taken.frame.pts
+    try {
+      await pipeline.putVideoFrame(taken.frame, requestId)
+      this.#count('accepted')
+    } catch (thrown) {
+      this.#count('failed')
+      errors.report('putVideoFrame', thrown)
+    }
+    // Messages and timers get their turn, however busy the pipeline is.
+    await turn()
+  }
+
+  async #applyParams(): Promise<void> {
+    const { desk, errors } = this.#parts
+    let fatal: unknown
+    const failure = await desk.applyNext(async (next, takesLong) => {
+      const reload = await this.#parts.pipeline.updateParams(next.value)
+      if (!(reload instanceof Reload)) return
+      takesLong()
+      try {
+        await this.#reload(reload)
+      } catch (thrown) {
+        fatal = thrown
+        throw thrown
+      }
+    })
+    if (fatal !== undefined) throw fatal
+    if (failure) errors.report('updateParams', failure.cause ?? failure)
+    else this.#tellParams()
+    if (desk.loading) this.#ready()
+    await turn()
+  }
+
+  async #reload(reload: Reload): Promise<void> {
+    const { desk, pipeline, send } = this.#parts
+    desk.loading = true
+    this.#epoch++
+    this.#floor = 'waiting'
+    send({ type: 'reloading', epoch: this.#epoch })
+    pipeline.outputs.clear()
+    await reload.work()
+  }
+
+  #finishRelease({ id }: Message<'release'>): void {
+    const { desk, pipeline, send } = this.#parts
+    this.#release = undefined
+    pipeline.outputs.clear()
+    send({ type: 'done', id, status: 'applied', revision: desk.revision, params: desk.inForce.value })
+  }
+
+  #ready(): void {
+    this.#parts.desk.loading = false
+    this.#parts.send({ type: 'ready' })
+  }
+
+  #tellParams(): void {
+    const { desk, send } = this.#parts
+    const { given, value }: Checked = desk.inForce
+    send({ type: 'params', revision: desk.revision, params: value, given })
+  }
+
+  async #takeOutputs(): Promise<void> {
+    const { pipeline, errors, context } = this.#parts
+    while (!context.signal.aborted) {
+      try {
+        const output = await pipeline.getProcessedVideoFrame()
+        this.#count('produced')
+        const refusal = this.#refusal(output)
+        if (refusal === undefined) await this.#sendOn(output.frame)
+        else {
+          this.#count('refused')
+          if (refusal) errors.report('getProcessedVideoFrame', new Error(refusal))
+        }
+      } catch (thrown) {
+        errors.report('getProcessedVideoFrame', thrown)
+        await wait(100)
+      }
+      await turn()
+    }
+  }
+
+  /** Why an output goes no further: a fault of the author's, or '' when it merely came too late. */
+  #refusal(output: VideoOutput): string | undefined {
+    if (!(output instanceof VideoOutput)) return 'it must give a VideoOutput'
+    if (this.#requestId === undefined || this.#parts.desk.loading) return ''
+    if (output.requestId !== this.#requestId) return `output of request ${output.requestId}, which is not running`
+    if (this.#floor === 'waiting' || (this.#floor !== undefined && output.frame.pts < this.#floor)) return ''
+    return undefined
+  }
+
+  async #sendOn(frame: VideoFrame): Promise<void> {
+    const epoch = this.#epoch
+    const until = performance.now() + OUTPUT_PATIENCE_MS
+    while (this.#output.full && performance.now() < until) await wait(2)
+    this.#output.write(frame, epoch)
+    this.#parts.doorbell.ring()
+  }
+
+  #count(name: keyof typeof RUNNER_COUNTERS): void {
+    Atomics.add(this.#counters, RUNNER_COUNTERS[name], 1)
+  }
+}

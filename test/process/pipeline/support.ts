@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { frameBytes, type PixelFormat, type VideoFrame } from '../../../src/core/frame.ts'
+import type { Log } from '../../../src/core/log.ts'
+import { type Catalog, readCatalog } from '../../../src/pipeline/catalog.ts'
+import type { PipelineLease } from '../../../src/pipeline/lease.ts'
+import { openPipelinePool, type PipelinePool, type PoolOptions } from '../../../src/pipeline/pool.ts'
+
+const FIXTURES = fileURLToPath(new URL('../../fixtures/pipelines/', import.meta.url))
+
+export type LogLine = { level: string; message: string; fields: Record<string, unknown> }
+
+/** A logger that keeps its lines. */
+export function memoryLog(): Log & { lines: LogLine[] } {
+  const lines: LogLine[] = []
+  const open = (bound: Record<string, unknown>): Log => {
+    const write = (level: string) => (fields: object | string, message?: string) => {
+      const given = typeof fields === 'string' ? {} : fields
+      lines.push({
+        level,
+        message: typeof fields === 'string' ? fields : (message ?? ''),
+        fields: { ...bound, ...given },
+      })
+    }
+    const [debug, info, warn, error] = ['debug', 'info', 'warn', 'error'].map(write) as [never, never, never, never]
+    return { debug, info, warn, error, child: (fields) => open({ ...bound, ...fields }) }
+  }
+  return Object.assign(open({}), { lines })
+}
+
+/** The built-in pipelines and the fixtures. */
+export function fixtureCatalog(): Catalog {
+  return readCatalog({ pipelineDirectory: FIXTURES })
+}
+
+export type TestPool = { pool: PipelinePool; log: ReturnType<typeof memoryLog>; [Symbol.asyncDispose](): Promise<void> }
+
+export async function openTestPool(options: Partial<PoolOptions> = {}): Promise<TestPool> {
+  const log = memoryLog()
+  const modelDir = mkdtempSync(join(tmpdir(), 'millrace-test-'))
+  const defaults = { catalog: fixtureCatalog(), defaultPipeline: 'noop', defaultParams: {}, warm: 0, modelDir }
+  const pool = await openPipelinePool({ ...defaults, ...options }, { log })
+  return {
+    pool,
+    log,
+    async [Symbol.asyncDispose]() {
+      await pool.close()
+      rmSync(modelDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A frame whose every byte tells its number. */
+export function testFrame(number: number, format: PixelFormat = 'yuv420p', width = 64, height = 64): VideoFrame {
+  const data = new Uint8Array(frameBytes(format, width, height)).fill(number % 251)
+  return { data, format, width, height, pts: number * 3000 }
+}
+
+/** What a viewer would see of one source frame or output. */
+export type Shown = { at: number; pts: number; kind: 'output' | 'overlay'; value: number }
+
+/** A source of 30 frames a second that shows outputs, and an overlay where the lease asks for one. */
+export class Source {
+  readonly shown: Shown[] = []
+  offered = 0
+  #lease: PipelineLease | undefined
+  #timer: NodeJS.Timeout | undefined
+  readonly #fps: number
+
+  constructor(fps = 30) {
+    this.#fps = fps
+  }
+
+  readonly onFrame = (frame: VideoFrame): void => {
+    this.shown.push({ at: performance.now(), pts: frame.pts, kind: 'output', value: frame.data[0] ?? -1 })
+  }
+
+  start(lease: PipelineLease): void {
+    this.#lease = lease
+    const startedAt = performance.now()
+    let sent = 0
+    this.#timer = setInterval(() => {
+      const due = Math.floor(((performance.now() - startedAt) * this.#fps) / 1000)
+      // A test process that was held up sends one frame and goes on, as a camera would.
+      if (due > sent) {
+        this.offerOne()
+        sent = due
+      }
+    }, 5)
+  }
+
+  offerOne(): void {
+    const frame = testFrame(++this.offered, this.#lease!.input.format)
+    if (this.#lease!.offer(frame)) return
+    this.shown.push({ at: performance.now(), pts: frame.pts, kind: 'overlay', value: -1 })
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  get outputs(): Shown[] {
+    return this.shown.filter(({ kind }) => kind === 'output')
+  }
+
+  /** The longest time, in milliseconds, in which a viewer saw nothing new. */
+  longestGap(): number {
+    return Math.max(0, ...this.shown.slice(1).map(({ at }, index) => at - this.shown[index]!.at))
+  }
+}
+
+/** Waits until something is so; fails after `ms` with what it waited for. */
+export async function until(what: string, test: () => unknown, ms = 20_000): Promise<void> {
+  const end = performance.now() + ms
+  while (!test()) {
+    if (performance.now() > end) throw new Error(`waited ${ms} ms for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+export function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
