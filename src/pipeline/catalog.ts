@@ -10,18 +10,20 @@ export type Catalog = {
   rejected: Rejected[]
 }
 
-export type CatalogOptions = {
+export type DiscoverOptions = {
+  /** The built-in pipelines, a package in each folder. */
+  builtinDir?: string
   /** The package the server is started in; its dependencies are searched. */
-  appDirectory?: string
+  appDir?: string
   /** Packages put, or installed, there by hand: direct folders, and its `node_modules`. */
-  pipelineDirectory?: string
+  pipelineDir?: string
 }
 
 /**
  * Finds pipelines by the manifests of packages; no author code is imported. Throws `conflict` when two packages declare
  * the same name.
  */
-export function readCatalog(options: CatalogOptions = {}): Catalog {
+export async function discoverPipelines(options: DiscoverOptions): Promise<Catalog> {
   const catalog: Catalog = { pipelines: new Map(), rejected: [] }
   const root = serverRoot()
   const version = readPackage(root)?.version ?? '0.0.0'
@@ -56,12 +58,12 @@ function add(pipelines: Map<string, PipelineEntry>, entry: PipelineEntry): void 
   pipelines.set(entry.name, entry)
 }
 
-function* candidates({ appDirectory, pipelineDirectory }: CatalogOptions, rejected: Rejected[]): Generator<string> {
-  yield* packagesIn(fileURLToPath(new URL('../../pipelines/', import.meta.url)))
-  if (appDirectory) yield* dependencies(appDirectory, rejected)
-  if (pipelineDirectory) {
-    yield* packagesIn(pipelineDirectory)
-    yield* packagesIn(join(pipelineDirectory, 'node_modules'))
+function* candidates({ builtinDir, appDir, pipelineDir }: DiscoverOptions, rejected: Rejected[]): Generator<string> {
+  if (builtinDir) yield* packagesIn(builtinDir)
+  if (appDir) yield* dependencies(appDir, rejected)
+  if (pipelineDir) {
+    yield* packagesIn(pipelineDir)
+    yield* packagesIn(join(pipelineDir, 'node_modules'))
   }
 }
 

@@ -1,7 +1,7 @@
 import { nowMs } from '../core/clock.ts'
 import { LatencyMeter, type Percentiles, RateMeter } from '../core/counters.ts'
 import { Emitter } from '../core/emitter.ts'
-import { AppError } from '../core/errors.ts'
+import { AppError, type AppErrorJson } from '../core/errors.ts'
 import type { PixelFormat, VideoFrame } from '../core/frame.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { combine, type FrameAccounts } from './accounts.ts'
@@ -33,10 +33,11 @@ export type LeaseEvents = {
   state: { state: PipelineState; previous: PipelineState }
   status: LeaseStatus
   error: PipelineError
-  /** The runner ended and is started again; `lines` are the last it printed. */
-  restart: { count: number; reason: string; lines: string[] }
-  log: { level: 'debug' | 'info' | 'warn' | 'error'; message: string; fields?: Values }
-  params: { revision: number; params: Values }
+  /** The runner ended and is started again; `logs` are the last lines it printed. */
+  restart: { count: number; reason: string; logs: string[] }
+  log: { level: 'debug' | 'info' | 'warn' | 'error'; line: string; fields?: Values }
+  /** What is in force now; `rejected` with the error when that did not change. */
+  params: { status: 'applied' | 'rejected'; revision: number; params: Values; error?: AppErrorJson }
 }
 
 export type PipelineStats = {
@@ -180,8 +181,15 @@ export class PipelineLease implements Resource {
 
   /** Throws `invalid-params` with issues, `conflict` or `pipeline-failed`; the params before stay in force then. */
   async updateParams(mode: UpdateMode, value: Values): Promise<ParamsReply> {
-    const { status, revision, params } = await this.#guardian.update(mode, value)
-    return { status, revision, params }
+    try {
+      const { status, revision, params } = await this.#guardian.update(mode, value)
+      return { status, revision, params }
+    } catch (thrown) {
+      const error = AppError.from(thrown)
+      const { revision, value: params } = this.#params
+      this.events.emit('params', { status: 'rejected', revision, params, error: error.toJSON() })
+      throw error
+    }
   }
 
   stats(): PipelineStats {
@@ -254,13 +262,15 @@ export class PipelineLease implements Resource {
       events.on('params', ({ revision, params }) => {
         this.#params = { revision, value: params }
         this.#lastParamsAt = nowMs()
-        this.events.emit('params', { revision, params })
+        this.events.emit('params', { status: 'applied', revision, params })
       }),
       events.on('error', (error) => this.#noteError(error)),
-      events.on('log', (line) => this.events.emit('log', line)),
+      events.on('log', ({ level, message, fields }) =>
+        this.events.emit('log', { level, line: message, ...(fields && { fields }) }),
+      ),
       events.on('restart', ({ count, reason, lines }) => {
         this.#noteError({ message: reason.message, during: 'process', count: 1 })
-        this.events.emit('restart', { count: count - this.#baseRestarts, reason: reason.message, lines })
+        this.events.emit('restart', { count: count - this.#baseRestarts, reason: reason.message, logs: lines })
       }),
     )
   }

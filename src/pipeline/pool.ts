@@ -13,6 +13,11 @@ import { describeRunner } from './prepare.ts'
 import type { Description, Values } from './protocol.ts'
 import { Reaper } from './reaper.ts'
 
+export type { Catalog } from './catalog.ts'
+export type { PipelineState } from './health.ts'
+export type { LeaseEvents, LeaseStatus, ParamsReply, PipelineError, PipelineStats } from './lease.ts'
+export type { PipelineLease }
+
 /** How long a runner of another than the default pipeline is kept for the next stream. */
 const LINGER_MS = 60_000
 /** After a lease a new warm runner waits for as long, so that it does not take the stream's start its CPU. */
@@ -44,9 +49,16 @@ export type LeaseOptions = {
   onFrame(frame: VideoFrame): void
 }
 
-export type PipelineDescription = Description & {
+export type PipelineDescription = {
   name: string
-  package: PipelineEntry['package']
+  /** One line, from its class or else its package. */
+  description: string
+  /** JSON Schema of the params. */
+  params: Values
+  /** The params in force when a stream sets none. */
+  defaults: Values
+  /** The frames it wants. */
+  input: Description['input']
 }
 
 type Idle = { guardian: Guardian; expire: NodeJS.Timeout | undefined }
@@ -93,7 +105,8 @@ export class PipelinePool implements Resource {
       this.#descriptions.set(name, known)
       known.description.catch(() => this.#descriptions.delete(name))
     }
-    return { name, package: entry.package, ...(await known.description) }
+    const { description = entry.package.description ?? '', schema, defaults, input } = await known.description
+    return { name, description, params: schema, defaults, input }
   }
 
   /**

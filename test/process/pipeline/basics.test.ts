@@ -61,6 +61,6 @@ test('the door refuses what cannot be', async () => {
 test('describe tells the schema', async () => {
   await using world = await openTestPool()
   const noop = await world.pool.describe('noop')
-  expect(noop).toMatchObject({ name: 'noop', package: { version: '0.1.0' }, defaults: { show_reloading_frame: true } })
-  expect(noop.schema).toMatchObject({ type: 'object', properties: { width: { minimum: 64, maximum: 3840 } } })
+  expect(noop).toMatchObject({ name: 'noop', defaults: { show_reloading_frame: true } })
+  expect(noop.params).toMatchObject({ type: 'object', properties: { width: { minimum: 64, maximum: 3840 } } })
 })

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { frameBytes, type PixelFormat, type VideoFrame } from '../../../src/core/frame.ts'
 import type { Log } from '../../../src/core/log.ts'
-import { type Catalog, readCatalog } from '../../../src/pipeline/catalog.ts'
+import { type Catalog, discoverPipelines } from '../../../src/pipeline/catalog.ts'
 import type { PipelineLease } from '../../../src/pipeline/lease.ts'
 import { openPipelinePool, type PipelinePool, type PoolOptions } from '../../../src/pipeline/pool.ts'
 
-const FIXTURES = fileURLToPath(new URL('../../fixtures/pipelines/', import.meta.url))
+const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 export type LogLine = { level: string; message: string; fields: Record<string, unknown> }
 
@@ -31,8 +31,11 @@ export function memoryLog(): Log & { lines: LogLine[] } {
 }
 
 /** The built-in pipelines and the fixtures. */
-export function fixtureCatalog(): Catalog {
-  return readCatalog({ pipelineDirectory: FIXTURES })
+export function fixtureCatalog(): Promise<Catalog> {
+  return discoverPipelines({
+    builtinDir: folder('../../../pipelines'),
+    pipelineDir: folder('../../fixtures/pipelines'),
+  })
 }
 
 export type TestPool = { pool: PipelinePool; log: ReturnType<typeof memoryLog>; [Symbol.asyncDispose](): Promise<void> }
@@ -40,7 +43,7 @@ export type TestPool = { pool: PipelinePool; log: ReturnType<typeof memoryLog>; 
 export async function openTestPool(options: Partial<PoolOptions> = {}): Promise<TestPool> {
   const log = memoryLog()
   const modelDir = mkdtempSync(join(tmpdir(), 'millrace-test-'))
-  const defaults = { catalog: fixtureCatalog(), defaultPipeline: 'noop', defaultParams: {}, warm: 0, modelDir }
+  const defaults = { catalog: await fixtureCatalog(), defaultPipeline: 'noop', defaultParams: {}, warm: 0, modelDir }
   const pool = await openPipelinePool({ ...defaults, ...options }, { log })
   return {
     pool,
