@@ -3,15 +3,15 @@ import { mkdirSync } from 'node:fs'
 import { AppError } from '../core/errors.ts'
 import { deadline } from '../core/resource.ts'
 import type { PipelineClass, PipelineContext } from '../sdk/pipeline-class.ts'
-import { Doorbell } from './doorbell.ts'
 import { REGION_BYTES } from './frame-layout.ts'
 import { checkRegion } from './frame-ring.ts'
-import { FD, MARK_VARIABLE, type RunnerMessage, ServerMessage } from './protocol.ts'
-import { describePipeline, importPipeline, useServerSdk } from './runner/author-module.ts'
-import { forgetSecrets, guardLife } from './runner/guards.ts'
-import { ParamsDesk } from './runner/params-desk.ts'
-import { AuthorLog, describe, ErrorReports } from './runner/reports.ts'
-import { Stage } from './runner/stage.ts'
+import { FD, type RunnerMessage, ServerMessage } from './protocol.ts'
+import { describePipeline, importPipeline, useServerSdk } from './runner-author.ts'
+import { Doorbell } from './runner-doorbell.ts'
+import { guardLife, setEnvironment } from './runner-guards.ts'
+import { ParamsDesk } from './runner-params.ts'
+import { AuthorLog, describe, ErrorReports } from './runner-reports.ts'
+import { Stage } from './runner-stage.ts'
 import { mapSharedFile } from './shared-memory.ts'
 
 type Start = Extract<ServerMessage, { type: 'start' }>
@@ -77,8 +77,8 @@ async function serve(
 }
 
 function main(): void {
-  guardLife()
-  forgetSecrets()
+  guardLife(() => process.exit(1))
+  setEnvironment(process.argv[2] ?? '')
   useServerSdk()
   // Author code that looks for it would take itself for a child of its own.
   process.send = undefined
@@ -91,8 +91,6 @@ function main(): void {
     setTimeout(() => process.exit(0), STOP_MS + 500)
   }
   process.once('SIGTERM', stop)
-  // Names what this process starts, so that all of it can be found and ended.
-  process.env[MARK_VARIABLE] = process.argv[2]
   // The terminal's Ctrl-C is for the server, which then ends this process.
   process.on('SIGINT', () => {})
   process.once('uncaughtException', fail)

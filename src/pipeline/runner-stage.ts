@@ -1,13 +1,13 @@
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
-import type { VideoFrame } from '../../core/frame.ts'
-import { type Pipeline, type PipelineContext, Reload } from '../../sdk/pipeline-class.ts'
-import { VideoOutput } from '../../sdk/video-output.ts'
-import type { Doorbell } from '../doorbell.ts'
-import { REGION, RUNNER_COUNTERS } from '../frame-layout.ts'
-import { FrameRing } from '../frame-ring.ts'
-import type { RunnerMessage, ServerMessage } from '../protocol.ts'
-import type { Checked, ParamsDesk } from './params-desk.ts'
-import type { ErrorReports } from './reports.ts'
+import type { VideoFrame } from '../core/frame.ts'
+import { type Pipeline, type PipelineContext, Reload } from '../sdk/pipeline-class.ts'
+import { VideoOutput } from '../sdk/video-output.ts'
+import { REGION, RUNNER_COUNTERS } from './frame-layout.ts'
+import { FrameRing } from './frame-ring.ts'
+import type { RunnerMessage, ServerMessage } from './protocol.ts'
+import type { Doorbell } from './runner-doorbell.ts'
+import type { Checked, ParamsDesk } from './runner-params.ts'
+import type { ErrorReports } from './runner-reports.ts'
 
 const HEARTBEAT_MS = 200
 /** How long outputs wait for the server to make room before the oldest is replaced. */

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
-import { AppError } from '../../core/errors.ts'
-import { BaseParams } from '../../sdk/base-params.ts'
-import { Pipeline, type PipelineClass } from '../../sdk/pipeline-class.ts'
-import type { Description, Values } from '../protocol.ts'
+import { AppError } from '../core/errors.ts'
+import { BaseParams } from '../sdk/base-params.ts'
+import { Pipeline, type PipelineClass } from '../sdk/pipeline-class.ts'
+import type { Description, Values } from './protocol.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
 
@@ -17,7 +17,7 @@ export function useServerSdk(): void {
   registerHooks({
     resolve(specifier, context, next) {
       const name = /^millrace\/([a-z-]+)$/.exec(specifier)?.[1]
-      const url = name && new URL(`../../sdk/${name}${EXTENSION}`, import.meta.url)
+      const url = name && new URL(`../sdk/${name}${EXTENSION}`, import.meta.url)
       if (url && existsSync(fileURLToPath(url))) return { url: url.href, shortCircuit: true }
       return next(specifier, context)
     },

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { z } from 'zod'
-import { AppError, type Issue } from '../../core/errors.ts'
-import type { ParamsSchema } from '../../sdk/base-params.ts'
-import { mergePatch } from '../merge-patch.ts'
-import type { UpdateMode, Values } from '../protocol.ts'
+import { mergePatch } from '../codec/merge-patch.ts'
+import { AppError, type Issue } from '../core/errors.ts'
+import type { ParamsSchema } from '../sdk/base-params.ts'
+import type { UpdateMode, Values } from './protocol.ts'
 
 /** Params that the schema accepted: as they were given, and with defaults filled in. */
 export type Checked = { given: Values; value: z.output<ParamsSchema> }

@@ -1,4 +1,6 @@
-/** JSON Merge Patch (RFC 7396 §2): null takes a key away, objects merge, everything else replaces. */
+// JSON Merge Patch (RFC 7396)
+
+/** Applies a patch (§2): null takes a key away, objects merge, everything else replaces. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch
   const result: Record<string, unknown> = isObject(target) ? { ...target } : {}

@@ -1,5 +1,5 @@
-import type { Log } from '../../core/log.ts'
-import type { RunnerMessage } from '../protocol.ts'
+import type { Log } from '../core/log.ts'
+import type { RunnerMessage } from './protocol.ts'
 
 type Send = (message: RunnerMessage) => void
 
