@@ -4,14 +4,15 @@ import { fileURLToPath } from 'node:url'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
-import { type Closed, type Context, type Resource, Scope } from './core/resource.ts'
+import { type Context, type Resource, Scope } from './core/resource.ts'
 import { findFfmpeg } from './ffmpeg/probe.ts'
 import { createApp } from './http/app.ts'
+import { trickleHooks } from './http/trickle.ts'
 import { discoverPipelines } from './pipeline/catalog.ts'
 import { openPipelinePool } from './pipeline/pool.ts'
 import { StreamRegistry } from './stream/registry.ts'
 import { TestPictures } from './stream/test-pictures.ts'
-import { openTrickle } from './trickle/server.ts'
+import { openTrickle, type TrickleServer } from './trickle/server.ts'
 
 export interface MillraceServer extends Resource {
   /** Address of the page, without a slash at the end. */
@@ -49,11 +50,15 @@ export async function openServer(
         inner,
       ),
     )
-    const registry = scope.use(
+    const trickle: TrickleServer = scope.use(
+      openTrickle({ autocreate: true, changefeed: true, ...trickleHooks(() => registry, log) }, inner),
+    )
+    const registry: StreamRegistry = scope.use(
       new StreamRegistry(
         {
           ffmpeg,
           pool,
+          trickle,
           bitrateKbps: config.videoBitrateKbps,
           keyframeSeconds: config.keyframeSeconds,
           maxPixels: config.maxPixels,
@@ -73,9 +78,18 @@ export async function openServer(
       registry,
       catalog,
       pool,
+      trickle,
       testPictures,
-      config,
-      version: about.version,
+      webrtc: {
+        ice: {
+          ...(config.publicIp && { publicIp: config.publicIp }),
+          udpPorts: config.udpPorts,
+          iceServers: config.iceServers,
+        },
+        context: inner,
+      },
+      tokens: config,
+      info: { version: about.version, pipeline: config.pipeline, maxStreams: config.maxStreams },
       publicDir: folder('../public'),
       log,
     })

@@ -14,6 +14,7 @@ export type ReaderOptions = {
 export class Broadcast {
   readonly #readers = new Set<Reader>()
   readonly #requestKeyframe: () => void
+  #droppedBefore = 0
   #ended = false
 
   /** `requestKeyframe` is called when a reader cannot begin, or go on, without one. */
@@ -25,6 +26,13 @@ export class Broadcast {
     return this.#readers.size
   }
 
+  /** Packets that slow readers lost, of those who are here and those who have left. */
+  get dropped(): number {
+    let sum = this.#droppedBefore
+    for (const reader of this.#readers) sum += reader.dropped
+    return sum
+  }
+
   write(packet: EncodedPacket): void {
     let behind = false
     for (const reader of this.#readers) behind = reader.push(packet) || behind
@@ -33,7 +41,9 @@ export class Broadcast {
 
   /** A reader begins at the next video keyframe, which is asked for at once. */
   subscribe(options: ReaderOptions = {}): Reader {
-    const reader: Reader = new Reader(options, () => this.#readers.delete(reader))
+    const reader: Reader = new Reader(options, () => {
+      if (this.#readers.delete(reader)) this.#droppedBefore += reader.dropped
+    })
     if (this.#ended) reader.end()
     else {
       this.#readers.add(reader)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { OpenAPIHono } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { cors } from 'hono/cors'
 import { secureHeaders } from 'hono/secure-headers'
@@ -17,12 +18,13 @@ import { ingestRoutes } from './ingest.ts'
 import { outRoutes } from './out.ts'
 import { pipelineRoutes } from './pipelines.ts'
 import { type ServiceInfo, serviceRoutes } from './service.ts'
-import { type SignallingOptions, signallingRoutes } from './signalling.ts'
+import { signallingRoutes } from './signalling.ts'
 import { errorOf, problemResponse } from './status.ts'
 import { streamEventRoutes } from './stream-events.ts'
 import { streamRoutes } from './streams.ts'
 import { testPictureRoutes } from './test-pictures.ts'
 import { trickleRoutes } from './trickle.ts'
+import { type WebRtc, whepEndpoint } from './webrtc.ts'
 
 export type AppOptions = {
   registry: StreamRegistry
@@ -30,7 +32,7 @@ export type AppOptions = {
   pool: PipelinePool
   trickle: TrickleServer
   testPictures: TestPictures
-  whep: SignallingOptions
+  webrtc: WebRtc
   tokens: Tokens
   info: ServiceInfo
   /** Folder of the page. */
@@ -73,17 +75,9 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.route('/', outRoutes(registry))
 
   app.use(secureHeaders({ crossOriginResourcePolicy: false, crossOriginOpenerPolicy: false }))
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new AppError('invalid-request', `the body is larger than ${MAX_BODY_BYTES} bytes`)
-      },
-    }),
-  )
-  app.use('/whep/*', view)
-  app.route('/', signallingRoutes(options.whep))
+  app.route('/', signallingRoutes(whepEndpoint(registry, options.webrtc, view)))
 
+  app.use(smallBodies)
   app.use('/streams/*', cors())
   app.use('/streams/*', async (c, next) => {
     const reading = c.req.method === 'GET' || c.req.method === 'HEAD'
@@ -99,3 +93,10 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.get('*', serveStatic({ root: options.publicDir }))
   return app
 }
+
+const smallBodies: MiddlewareHandler = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw new AppError('invalid-request', `the body is larger than ${MAX_BODY_BYTES} bytes`)
+  },
+})

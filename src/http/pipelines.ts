@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
-import type { Catalog } from '../pipeline/catalog.ts'
+import { type Catalog, findPipeline } from '../pipeline/catalog.ts'
+import type { PipelineEntry } from '../pipeline/entry.ts'
 import type { PipelinePool } from '../pipeline/pool.ts'
 import { PipelineDetails, PipelineSummary, ProblemSchema } from './schemas.ts'
 
@@ -30,18 +31,13 @@ export function pipelineRoutes(catalog: Catalog, pool: PipelinePool): OpenAPIHon
   const app = new OpenAPIHono()
   app.openapi(list, (c) => c.json([...catalog.pipelines.values()].map(summary), 200))
   app.openapi(show, async (c) => {
-    const name = c.req.param('name')
-    const description = await pool.describe(name)
-    const entry = catalog.pipelines.get(name)
-    return c.json(
-      { ...(entry ? summary(entry) : { name, package: '', version: '', description: '' }), ...description },
-      200,
-    )
+    const entry = findPipeline(catalog, c.req.param('name'))
+    const { description, params, defaults, input } = await pool.describe(entry.name)
+    return c.json({ ...summary(entry), description, params, defaults, input }, 200)
   })
   return app
 }
 
-function summary(entry: Catalog['pipelines'] extends Map<string, infer Entry> ? Entry : never) {
-  const { name, package: from } = entry
+function summary({ name, package: from }: PipelineEntry) {
   return { name, package: from.name, version: from.version, description: from.description ?? '' }
 }

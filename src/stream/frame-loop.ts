@@ -14,10 +14,10 @@ export type FrameLoopOptions = {
   idleSize: { width: number; height: number }
 }
 
-/** A pipeline that is ready but silent for this long while pictures come in is shown as waiting. */
-const STALLED_MS = 1000
-/** With no picture coming in for this long, the loop makes its own. */
+/** With no picture coming in for this long, or for a few intervals of a slow source, the loop makes its own. */
 const IDLE_MS = 400
+/** However slow the source. */
+const MAX_IDLE_MS = 5000
 /** Pace of the pictures it makes. */
 const IDLE_FPS = 15
 
@@ -35,12 +35,9 @@ export class FrameLoop {
   #input: VideoFrame | undefined
   #lastInputAt = Number.NEGATIVE_INFINITY
   #lastOutput: VideoFrame | undefined
-  /** When the pipeline last gave a picture, or began to be asked for one. */
-  #aliveAt = nowMs()
   #waitingSince = nowMs()
   #lastPts = Number.NEGATIVE_INFINITY
-  #lastWriteAt = Number.NEGATIVE_INFINITY
-  #intervalMs = 0
+  #inputIntervalMs = 0
 
   constructor(options: FrameLoopOptions) {
     this.#options = options
@@ -54,7 +51,6 @@ export class FrameLoop {
   /** The pipeline that the next pictures go to, or none while there is no publisher. */
   use(lease: PipelineLease | undefined): void {
     this.#lease = lease
-    this.#aliveAt = nowMs()
     this.#waitingSince = nowMs()
     if (!lease) this.#input = undefined
   }
@@ -64,37 +60,24 @@ export class FrameLoop {
     const lease = this.#lease
     if (!lease) return
     const now = nowMs()
-    this.#input = frame
-    // After a pause the pipeline owes nothing yet.
-    if (now - this.#lastInputAt > STALLED_MS) this.#aliveAt = now
+    const interval = now - this.#lastInputAt
+    if (interval < this.#idleMs) this.#inputIntervalMs = 0.8 * this.#inputIntervalMs + 0.2 * interval
     this.#lastInputAt = now
-    const taken = lease.offer(frame)
-    if (!taken) this.#aliveAt = now
-    else if (now - this.#aliveAt < this.#patienceMs) return
-    if (!taken && !lease.showReloadingFrame) this.#write(frame)
-    else
-      this.#write(
-        this.#picture(
-          frame,
-          taken ? `Waiting for ${lease.pipeline}` : lease.status.text,
-          taken ? this.#aliveAt : lease.status.since,
-        ),
-      )
+    this.#input = frame
+    if (lease.offer(frame)) return
+    const { text, since } = lease.status
+    this.#write(lease.showReloadingFrame ? this.#picture(frame, text, since) : frame)
   }
 
   /** A processed picture. */
   output(frame: VideoFrame): void {
-    const now = nowMs()
-    // A slow pipeline is not a stalled one: its own pace tells how long to wait.
-    this.#intervalMs = Math.min(5000, 0.8 * this.#intervalMs + 0.2 * (now - this.#aliveAt))
-    this.#aliveAt = now
     this.#lastOutput = frame
     this.#options.latency.processed(frame.pts)
     this.#write(frame)
   }
 
-  get #patienceMs(): number {
-    return Math.max(STALLED_MS, 4 * this.#intervalMs)
+  get #idleMs(): number {
+    return Math.min(MAX_IDLE_MS, Math.max(IDLE_MS, 3 * this.#inputIntervalMs))
   }
 
   #write(frame: VideoFrame): void {
@@ -103,32 +86,26 @@ export class FrameLoop {
       return
     }
     this.#lastPts = frame.pts
-    this.#lastWriteAt = nowMs()
     this.#options.timeline.reached(frame.pts)
     this.#options.write(frame)
   }
 
   #idle(): void {
-    const now = nowMs()
-    if (now - this.#lastWriteAt < IDLE_MS && this.#sinceInput(now) < IDLE_MS) return
-    // Pictures come in and the pipeline, slow but alive, has not answered yet.
-    if (this.#sinceInput(now) < IDLE_MS && now - this.#aliveAt < this.#patienceMs) return
+    // While pictures come in, they set the pace.
+    if (nowMs() - this.#lastInputAt < this.#idleMs) return
     const pts = Math.max(this.#options.timeline.now(), this.#lastPts + 1)
-    const lease = this.#lease
-    const text = !lease
-      ? 'Waiting for the publisher'
-      : this.#input
-        ? 'Waiting for pictures'
-        : lease.status.phase === 'ready'
-          ? 'Starting'
-          : lease.status.text
-    const since = !lease ? this.#waitingSince : this.#input ? this.#lastInputAt : this.#waitingSince
     const shape = this.#input ?? this.#lastOutput ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
+    const { text, since } = this.#waitingFor()
     this.#write(this.#picture({ ...shape, pts }, text, since))
   }
 
-  #sinceInput(now: number): number {
-    return now - this.#lastInputAt
+  /** What to say when no picture comes in. */
+  #waitingFor(): { text: string; since: number } {
+    const lease = this.#lease
+    if (!lease) return { text: 'Waiting for the publisher', since: this.#waitingSince }
+    if (lease.status.phase !== 'ready') return lease.status
+    if (!this.#input) return { text: 'Waiting for the first picture', since: this.#waitingSince }
+    return { text: 'Waiting for pictures', since: this.#lastInputAt }
   }
 
   #picture(like: Omit<VideoFrame, 'data'>, text: string, since: number): VideoFrame {

@@ -7,6 +7,7 @@ import { type Closed, type Context, type Resource, Scope, sleep } from '../core/
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { encodeJpeg } from '../ffmpeg/still.ts'
 import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/pool.ts'
+import type { TrickleServer } from '../trickle/server.ts'
 import { StreamEvents } from './events.ts'
 import { FrameLoop } from './frame-loop.ts'
 import { Input } from './input.ts'
@@ -15,11 +16,13 @@ import { Output } from './output.ts'
 import { hashParams } from './params.ts'
 import { type StreamStatus, streamStatus } from './status.ts'
 import { Timeline } from './timeline.ts'
+import { StreamChannels } from './trickle-channels.ts'
 
 /** What every stream of a server shares. */
 export type StreamDeps = {
   ffmpeg: Ffmpeg
   pool: PipelinePool
+  trickle: TrickleServer
   bitrateKbps: number
   keyframeSeconds: number
   maxPixels: number
@@ -62,6 +65,7 @@ export class LiveStream implements Resource {
   readonly #timeline = new Timeline()
   readonly #output: Output
   readonly #loop: FrameLoop
+  readonly #channels: StreamChannels
   #lease: PipelineLease | undefined
   #input: Input | undefined
   #publication: Scope | undefined
@@ -99,6 +103,7 @@ export class LiveStream implements Resource {
     })
     this.#scope.defer(() => this.#lease?.close())
     this.#scope.defer(() => this.#published)
+    this.#channels = this.#scope.use(new StreamChannels(this, deps.trickle, this.#context))
     this.#scope.use(this.#output)
     this.#scope.defer(() => this.#loop.stop())
     this.#scope.spawn(async () => await this.#output.closed)
@@ -119,17 +124,19 @@ export class LiveStream implements Resource {
     return this.#viewers
   }
 
+  /** @throws AppError `conflict` while there is a publisher. */
+  checkPublish(): void {
+    if (!this.#publication) return
+    const message = `the stream "${this.name}" has a publisher already; stop that one first or choose another name`
+    throw new AppError('conflict', message)
+  }
+
   /**
    * Takes a publisher. Resolves when its media flows.
    * @throws AppError `conflict` while there is another one; what the pipeline or the media object to.
    */
   async publish(options: PublishOptions): Promise<Publication> {
-    if (this.#publication) {
-      throw new AppError(
-        'conflict',
-        `the stream "${this.name}" has a publisher already; stop that one first or choose another name`,
-      )
-    }
+    this.checkPublish()
     const publication = new Scope(this.#scope.signal)
     this.#publication = publication
     this.#published = publication.closed
@@ -210,6 +217,7 @@ export class LiveStream implements Resource {
       startedAt: this.startedAt,
       publishing: this.publishing,
       viewers: this.#viewers,
+      trickleSegments: this.#channels.segments,
       late: this.#loop.late,
       lease: this.#lease,
       ingest: this.#input?.stats(),
@@ -235,7 +243,7 @@ export class LiveStream implements Resource {
     }
     const { ffmpeg, maxPixels, maxFps } = this.#deps
     const { format = 'yuv420p', width, height } = lease.input
-    const size = width && height ? { width, height } : requestedSize(lease.params.value)
+    const size = width && height ? { width, height } : undefined
     const input = new Input(
       {
         ffmpeg,
@@ -332,10 +340,4 @@ export class LiveStream implements Resource {
       this.events.emit({ type: 'status', status: this.status() })
     }
   }
-}
-
-/** Output size asked for by the params that every pipeline has (`BaseParams`); both or neither. */
-function requestedSize(params: Record<string, unknown>): { width: number; height: number } | undefined {
-  const { width, height } = params
-  return typeof width === 'number' && typeof height === 'number' ? { width, height } : undefined
 }

@@ -100,6 +100,7 @@ export class Output implements Resource {
       kbps: (this.#bytes.perSecond() * 8) / 1000,
       frames: this.#frames.total,
       dropped: this.#dropped + (this.#encoder?.dropped ?? 0),
+      readersDropped: this.#broadcast.dropped,
       encoderRestarts: this.#restarts,
       encoderPid: this.#encoder?.pid,
     }

@@ -9,7 +9,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 /** Seconds after which a publisher who was refused for want of room may ask again. */
 export const RETRY_AFTER_SECONDS = 5
 
-export type RegistryOptions = StreamDeps & { maxStreams: number; onStream?(stream: LiveStream): void }
+export type RegistryOptions = StreamDeps & { maxStreams: number }
 
 /** All streams of the server, by name, and the door through which they begin. */
 export class StreamRegistry implements Resource {
@@ -33,7 +33,7 @@ export class StreamRegistry implements Resource {
 
   /** @throws AppError `not-found`, naming what there is. */
   get(name: string): LiveStream {
-    const stream = this.#streams.get(checkedName(name))
+    const stream = this.#streams.get(checkStreamName(name))
     if (!stream) {
       const names = [...this.#streams.keys()]
       throw new AppError(
@@ -46,29 +46,22 @@ export class StreamRegistry implements Resource {
 
   /** The stream of that name; a new one, waiting for its publisher, when there is none. */
   getOrOpen(name: string): LiveStream {
-    const existing = this.#streams.get(checkedName(name))
+    const existing = this.#streams.get(checkStreamName(name))
     if (existing) return existing
     if (this.#scope.signal.aborted) throw new AppError('capacity', 'the server is shutting down', { retryable: true })
-    const { maxStreams } = this.#options
-    if (this.#streams.size >= maxStreams) {
-      throw new AppError('capacity', `all ${maxStreams} streams of this server are taken (MAX_STREAMS)`, {
-        retryable: true,
-        details: { retryAfterSeconds: RETRY_AFTER_SECONDS },
-      })
-    }
+    this.#checkRoom()
     const stream = new LiveStream(name, this.#options, this.#context)
     this.#streams.set(name, stream)
     void stream.closed.then((closed) => {
       this.#streams.delete(name)
       this.#context.log.info({ stream: name, why: closed.why, err: closed.error }, 'stream ended')
     })
-    this.#options.onStream?.(stream)
     return stream
   }
 
   /** Publishes into a stream; one that was opened only for this publisher is gone again when that fails. */
   async publish(name: string, options: PublishOptions): Promise<Publication> {
-    const isNew = !this.#streams.has(checkedName(name))
+    const isNew = !this.#streams.has(checkStreamName(name))
     const stream = this.getOrOpen(name)
     try {
       return await stream.publish(options)
@@ -76,6 +69,22 @@ export class StreamRegistry implements Resource {
       if (isNew && stream.viewers === 0) await stream.close()
       throw thrown
     }
+  }
+
+  /** @throws AppError what `publish` would at once: `conflict` or `capacity`. */
+  checkPublish(name: string): void {
+    const existing = this.#streams.get(name)
+    if (existing) existing.checkPublish()
+    else this.#checkRoom()
+  }
+
+  #checkRoom(): void {
+    const { maxStreams } = this.#options
+    if (this.#streams.size < maxStreams) return
+    throw new AppError('capacity', `all ${maxStreams} streams of this server are taken (MAX_STREAMS)`, {
+      retryable: true,
+      details: { retryAfterSeconds: RETRY_AFTER_SECONDS },
+    })
   }
 
   close(): Promise<Closed> {
@@ -87,7 +96,8 @@ export class StreamRegistry implements Resource {
   }
 }
 
-function checkedName(name: string): string {
+/** Returns the name. @throws AppError `invalid-request`, saying what a name may be. */
+export function checkStreamName(name: string): string {
   if (RESERVED.test(name)) {
     throw new AppError(
       'invalid-request',

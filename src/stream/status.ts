@@ -9,6 +9,7 @@ type Observed = {
   startedAt: number
   publishing: boolean
   viewers: number
+  trickleSegments: number
   late: number
   lease: PipelineLease | undefined
   ingest: ReturnType<Input['stats']> | undefined
@@ -52,7 +53,7 @@ export function streamStatus(o: Observed) {
       beforePipeline: pipeline?.dropped.beforePipeline ?? 0,
       afterPipeline: (pipeline?.dropped.afterPipeline ?? 0) + o.late + o.output.dropped,
       failed: pipeline?.dropped.failed ?? 0,
-      viewers: 0,
+      viewers: o.output.readersDropped,
     },
     egress: {
       width: o.output.width,
@@ -60,7 +61,7 @@ export function streamStatus(o: Observed) {
       fps: tenth(o.output.fps),
       kbps: Math.round(o.output.kbps),
       viewers: o.viewers,
-      trickleSegments: 0,
+      trickleSegments: o.trickleSegments,
     },
     params: o.lease
       ? { revision: o.lease.params.revision, hash: hashParams(o.lease.params.value), value: o.lease.params.value }

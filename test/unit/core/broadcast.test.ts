@@ -4,7 +4,7 @@ import type { EncodedPacket, Track } from '../../../src/core/packet.ts'
 
 const video: Track = { id: 'v', kind: 'video', codec: 'h264' }
 const audio: Track = { id: 'a', kind: 'audio', codec: 'opus', sampleRate: 48_000, channels: 2 }
-const packet = (pts: number, key = false, track = video): EncodedPacket => ({
+const packet = (pts: number, key = false, track: Track = video): EncodedPacket => ({
   track,
   pts,
   key,
@@ -53,6 +53,7 @@ describe('Broadcast', () => {
     broadcast.end()
     expect(await read(slow)).toEqual([6, 7])
     expect(slow.dropped).toBe(4)
+    expect(broadcast.dropped).toBe(4)
     expect(asked).toBe(3)
     expect(await read(quick)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
     expect(quick.dropped).toBe(0)

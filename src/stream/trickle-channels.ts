@@ -1,0 +1,69 @@
+import { AppError } from '../core/errors.ts'
+import { type Closed, type Context, type Resource, Scope } from '../core/resource.ts'
+import { openTrickleEgress, type TrickleEgress } from '../trickle/egress.ts'
+import { JsonPublisher, jsonMessages } from '../trickle/json.ts'
+import { publishTo } from '../trickle/local-publication.ts'
+import { subscribeTo } from '../trickle/local-subscription.ts'
+import type { TrickleServer } from '../trickle/server.ts'
+import type { LiveStream } from './live-stream.ts'
+
+const JSON_TYPE = 'application/json'
+
+/**
+ * A stream's channels on the built-in trickle server: `{stream}-out` carries its segments, `{stream}-events` what happens,
+ * and each message on `{stream}-control` replaces its params. They come and go with the stream.
+ */
+export class StreamChannels implements Resource {
+  readonly closed: Promise<Closed>
+  readonly #scope: Scope
+  #egress: TrickleEgress | undefined
+
+  constructor(stream: LiveStream, trickle: TrickleServer, context: Context) {
+    this.#scope = new Scope(context.signal)
+    this.closed = this.#scope.closed
+    const open = (suffix: string, mime: string) => {
+      const channel = trickle.create(`${stream.name}-${suffix}`, mime)
+      this.#scope.defer(() => channel.close())
+      return channel
+    }
+    const out = open('out', 'video/mp2t')
+    const events = this.#scope.use(new JsonPublisher(publishTo(open('events', JSON_TYPE))))
+    const control = this.#scope.use(subscribeTo(open('control', JSON_TYPE), -2))
+    this.#scope.defer(stream.events.subscribe((event) => events.send({ event, queue_event_type: 'ai_stream_events' })))
+    this.#scope.spawn(async () => {
+      const reader = stream.subscribe()
+      this.#egress = await openTrickleEgress({ reader, to: { channel: out } }, context)
+      return await this.#egress.closed
+    })
+    this.#scope.spawn(async () => {
+      const onError = (error: AppError) =>
+        stream.events.emit({ type: 'error', source: 'control', message: error.message })
+      for await (const value of jsonMessages(control, { onError })) await applyControl(stream, value)
+      return undefined
+    })
+  }
+
+  /** Segments published so far. */
+  get segments(): number {
+    return this.#egress?.segments ?? 0
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+async function applyControl(stream: LiveStream, value: unknown): Promise<void> {
+  try {
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+      throw new AppError('invalid-request', 'a control message must be a JSON object of params')
+    }
+    await stream.updateParams('replace', value as Record<string, unknown>)
+  } catch (thrown) {
+    stream.events.emit({ type: 'error', source: 'control', message: AppError.from(thrown).message })
+  }
+}
