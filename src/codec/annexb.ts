@@ -28,12 +28,18 @@ export function isAnnexB(data: Uint8Array): boolean {
   return data[0] === 0 && data[1] === 0 && (data[2] === 1 || (data[2] === 0 && data[3] === 1))
 }
 
-/** The NAL units of a byte stream, in order. Bytes before the first start code and empty units are left out. */
+/** More are not told apart: level 6.2 allows some hundred slices in a picture. */
+const MAX_NAL_UNITS = 16_384
+
+/**
+ * The NAL units of a byte stream, in order. Bytes before the first start code and empty units are left out. After
+ * 16,384 of them the rest is taken for one.
+ */
 export function nalSpans(data: Uint8Array): NalSpan[] {
   const spans: NalSpan[] = []
   let code = startCode(data, 0)
   while (code >= 0) {
-    const next = startCode(data, code + 3)
+    const next = spans.length < MAX_NAL_UNITS - 1 ? startCode(data, code + 3) : -1
     const offset = code + 3
     let end = next < 0 ? data.length : next
     while (end > offset && data[end - 1] === 0) end--

@@ -107,7 +107,11 @@ export class TsReader {
     const line = this.#lines.find(({ pid }) => pid === packet.pid)
     if (!line && packet.pid !== PAT_PID && packet.pid !== this.#pmtPid) return
     if (packet.scrambled) throw scrambled()
-    if (!packet.hasPayload) return
+    if (!packet.hasPayload) {
+      const last = packet.discontinuity && this.#continuity.get(packet.pid)
+      if (last) last.forgive = 'any'
+      return
+    }
     const payload = data.subarray(offset + packet.payload, offset + TS_PACKET_BYTES)
     if (packet.pid === PAT_PID) {
       this.#readPat(packet, payload)

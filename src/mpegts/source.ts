@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { TsReader } from '../codec/mpegts-reader.ts'
 import type { IngestKind, IngestSource, IngestStats } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
@@ -9,7 +10,10 @@ import { untilAborted } from './until-aborted.ts'
 
 export type TsSourceOptions = {
   kind: Extract<IngestKind, 'mpegts' | 'trickle'>
-  /** A transport stream, cut anywhere. Read only as fast as the packets are taken; told to return when the source ends. */
+  /**
+   * A transport stream, cut anywhere; the chunks must not change afterwards. Read only as fast as the packets are taken,
+   * and told to return when the source ends; a Node stream stays open, since an HTTP answer may still go its way back.
+   */
   bytes: AsyncIterable<Uint8Array>
   /** Longest time until the tracks are known. */
   openTimeoutMs?: number
@@ -55,7 +59,9 @@ class TsSource implements IngestSource {
   constructor(options: TsSourceOptions, context: Context) {
     this.kind = options.kind
     this.#scope = new Scope(context.signal)
-    const chunks = untilAborted(options.bytes, this.#scope.signal)
+    const { bytes } = options
+    const kept = bytes instanceof Readable ? bytes.iterator({ destroyOnReturn: false }) : bytes
+    const chunks = untilAborted(kept, this.#scope.signal)
     this.#scope.defer(() => chunks.return(undefined))
     this.#batches = this.#read(chunks)
     this.packets = this.#deliver()

@@ -1,0 +1,153 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { TsReader } from '../../../src/codec/mpegts-reader.ts'
+import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { ffmpegPath } from '../../helpers/binaries.ts'
+import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
+import { probePackets } from '../../helpers/probe-ts.ts'
+import { runTool } from '../../helpers/run-tool.ts'
+
+const TURN = 2 ** 33
+const SIZE = { width: 320, height: 240, fps: 30, seconds: 3, kbps: 600, gop: 30 }
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ts-reader-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function clip(name: string, options: Partial<ClipOptions> = {}, remux?: string[]): Promise<Buffer> {
+  const made = join(folder, `${name}.ts`)
+  await makeNumberedClip({ ...SIZE, ...options, file: made })
+  if (!remux) return readFile(made)
+  const file = join(folder, `${name}.remux.ts`)
+  await runTool(ffmpegPath(), ['-v', 'error', '-y', '-copyts', '-i', made, '-c', 'copy', ...remux, file])
+  return readFile(file)
+}
+
+/** Reads in chunks of the given sizes, over and over. */
+function read(bytes: Uint8Array, sizes: number[] = [1316]): { packets: EncodedPacket[]; reader: TsReader } {
+  const reader = new TsReader()
+  const packets: EncodedPacket[] = []
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const size = sizes[i % sizes.length] as number
+    packets.push(...reader.push(bytes.subarray(at, at + size)))
+    at += size
+  }
+  packets.push(...reader.flush())
+  return { packets, reader }
+}
+
+const wrapped = (ticks: number) => ((ticks % TURN) + TURN) % TURN
+
+/** Compares every packet with what ffprobe says. */
+async function expectAsProbed(bytes: Uint8Array, packets: EncodedPacket[]): Promise<void> {
+  for (const stream of await probePackets(bytes)) {
+    const ours = packets.filter(({ track }) => track.kind === stream.kind)
+    const size = stream.kind === 'video' ? { width: stream.width, height: stream.height } : {}
+    expect(ours[0]?.track).toMatchObject({ codec: stream.codec, ...size })
+    const told = ours.map(({ pts, dts, key }) => ({ pts: wrapped(pts), dts: wrapped(dts ?? pts), key }))
+    const probed = stream.packets.map(({ pts, dts, key }) => ({ pts: wrapped(pts), dts: wrapped(dts), key }))
+    expect(told).toEqual(probed)
+    // ffprobe counts the zero before a four-byte start code to the HEVC picture before it.
+    const slack = stream.codec === 'hevc' ? 1 : 0
+    const wrong = stream.packets.filter(({ size }, i) => Math.abs(size - (ours[i]?.data.length ?? 0)) > slack)
+    expect(wrong).toEqual([])
+  }
+}
+
+describe('time stamps and sizes are as ffprobe tells them', () => {
+  const cases: [string, Partial<ClipOptions>, string[]?][] = [
+    ['H.264 and AAC', { audio: true }],
+    ['B-frames', { audio: true, bframes: 3 }],
+    ['irregular frame times', { audio: true, vfr: true }],
+    ['HEVC', { audio: true, codec: 'hevc', bframes: 2 }],
+    ['Opus', { audio: true, audioCodec: 'libopus' }],
+    ['MP3', { audio: true, audioCodec: 'mp3' }],
+    ['video alone', {}],
+    ['audio alone', { audio: true }, ['-vn']],
+    ['told PES lengths', { audio: true }, ['-omit_video_pes_length', '0']],
+    ['a constant rate with null packets', { audio: true }, ['-muxrate', '3M']],
+    ['a wrap of the clock', { audio: true, bframes: 2 }, ['-output_ts_offset', '95440.8']],
+    ['other pids', { audio: true }, ['-mpegts_start_pid', '0x400', '-mpegts_pmt_start_pid', '0x30']],
+  ]
+  test.each(cases)('%s', async (name, options, remux) => {
+    const bytes = await clip(name.replaceAll(/\W/g, '-'), options, remux)
+    const { packets, reader } = read(bytes)
+    expect(reader.lost).toBe(0)
+    await expectAsProbed(bytes, packets)
+  })
+})
+
+test('video and audio stay on one turn of the clock where it wraps', async () => {
+  const bytes = await clip('wrap', { audio: true, bframes: 2 }, ['-output_ts_offset', '95440.8'])
+  const { packets } = read(bytes)
+  const times = packets.map(({ pts }) => pts)
+  expect(Math.max(...times) - Math.min(...times)).toBeLessThan(4 * 90_000)
+  expect(Math.max(...times)).toBeGreaterThan(TURN)
+  for (const kind of ['video', 'audio']) {
+    const dts = packets.filter(({ track }) => track.kind === kind).map((packet) => packet.dts ?? packet.pts)
+    expect(dts).toEqual(dts.toSorted((a, b) => a - b))
+  }
+})
+
+test('it does not matter how the bytes are cut', async () => {
+  const bytes = await clip('cut', { audio: true, bframes: 2, seconds: 1 })
+  const whole = read(bytes, [bytes.length]).packets
+  expect(whole.length).toBeGreaterThan(60)
+  expect(read(bytes, [1]).packets).toEqual(whole)
+  expect(read(bytes, [187]).packets).toEqual(whole)
+  expect(read(bytes, [3, 1500, 1, 188, 9000, 77, 376]).packets).toEqual(whole)
+})
+
+test.each([
+  ['stuffing', []],
+  ['PES lengths', ['-omit_video_pes_length', '0']],
+])('a picture is there with its last byte, by %s', async (name, remux) => {
+  const bytes = await clip(`early-${name.replace(' ', '-')}`, {}, remux)
+  const reader = new TsReader()
+  // The packets that begin a picture, and how many pictures were out before each.
+  const before: number[] = []
+  let out = 0
+  for (let at = 0; at < bytes.length; at += 188) {
+    const pid = bytes.readUInt16BE(at + 1) & 0x1fff
+    if (pid === 0x100 && (bytes[at + 1] as number) & 0x40) before.push(out)
+    out += reader.push(bytes.subarray(at, at + 188)).length
+  }
+  out += reader.flush().length
+  expect(out).toBe(90)
+  // The first few wait until the sign has proved right; one that fills its packet exactly has no sign.
+  const late = before.slice(4).filter((count, i) => count < i + 4)
+  expect(late.length).toBeLessThanOrEqual(2)
+})
+
+test('segments of several multiplexers read as one stream', async () => {
+  const whole = await clip('segments', { audio: true })
+  const pattern = join(folder, 'segment-%d.ts')
+  const input = join(folder, 'segments.ts')
+  const args = ['-v', 'error', '-y', '-copyts', '-i', input, '-c', 'copy', '-f', 'segment', '-segment_time', '1']
+  await runTool(ffmpegPath(), [...args, '-segment_format', 'mpegts', '-muxdelay', '0', '-muxpreload', '0', pattern])
+  const parts = await Promise.all([0, 1, 2].map((i) => readFile(pattern.replace('%d', String(i)))))
+  const { packets, reader } = read(Buffer.concat(parts))
+  expect(reader.lost).toBe(0)
+  const sizes = (list: EncodedPacket[]) =>
+    list.filter(({ track }) => track.kind === 'video').map(({ data }) => data.length)
+  expect(sizes(packets)).toEqual(sizes(read(whole).packets))
+})
+
+test('a stream that is cut off loses its last picture and counts it', async () => {
+  const bytes = await clip('truncated', {})
+  const whole = read(bytes).packets
+  // In the middle of the sixtieth picture, between two transport packets and within one.
+  const starts = []
+  for (let at = 0; at < bytes.length; at += 188) {
+    if ((bytes.readUInt16BE(at + 1) & 0x5fff) === 0x4100) starts.push(at)
+  }
+  for (const extra of [188 * 3, 188 * 3 + 50]) {
+    const { packets, reader } = read(bytes.subarray(0, (starts[60] as number) + extra))
+    expect(packets).toEqual(whole.slice(0, 60))
+    expect(reader.lost).toBe(1)
+  }
+})

@@ -1,0 +1,385 @@
+import { describe, expect, test } from 'vitest'
+import { joinNalUnits } from '../../../src/codec/annexb.ts'
+import { pesHeader } from '../../../src/codec/mpegts-pes.ts'
+import type { PmtStream } from '../../../src/codec/mpegts-psi.ts'
+import { TsReader } from '../../../src/codec/mpegts-reader.ts'
+import { TsWriter } from '../../../src/codec/mpegts-writer.ts'
+import { AppError } from '../../../src/core/errors.ts'
+import type { EncodedPacket } from '../../../src/core/packet.ts'
+import {
+  AAC_STREAM,
+  AUD,
+  adts,
+  dice,
+  H264_STREAM,
+  HandMux,
+  hex,
+  PPS,
+  picture,
+  pictures,
+  SPS_640x360,
+  slice,
+  sounds,
+  unbounded,
+} from './ts-samples.ts'
+
+const bytesOf = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts))
+
+function readAll(bytes: Uint8Array): { packets: EncodedPacket[]; reader: TsReader } {
+  const reader = new TsReader()
+  return { packets: [...reader.push(bytes), ...reader.flush()], reader }
+}
+
+/** Video and audio as the writer of the house interleaves them. */
+function written(count = 30): { bytes: Uint8Array; packets: EncodedPacket[] } {
+  const packets = [...pictures(count), ...sounds(count)].sort((a, b) => a.pts - b.pts)
+  const writer = new TsWriter(packets.map(({ track }) => track))
+  return { bytes: bytesOf(...packets.map((packet) => writer.write(packet))), packets }
+}
+
+/** One kind after the other: until the ends of pictures are trusted, sound overtakes them. */
+const byKind = (packets: EncodedPacket[]) => packets.toSorted((a, b) => a.track.kind.localeCompare(b.track.kind))
+
+const tsPackets = (bytes: Uint8Array): Uint8Array[] =>
+  Array.from({ length: Math.floor(bytes.length / 188) }, (_, i) => bytes.slice(i * 188, (i + 1) * 188))
+
+const pidOf = (packet: Uint8Array) => (((packet[1] as number) & 0x1f) << 8) | (packet[2] as number)
+
+describe('a picture without told length', () => {
+  /** Header of the PES packet and clock stamp, in front of a picture's bytes in its transport packets. */
+  const OVERHEAD = unbounded(0).length
+
+  test('is out with its last packet once stuffing proved to be the end', () => {
+    const mux = new HandMux()
+    const reader = new TsReader()
+    const counts = [reader.push(bytesOf(mux.tables(H264_STREAM))).length]
+    for (let i = 0; i < 8; i++) counts.push(reader.push(mux.video(picture(i === 0, 1000), 3000 * i)).length)
+    // The first three come with the start of the next, the fourth at once, together with the third.
+    expect(counts).toEqual([0, 0, 1, 1, 2, 1, 1, 1, 1])
+    expect(reader.flush()).toEqual([])
+    expect(reader.lost).toBe(0)
+  })
+
+  test('that fills its last packet exactly comes with the next one', () => {
+    const mux = new HandMux()
+    const reader = new TsReader()
+    reader.push(mux.tables(H264_STREAM))
+    for (let i = 0; i < 5; i++) reader.push(mux.video(picture(i === 0, 1000), 3000 * i))
+    const exact = picture(false, 184 * 4 - OVERHEAD)
+    expect(reader.push(mux.video(exact, 15_000))).toEqual([])
+    const next = reader.push(mux.video(picture(false, 500), 18_000))
+    expect(next.map(({ pts }) => pts)).toEqual([15_000, 18_000])
+    expect(next[0]?.data).toEqual(exact)
+  })
+
+  test('that all fill their packets exactly come whole, the last one too', () => {
+    const mux = new HandMux()
+    const sent = Array.from({ length: 6 }, (_, i) => picture(i === 0, 184 * 3 - OVERHEAD))
+    const { packets, reader } = readAll(
+      bytesOf(mux.tables(H264_STREAM), ...sent.map((data, i) => mux.video(data, 3000 * i)), new HandMux().tables()),
+    )
+    expect(packets.map(({ data }) => data)).toEqual(sent)
+    expect(reader.lost).toBe(0)
+  })
+
+  test('is never cut by a multiplexer that stuffs in the middle', () => {
+    const mux = new HandMux()
+    const sent: Uint8Array[] = []
+    const parts = [mux.tables(H264_STREAM)]
+    for (let i = 0; i < 10; i++) {
+      const data = picture(i === 0, 900)
+      sent.push(data)
+      parts.push(...stuffedInside(mux, data, 3000 * i))
+    }
+    const { packets, reader } = readAll(bytesOf(...parts))
+    expect(packets.map(({ data }) => data)).toEqual(sent)
+    expect(reader.lost).toBe(0)
+  })
+
+  test('cut once by stuffing that was trusted wrongly, is counted, and it never happens again', () => {
+    const mux = new HandMux()
+    const reader = new TsReader()
+    reader.push(mux.tables(H264_STREAM))
+    for (let i = 0; i < 6; i++) reader.push(mux.video(picture(i === 0, 1000), 3000 * i))
+    const out: EncodedPacket[] = []
+    for (let i = 6; i < 12; i++) out.push(...reader.push(bytesOf(...stuffedInside(mux, picture(false, 900), 3000 * i))))
+    out.push(...reader.flush())
+    expect(out.map(({ data }) => data.length)).toEqual([300, 900, 900, 900, 900, 900])
+    expect(reader.lost).toBe(1)
+  })
+
+  /** One picture whose packets are filled up after its 300th byte. */
+  function stuffedInside(mux: HandMux, data: Uint8Array, pts: number): Uint8Array[] {
+    const first = mux.video(data.subarray(0, 300), pts)
+    const rest = mux.pes(0x100, data.subarray(300))
+    rest[1] = (rest[1] as number) & ~0x40
+    return [first, rest]
+  }
+})
+
+describe('a picture with told length', () => {
+  const told = (data: Uint8Array, pts: number) => bytesOf(pesHeader(0xe0, data.length, pts, pts), data)
+
+  test('may go on in PES packets without a time stamp', () => {
+    const mux = new HandMux()
+    const parts = [mux.tables(H264_STREAM)]
+    const sent = Array.from({ length: 6 }, (_, i) => picture(i === 0, 1000))
+    for (const [i, data] of sent.entries()) {
+      const more = bytesOf(
+        hex('000001e0'),
+        Uint8Array.of(600 >> 8, (600 + 3) & 0xff),
+        hex('800000'),
+        data.subarray(400),
+      )
+      parts.push(mux.pes(0x100, told(data.subarray(0, 400), 3000 * i)), mux.pes(0x100, more))
+    }
+    const { packets, reader } = readAll(bytesOf(...parts))
+    expect(packets.map(({ data }) => data)).toEqual(sent)
+    expect(reader.lost).toBe(0)
+  })
+
+  test('in slices with the same time stamp each is one picture', () => {
+    const mux = new HandMux()
+    const parts = [mux.tables(H264_STREAM)]
+    const first = joinNalUnits([AUD, SPS_640x360, PPS, slice(5, 300)])
+    const second = joinNalUnits([slice(5, 200, false)])
+    for (let i = 0; i < 6; i++) {
+      parts.push(mux.pes(0x100, told(first, 3000 * i)), mux.pes(0x100, told(second, 3000 * i)))
+    }
+    const { packets } = readAll(bytesOf(...parts))
+    expect(packets.map(({ data, pts }) => [data.length, pts])).toEqual(
+      Array.from({ length: 6 }, (_, i) => [first.length + second.length, 3000 * i]),
+    )
+  })
+})
+
+test('several pictures in one PES packet are told apart, and their times counted on', () => {
+  const mux = new HandMux()
+  const group = (key: boolean) => bytesOf(picture(key, 300), picture(false, 200), picture(false, 250))
+  const times = [0, 1, 2].map((i) => 90_000 + i * 4500)
+  const { packets } = readAll(
+    bytesOf(mux.tables(H264_STREAM), ...times.map((pts, i) => mux.video(group(i === 0), pts)), new HandMux().tables()),
+  )
+  expect(packets.map(({ data }) => data.length)).toEqual([300, 200, 250, 300, 200, 250, 300, 200, 250])
+  expect(packets.slice(3).map(({ pts }) => pts)).toEqual([94_500, 96_000, 97_500, 99_000, 100_500, 102_000])
+})
+
+test('a new size is a new track, and a bare keyframe gets the parameter sets of before', () => {
+  const other = hex('6742c00dda0507e8400000030040000007a3c50aa8')
+  const units = [
+    picture(true, 300),
+    joinNalUnits([AUD, slice(5, 200)]),
+    joinNalUnits([AUD, other, PPS, slice(5, 200)]),
+    picture(false, 300),
+  ]
+  const mux = new HandMux()
+  const { packets } = readAll(bytesOf(mux.tables(H264_STREAM), ...units.map((data, i) => mux.video(data, 3000 * i))))
+  expect(packets.map(({ track }) => track)).toMatchObject([
+    { width: 640, height: 360 },
+    { width: 640, height: 360 },
+    { width: 320, height: 240 },
+    { width: 320, height: 240 },
+  ])
+  expect(packets[0]?.track).toBe(packets[1]?.track)
+  expect(packets[1]?.data).toEqual(joinNalUnits([AUD, SPS_640x360, PPS, slice(5, 200)]))
+})
+
+test('nothing is given out before the first keyframe that can be decoded', () => {
+  const mux = new HandMux()
+  const units = [picture(false, 300), joinNalUnits([AUD, slice(5, 200)]), picture(true, 300), picture(false, 300)]
+  const { packets } = readAll(bytesOf(mux.tables(H264_STREAM), ...units.map((data, i) => mux.video(data, 3000 * i))))
+  expect(packets.map(({ pts }) => pts)).toEqual([6000, 9000])
+})
+
+describe('sound', () => {
+  const pes = (data: Uint8Array, pts: number) => bytesOf(pesHeader(0xc0, data.length, pts, pts), data)
+
+  test('frames that go over from one PES packet to the next are whole, and stamped by where they begin', () => {
+    const frames = Array.from({ length: 8 }, (_, i) => adts(100 + i))
+    const all = bytesOf(...frames)
+    const mux = new HandMux()
+    // The second PES packet begins inside the fourth frame: its time is that of the fifth.
+    const cut = 330
+    const { packets } = readAll(
+      bytesOf(
+        mux.tables(AAC_STREAM),
+        mux.pes(0x101, pes(all.subarray(0, cut), 10_000)),
+        mux.pes(0x101, pes(all.subarray(cut), 90_000)),
+      ),
+    )
+    expect(packets.map(({ data }) => data)).toEqual(frames)
+    expect(packets.map(({ pts }) => pts)).toEqual([10_000, 11_920, 13_840, 15_760, 90_000, 91_920, 93_840, 95_760])
+  })
+
+  test('bytes that are no frame are passed over and counted', () => {
+    const mux = new HandMux()
+    const frames = [adts(120), adts(130), adts(140)] as const
+    const noisy = bytesOf(frames[0], hex('ff00fff1ffff0102'), frames[1], frames[2])
+    const { packets, reader } = readAll(bytesOf(mux.tables(AAC_STREAM), mux.pes(0x101, pes(noisy, 0))))
+    expect(packets.map(({ data }) => data)).toEqual([...frames])
+    expect(reader.lost).toBe(1)
+  })
+
+  test('a new sample rate is a new track', () => {
+    const mono = adts(100)
+    mono[2] = 0x50
+    mono[3] = 0x40
+    const mux = new HandMux()
+    const { packets } = readAll(
+      bytesOf(mux.tables(AAC_STREAM), mux.pes(0x101, pes(adts(100), 0)), mux.pes(0x101, pes(mono, 1920))),
+    )
+    expect(packets.map(({ track }) => track)).toMatchObject([
+      { sampleRate: 48_000, channels: 2 },
+      { sampleRate: 44_100, channels: 1 },
+    ])
+  })
+})
+
+describe('damage', () => {
+  test('a packet that came twice is read once', () => {
+    const { bytes, packets } = written()
+    const doubled = tsPackets(bytes).flatMap((packet) => (pidOf(packet) < 0x100 ? [packet] : [packet, packet]))
+    const read = readAll(bytesOf(...doubled))
+    expect(byKind(read.packets)).toEqual(byKind(packets))
+    expect(read.reader.lost).toBe(0)
+  })
+
+  test('missing packets cost what they were part of, and are counted', () => {
+    const { bytes, packets } = written()
+    const parts = tsPackets(bytes)
+    // The second packet of the twelfth picture.
+    const starts = parts.flatMap((packet, i) => (pidOf(packet) === 0x100 && (packet[1] as number) & 0x40 ? [i] : []))
+    parts.splice((starts[12] as number) + 1, 1)
+    const { packets: read, reader } = readAll(bytesOf(...parts))
+    const victim = packets.filter(({ track }) => track.kind === 'video')[12]
+    expect(byKind(read)).toEqual(byKind(packets.filter((packet) => packet !== victim)))
+    expect(reader.lost).toBe(2)
+  })
+
+  test('bytes between packets are passed over', () => {
+    const { bytes, packets } = written()
+    const noise = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) & 0xff)
+    const at = 188 * 40
+    const { packets: read, reader } = readAll(bytesOf(noise, bytes.subarray(0, at), noise, bytes.subarray(at)))
+    expect(byKind(read)).toEqual(byKind(packets))
+    expect(reader.lost).toBe(1)
+  })
+
+  test('a table with a wrong checksum is not believed', () => {
+    const { bytes } = written(5)
+    const parts = tsPackets(bytes)
+    for (const part of parts) if (pidOf(part) === 0x1000) part[20] = (part[20] as number) ^ 1
+    const { packets, reader } = readAll(bytesOf(...parts))
+    expect(packets).toEqual([])
+    expect(reader.program).toBeUndefined()
+  })
+
+  test('a picture beyond the limit is dropped and counted, and the next one is read', () => {
+    const mux = new HandMux()
+    const reader = new TsReader({ maxUnitBytes: 5000 })
+    const units = [picture(true, 1000), picture(false, 6000), picture(false, 1000), picture(false, 1000)]
+    const read = reader.push(
+      bytesOf(mux.tables(H264_STREAM), ...units.map((data, i) => mux.video(data, 3000 * i)), mux.tables(H264_STREAM)),
+    )
+    expect([...read, ...reader.flush()].map(({ pts }) => pts)).toEqual([0, 6000, 9000])
+    expect(reader.lost).toBe(1)
+  })
+
+  test('streams that were made one by one follow each other without loss', () => {
+    const parts = [1, 2, 3].map(() => written(10))
+    const { packets, reader } = readAll(bytesOf(...parts.map(({ bytes }) => bytes)))
+    expect(byKind(packets)).toEqual(byKind(parts.flatMap((part) => part.packets)))
+    expect(reader.lost).toBe(0)
+  })
+
+  test('random damage is survived, and fails with nothing but errors of the house', () => {
+    const { bytes, packets } = written(60)
+    const roll = dice(11)
+    for (let round = 0; round < 150; round++) {
+      const damaged = bytes.slice(0, roll(bytes.length))
+      for (let i = roll(60); i >= 0; i--) damaged[roll(damaged.length)] = roll(256)
+      try {
+        expect(readAll(damaged).packets.length).toBeLessThanOrEqual(packets.length * 2)
+      } catch (thrown) {
+        expect(thrown).toBeInstanceOf(AppError)
+      }
+    }
+  })
+
+  test('random bytes, also as payload of good packets, end', () => {
+    const roll = dice(3)
+    const streams: PmtStream[] = [0x1b, 0x24, 0x0f, 0x03].map((streamType) => ({
+      streamType,
+      pid: 0x100,
+      descriptors: [],
+    }))
+    for (let round = 0; round < 60; round++) {
+      const noise = Uint8Array.from({ length: 3000 }, () => (roll(2) ? roll(256) : roll(3) - 1))
+      expect(readAll(noise).packets).toEqual([])
+      const mux = new HandMux()
+      const stream = streams[round % streams.length] as PmtStream
+      const { packets } = readAll(bytesOf(mux.tables(stream), mux.video(noise, 0), mux.video(noise, 3000)))
+      expect(packets.length).toBeLessThan(6000)
+    }
+  })
+})
+
+describe('what is refused', () => {
+  const refusal = (bytes: Uint8Array): AppError => {
+    try {
+      readAll(bytes)
+    } catch (thrown) {
+      expect(thrown).toBeInstanceOf(AppError)
+      return thrown as AppError
+    }
+    throw new Error('it was accepted')
+  }
+
+  const registered = (name: string) => [{ tag: 5, data: new TextEncoder().encode(name) }]
+
+  test.each<[string, PmtStream[], string]>([
+    [
+      'MPEG-2 video',
+      [{ streamType: 2, pid: 0x100, descriptors: [] }],
+      'carries MPEG-2 video (stream type 0x02); accepted',
+    ],
+    ['AC-3', [H264_STREAM, { streamType: 0x81, pid: 0x101, descriptors: [] }], 'carries AC-3 (stream type 0x81)'],
+    ['LATM', [{ streamType: 0x11, pid: 0x101, descriptors: [] }], 'carries AAC in LATM'],
+    ['AV1', [{ streamType: 6, pid: 0x100, descriptors: registered('AV01') }], 'carries AV1'],
+    [
+      'subtitles alone',
+      [{ streamType: 6, pid: 0x100, descriptors: [{ tag: 0x59, data: hex('00') }] }],
+      'neither video',
+    ],
+  ])('%s', (_, streams, message) => {
+    const error = refusal(bytesOf(new HandMux().tables(...streams), new HandMux().tables(...streams)))
+    expect(error.code).toBe('unsupported-media')
+    expect(error.message).toContain(message)
+    expect(error.message).toContain('H.264 or HEVC')
+  })
+
+  test('a stream that is not read does not matter beside one that is', () => {
+    const ac3 = { streamType: 0x81, pid: 0x102, descriptors: [] }
+    const bytes = bytesOf(new HandMux().tables(ac3, H264_STREAM, AAC_STREAM), new HandMux().tables(H264_STREAM))
+    const { reader } = readAll(bytes.subarray(0, 188 * 2))
+    reader.push(bytes)
+    expect(reader.program).toMatchObject({ video: 'h264' })
+  })
+
+  test('scrambled packets', () => {
+    const { bytes } = written(5)
+    const parts = tsPackets(bytes)
+    for (const part of parts) if (pidOf(part) === 0x100) part[3] = (part[3] as number) | 0x80
+    expect(refusal(bytesOf(...parts)).message).toContain('scrambled')
+  })
+
+  test('scrambled PES packets', () => {
+    const { bytes } = written(5)
+    const parts = tsPackets(bytes)
+    for (const part of parts) {
+      const payload = 4 + ((part[3] as number) & 0x20 ? 1 + (part[4] as number) : 0)
+      if (pidOf(part) === 0x101 && (part[1] as number) & 0x40) part[payload + 6] = 0xa0
+    }
+    expect(refusal(bytesOf(...parts)).message).toContain('scrambled')
+  })
+})

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import { TsReader } from '../../../src/codec/mpegts-reader.ts'
+import { Broadcast } from '../../../src/core/broadcast.ts'
+import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { tsSegments, tsStream } from '../../../src/mpegts/sink.ts'
+import { pictures, sounds } from '../codec/ts-samples.ts'
+
+async function* each(packets: EncodedPacket[]): AsyncGenerator<EncodedPacket> {
+  yield* packets.toSorted((a, b) => a.pts - b.pts)
+}
+
+/** What each segment holds when it is read alone, in the order of showing. */
+async function segments(packets: EncodedPacket[], minSegmentMs?: number): Promise<EncodedPacket[][]> {
+  const parts: Uint8Array[][] = []
+  for await (const { bytes, startsSegment } of tsSegments(each(packets), { ...(minSegmentMs && { minSegmentMs }) })) {
+    if (startsSegment) parts.push([])
+    parts.at(-1)?.push(bytes)
+  }
+  return parts.map((part) => {
+    const reader = new TsReader()
+    const packets = [...part.flatMap((bytes) => reader.push(bytes)), ...reader.flush()]
+    return packets.toSorted((a, b) => a.pts - b.pts)
+  })
+}
+
+const video = (packets: EncodedPacket[]) => packets.filter(({ track }) => track.kind === 'video')
+
+describe('segments', () => {
+  test('begin at the first keyframe after the least time, each readable alone', async () => {
+    const packets = [...pictures(100, 20), ...sounds(150)]
+    const parts = await segments(packets)
+    expect(parts.map((part) => video(part).length)).toEqual([40, 40, 20])
+    for (const part of parts) expect(video(part)[0]).toMatchObject({ key: true })
+    expect(parts.flat().length).toBe(250)
+    expect((await segments(packets, 1)).map((part) => video(part).length)).toEqual([20, 20, 20, 20, 20])
+  })
+
+  test('leave out what comes before the first keyframe', async () => {
+    const early = sounds(20).map((packet) => ({ ...packet, pts: packet.pts - 20 * 1920 }))
+    const parts = await segments([...early, ...pictures(30).slice(5), ...sounds(20)])
+    const [first] = parts
+    expect(first?.every(({ pts }) => pts >= 90_000 + 10 * 3000)).toBe(true)
+    expect(video(first ?? [])[0]?.key).toBe(true)
+  })
+
+  test('of sound alone begin after two seconds, and end when a picture comes', async () => {
+    const late = pictures(20).map((packet) => ({ ...packet, pts: packet.pts + 4.5 * 90_000 }))
+    const parts = await segments([...sounds(250), ...late])
+    expect(parts.map((part) => [part[0]?.track.kind, part[0]?.pts])).toEqual([
+      ['audio', 90_000 + 94 * 1920],
+      ['audio', 90_000 + 141 * 1920],
+      ['audio', 90_000 + 188 * 1920],
+      ['video', 90_000 + 4.5 * 90_000],
+    ])
+    expect(video(parts.at(-1) ?? []).length).toBe(20)
+  })
+})
+
+test('a chunk is there as soon as its packet came, and leaving the stream leaves the broadcast', async () => {
+  const broadcast = new Broadcast(() => {})
+  const reader = broadcast.subscribe()
+  const stream = tsStream(reader)
+  for (const packet of pictures(3)) {
+    const next = stream.next()
+    broadcast.write(packet)
+    const { value } = await next
+    expect(value?.length).toBeGreaterThan(packet.data.length)
+  }
+  expect(broadcast.readers).toBe(1)
+  const waiting = stream.next()
+  reader.end()
+  expect((await waiting).done).toBe(true)
+  expect(broadcast.readers).toBe(0)
+})
