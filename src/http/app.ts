@@ -58,11 +58,6 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
     problemResponse(c, new AppError('not-found', `there is nothing at ${c.req.method} ${c.req.path}`)),
   )
 
-  app.use(async (c, next) => {
-    await next()
-    c.header('x-request-id', c.req.header('x-request-id')?.slice(0, 64) ?? randomUUID())
-  })
-
   // These write to the socket themselves, so nothing below may want to change their answers.
   app.use('/trickle/*', async (c, next) => {
     const guard = c.req.method === 'GET' ? view : control
@@ -74,6 +69,10 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.use('/out/*', view)
   app.route('/', outRoutes(registry))
 
+  app.use(async (c, next) => {
+    await next()
+    c.header('x-request-id', c.req.header('x-request-id')?.slice(0, 64) ?? randomUUID())
+  })
   app.use(secureHeaders({ crossOriginResourcePolicy: false, crossOriginOpenerPolicy: false }))
   app.route('/', signallingRoutes(whepEndpoint(registry, options.webrtc, view)))
 

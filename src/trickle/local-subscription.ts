@@ -47,6 +47,8 @@ class LocalSubscription implements Subscription {
     const channel = this.#channel
     const { segment } = channel.locate(this.#next)
     if (segment) return segment
+    // What a closed channel still holds lies before its head.
+    if (channel.closed && this.#next >= channel.head) return undefined
     const missed = Math.max(0, channel.head - this.#next)
     this.missed += missed
     channel.counters.missed += missed
