@@ -1,0 +1,29 @@
+import type { Tensor, TensorInfo } from './onnx-tensor.ts'
+
+export type Provider = 'cuda' | 'cpu'
+
+/** How a worker opens its model. */
+export type WorkerOptions = {
+  /** Absolute path. */
+  file: string
+  /** Tried in turn. */
+  providers: readonly Provider[]
+  /** For one run on the CPU; absent: as many as onnxruntime finds right. */
+  threads?: number | undefined
+}
+
+export type ToWorker = { id: number; feeds: Record<string, Tensor> }
+
+export type FromWorker =
+  | {
+      type: 'opened'
+      provider: Provider
+      /** Why the providers before it could not be used. */
+      refused: { provider: Provider; reason: string }[]
+      inputs: TensorInfo[]
+      outputs: TensorInfo[]
+    }
+  | { type: 'unopened'; reason: string }
+  /** The feeds come back with the results, since they were handed over. */
+  | { type: 'done'; id: number; results: Record<string, Tensor>; feeds: Record<string, Tensor>; ms: number }
+  | { type: 'threw'; id: number; reason: string; feeds: Record<string, Tensor> }
