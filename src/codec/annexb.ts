@@ -1,5 +1,4 @@
 // ITU-T H.264 Annex B and ITU-T H.265 Annex B: the byte stream format; H.264 §7.4.1: emulation prevention.
-import { AppError } from '../core/errors.ts'
 
 /** Where a NAL unit lies in a byte stream. */
 export type NalSpan = {
@@ -66,28 +65,6 @@ export function joinNalUnits(nals: readonly Uint8Array[]): Uint8Array {
     at += START_CODE.length + nal.length
   }
   return out
-}
-
-/**
- * Length-prefixed NAL units, as MP4 and Matroska carry them (ISO/IEC 14496-15 §4.3), as a byte stream.
- * Fails with `unsupported-media` when a length points past the end.
- */
-export function toAnnexB(data: Uint8Array, lengthBytes = 4): Uint8Array {
-  const nals: Uint8Array[] = []
-  for (let at = 0; at < data.length; ) {
-    let length = 0
-    for (let i = 0; i < lengthBytes; i++) length = length * 256 + (data[at + i] ?? 0)
-    const start = at + lengthBytes
-    if (start + length > data.length) {
-      throw new AppError(
-        'unsupported-media',
-        `NAL unit of ${length} bytes at ${start} passes the end at ${data.length}`,
-      )
-    }
-    if (length > 0) nals.push(data.subarray(start, start + length))
-    at = start + length
-  }
-  return joinNalUnits(nals)
 }
 
 /** A NAL unit's payload with the emulation prevention bytes taken out (`00 00 03` -> `00 00`). */

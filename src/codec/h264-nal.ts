@@ -1,8 +1,8 @@
 // ITU-T H.264 §7.3 and §7.4.1: NAL units of an access unit; Annex D.2.8: recovery point.
 import type { NalRole, VideoSyntax } from './access-unit.ts'
-import { nalUnits, unescapeNal } from './annexb.ts'
+import { unescapeNal } from './annexb.ts'
 import { BitReader, readOr } from './bit-reader.ts'
-import { type H264Sps, parseH264Sps } from './h264-sps.ts'
+import { parseH264Sps } from './h264-sps.ts'
 
 /** nal_unit_type, Table 7-1. */
 export const H264_NAL = {
@@ -107,11 +107,4 @@ export const h264Syntax: VideoSyntax = {
   parseSps: parseH264Sps,
   // primary_pic_type 7: any slice types (Table 7-5).
   delimiter: Uint8Array.of(0x09, 0xf0),
-}
-
-/** What a byte stream of one H.264 access unit tells about itself; `sps` only when one is in it. */
-export function inspectH264(data: Uint8Array): { key: boolean; sps?: H264Sps } {
-  const nals = nalUnits(data)
-  const sps = nals.find((nal) => h264NalType(nal) === H264_NAL.sps)
-  return { key: isH264Keyframe(nals), ...(sps && { sps: parseH264Sps(sps) }) }
 }

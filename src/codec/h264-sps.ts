@@ -94,12 +94,6 @@ export function parseH264Sps(nal: Uint8Array): H264Sps {
   }
 }
 
-/** `avc1.PPCCLL`, the codec string of RFC 6381 §3.3. */
-export function h264CodecString(sps: Pick<H264Sps, 'profile' | 'constraints' | 'level'>): string {
-  const hex = (value: number) => value.toString(16).padStart(2, '0').toUpperCase()
-  return `avc1.${hex(sps.profile)}${hex(sps.constraints)}${hex(sps.level)}`
-}
-
 function readChroma(bits: BitReader): { format: number; separate: boolean } {
   const format = bits.ue()
   if (format > 3) throw new AppError('unsupported-media', `H.264 SPS tells an unknown chroma format ${format}`)

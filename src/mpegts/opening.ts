@@ -18,8 +18,9 @@ export class Opening {
   #start: number | undefined
   #complete = false
 
+  /** Video first. */
   get tracks(): Track[] {
-    return [...this.#tracks.values()]
+    return [this.#tracks.get('video'), this.#tracks.get('audio')].filter((track) => track !== undefined)
   }
 
   get complete(): boolean {

@@ -151,3 +151,39 @@ test('a stream that is cut off loses its last picture and counts it', async () =
     expect(reader.lost).toBe(1)
   }
 })
+
+describe('what encoders do', () => {
+  const x264 = (params: string) => ['-c:v', 'libx264', '-x264-params', params]
+  test.each([
+    ['slices', x264('slices=4:bframes=2')],
+    ['open groups of pictures', x264('open-gop=1:keyint=15:bframes=3')],
+    ['intra refresh', x264('intra-refresh=1:keyint=15')],
+    ['intra pictures alone', x264('keyint=1')],
+    ['fields', ['-vf', 'interlace', ...x264('interlaced=1')]],
+    ['no delimiters', [...x264('bframes=2'), '-bsf:v', 'h264_metadata=aud=remove']],
+    ['MPEG audio at half the rate', [...x264('keyint=15'), '-c:a', 'libmp3lame', '-ar', '24000']],
+    ['six channels', [...x264('keyint=15'), '-c:a', 'libopus', '-ac', '6']],
+    ['short Opus packets', [...x264('keyint=15'), '-c:a', 'libopus', '-frame_duration', '2.5']],
+  ])('%s', async (name, args) => {
+    const file = join(folder, `${name.replaceAll(' ', '-')}.ts`)
+    const video = ['-f', 'lavfi', '-i', 'testsrc2=s=320x240:r=30:d=2']
+    const audio = ['-f', 'lavfi', '-i', 'sine=440:d=2:r=48000']
+    await runTool(ffmpegPath(), ['-v', 'error', '-y', ...video, ...audio, '-c:a', 'aac', ...args, file])
+    const bytes = await readFile(file)
+    const { packets, reader } = read(bytes)
+    expect(reader.lost).toBe(0)
+    await expectAsProbed(bytes, packets)
+  })
+
+  test('layer II, which decoders of MP3 read too', async () => {
+    const file = join(folder, 'layer2.ts')
+    await runTool(ffmpegPath(), ['-v', 'error', '-y', '-f', 'lavfi', '-i', 'sine=440:d=1:r=48000', '-c:a', 'mp2', file])
+    const bytes = await readFile(file)
+    const { packets } = read(bytes)
+    expect(packets[0]?.track).toEqual({ id: 'audio', kind: 'audio', codec: 'mp3', sampleRate: 48_000, channels: 1 })
+    const [stream] = await probePackets(bytes)
+    expect(packets.map(({ pts, data }) => [pts, data.length])).toEqual(
+      stream?.packets.map(({ pts, size }) => [pts, size]),
+    )
+  })
+})

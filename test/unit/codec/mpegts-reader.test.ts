@@ -14,6 +14,7 @@ import {
   H264_STREAM,
   HandMux,
   hex,
+  OPUS,
   PPS,
   picture,
   pictures,
@@ -182,6 +183,28 @@ test('a new size is a new track, and a bare keyframe gets the parameter sets of 
   ])
   expect(packets[0]?.track).toBe(packets[1]?.track)
   expect(packets[1]?.data).toEqual(joinNalUnits([AUD, SPS_640x360, PPS, slice(5, 200)]))
+})
+
+test('sound may join later, and change its codec', () => {
+  const opus = Array.from({ length: 20 }, (_, i) => ({
+    track: OPUS,
+    data: Uint8Array.of(0xfc, i),
+    pts: 90_000 + i * 1800,
+    key: true,
+  }))
+  const later = (packets: EncodedPacket[], ticks: number) => packets.map((p) => ({ ...p, pts: p.pts + ticks }))
+  const sent = [...pictures(60), ...later(sounds(20), 40_000), ...later(opus, 100_000)].sort((a, b) => a.pts - b.pts)
+  const writer = new TsWriter()
+  const reader = new TsReader()
+  const programs = new Set<string | undefined>()
+  const read = sent.flatMap((packet) => {
+    const packets = reader.push(writer.write(packet))
+    programs.add(reader.program?.audio)
+    return packets
+  })
+  expect(byKind([...read, ...reader.flush()])).toEqual(byKind(sent))
+  expect([...programs]).toEqual([undefined, 'aac', 'opus'])
+  expect(reader.lost).toBe(0)
 })
 
 test('nothing is given out before the first keyframe that can be decoded', () => {

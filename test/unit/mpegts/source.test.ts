@@ -74,7 +74,7 @@ describe('opening', () => {
     const body = new Body().give(...mux(packets), 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(source.kind).toBe('mpegts')
-    expect(source.tracks).toEqual([AAC, VIDEO])
+    expect(source.tracks).toEqual([VIDEO, AAC])
     expect(byKind(await readAll(source))).toEqual(byKind(packets))
     expect(await source.closed).toEqual({ why: 'ended' })
     expect(source.stats().lost).toBe(0)
