@@ -1,0 +1,53 @@
+import { api } from '../api.js'
+import { h, setText } from '../dom.js'
+import { stateWords } from '../words.js'
+
+const STILL_EVERY_MS = 4000
+
+/** One running stream in the list: a picture that is renewed now and then, its name and state. */
+export class StreamCard {
+  element
+  #name
+  #picture = h('img', { alt: '', hidden: true })
+  #state = h('span', { class: 'pill' })
+  #facts = h('span', { class: 'muted small' })
+  #pictureUrl
+  #nextStill = 0
+  #closed = false
+
+  constructor(name) {
+    this.#name = name
+    this.element = h(
+      'a',
+      { class: 'stream-card', href: `?stream=${encodeURIComponent(name)}`, 'data-internal': true },
+      h('span', { class: 'thumb' }, this.#picture),
+      h('span', { class: 'stream-card-text' }, h('strong', {}, name), this.#state, this.#facts),
+    )
+  }
+
+  update(status) {
+    const { word, tone } = stateWords(status.state)
+    this.#state.className = `pill ${tone}`
+    setText(this.#state, word)
+    const size = status.egress.height > 0 ? ` · ${status.egress.width}×${status.egress.height}` : ''
+    setText(this.#facts, `${status.pipeline ?? 'no pipeline yet'}${size} · ${status.egress.fps.toFixed(0)} fps`)
+    if (performance.now() > this.#nextStill && status.publishing !== false) void this.#renew()
+  }
+
+  close() {
+    this.#closed = true
+    if (this.#pictureUrl) URL.revokeObjectURL(this.#pictureUrl)
+  }
+
+  async #renew() {
+    this.#nextStill = performance.now() + STILL_EVERY_MS
+    // The first picture of a stream may not be made yet.
+    const still = await api.still(this.#name).catch(() => undefined)
+    if (!still || this.#closed) return
+    const old = this.#pictureUrl
+    this.#pictureUrl = URL.createObjectURL(still)
+    this.#picture.src = this.#pictureUrl
+    this.#picture.hidden = false
+    if (old) URL.revokeObjectURL(old)
+  }
+}
