@@ -1,6 +1,7 @@
 // RTP payload format for H.264: RFC 6184, packetization modes 0 and 1.
 import { AppError } from '../core/errors.ts'
 import { nalUnits } from './annexb.ts'
+import { plainBytes } from './bytes.ts'
 
 const STAP_A = 24
 const FU_A = 28
@@ -78,7 +79,7 @@ export class H264Assembler {
   /** The access unit so far, which begins anew; undefined when nothing, or only part of a unit, came. */
   take(): Uint8Array | undefined {
     const whole = this.#parts.length > 0 && !this.#inFragment
-    const unit = whole ? Buffer.concat(this.#parts) : undefined
+    const unit = whole ? plainBytes(Buffer.concat(this.#parts)) : undefined
     this.reset()
     return unit
   }

@@ -58,6 +58,19 @@ export function retransmissionType(codecs: readonly RtpCodec[], payloadType: num
   return codecs.find(({ name, parameters }) => name === 'rtx' && parameters.apt === String(payloadType))?.payloadType
 }
 
+/** SSRCs of retransmissions against those of the streams they mend (RFC 5576 §4.2 with FID groups). */
+export function repairStreams(media: SdpMedia): Map<number, number> {
+  const groups = attributeValues(media, 'ssrc-group').map((value) => value.split(' '))
+  const pairs = groups.filter(([semantics, ...ssrcs]) => semantics === 'FID' && ssrcs.length === 2)
+  return new Map(pairs.map(([, stream, repair]) => [Number(repair), Number(stream)]))
+}
+
+/** Parameter sets that the offer itself carries (RFC 6184 §8.1, `sprop-parameter-sets`), as NAL units. */
+export function h264ParameterSets(codec: RtpCodec): Uint8Array[] {
+  const texts = codec.parameters['sprop-parameter-sets']?.split(',') ?? []
+  return texts.map((text) => new Uint8Array(Buffer.from(text, 'base64'))).filter(({ length }) => length > 3)
+}
+
 export function headerExtensions(media: SdpMedia): HeaderExtension[] {
   return attributeValues(media, 'extmap').flatMap((value) => {
     const [id = '', uri] = value.split(' ')

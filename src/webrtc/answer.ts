@@ -60,7 +60,7 @@ function accepted(
     `a=setup:${local.role === 'server' ? 'passive' : 'active'}`,
     flow === 'send' ? 'a=sendonly' : 'a=recvonly',
     'a=rtcp-mux',
-    'a=rtcp-rsize',
+    ...(media.reducedSize ? ['a=rtcp-rsize'] : []),
     ...[...media.extensions].map(([uri, id]) => `a=extmap:${id} ${uri}`),
     ...codecLines(codec, FEEDBACK[flow]),
     ...(retransmission === undefined
@@ -76,7 +76,8 @@ function accepted(
 function codecLines(codec: RtpCodec, feedback: readonly string[]): string[] {
   const { payloadType, name, clockRate, channels } = codec
   const spelled = name === 'opus' ? name : name.toUpperCase()
-  const parameters = Object.entries(codec.parameters).map(([key, value]) => (value === '' ? key : `${key}=${value}`))
+  const echoed = Object.entries(codec.parameters).filter(([key]) => !key.startsWith('sprop-'))
+  const parameters = echoed.map(([key, value]) => (value === '' ? key : `${key}=${value}`))
   return [
     `a=rtpmap:${payloadType} ${spelled}/${clockRate}${channels > 1 ? `/${channels}` : ''}`,
     ...(parameters.length > 0 ? [`a=fmtp:${payloadType} ${parameters.join(';')}`] : []),

@@ -5,6 +5,7 @@ import {
   h264Profile,
   headerExtensions,
   type RtpCodec,
+  repairStreams,
   retransmissionType,
   rtpCodecs,
   simulcastLayers,
@@ -28,6 +29,10 @@ export type AgreedMedia = {
   extensions: ReadonlyMap<string, number>
   /** Names of simulcast layers; empty for one plain stream. */
   layers: string[]
+  /** RTCP need not begin with a report (RFC 5506). */
+  reducedSize: boolean
+  /** SSRCs of retransmissions against those of the streams they mend, as far as the offer tells. */
+  repairs: ReadonlyMap<number, number>
 }
 
 export type Agreement = {
@@ -42,19 +47,20 @@ export const EXTENSIONS = {
   absoluteSendTime: 'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
   playoutDelay: 'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
   mid: 'urn:ietf:params:rtp-hdrext:sdes:mid',
+  transportSequence: 'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
   streamId: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
   repairedStreamId: 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
 } as const
 
 const KNOWN_EXTENSIONS: Record<MediaFlow, readonly string[]> = {
   send: [EXTENSIONS.absoluteSendTime, EXTENSIONS.playoutDelay],
-  receive: [EXTENSIONS.mid, EXTENSIONS.streamId, EXTENSIONS.repairedStreamId],
+  receive: [EXTENSIONS.transportSequence, EXTENSIONS.mid, EXTENSIONS.streamId, EXTENSIONS.repairedStreamId],
 }
 
 /** Feedback that both sides act upon, by flow. */
 export const FEEDBACK: Record<MediaFlow, readonly string[]> = {
   send: ['nack', 'nack pli', 'ccm fir', 'goog-remb'],
-  receive: ['nack', 'nack pli', 'goog-remb'],
+  receive: ['nack', 'nack pli', 'transport-cc'],
 }
 
 /** Throws `invalid-request` for an offer that makes no sense, `unsupported-media` for one without a common codec. */
@@ -70,6 +76,7 @@ export function negotiate(offer: Sdp, flow: MediaFlow): Agreement {
   const open = wanted.filter(({ media }) => media.port > 0)
   if (open.length === 0) throw invalid('the offer has neither an audio nor a video section')
   const media = open.map(({ media: section, index }) => agree(offer, section, index, flow))
+  if (flow === 'receive' && !media.some(({ kind }) => kind === 'video')) throw invalid('the offer has no video section')
   requireBundle(offer, media)
   return { flow, transport: remoteTransport(offer, sections[media[0]!.index]!), media, sections }
 }
@@ -101,6 +108,8 @@ function agree(offer: Sdp, media: SdpMedia, index: number, flow: MediaFlow): Agr
     retransmission: retransmissionType(codecs, codec.payloadType),
     extensions: commonExtensions(media, flow),
     layers: kind === 'video' && flow === 'receive' ? simulcastLayers(media) : [],
+    reducedSize: attribute(media, 'rtcp-rsize') !== undefined,
+    repairs: repairStreams(media),
   }
 }
 

@@ -1,0 +1,110 @@
+// The video of a publisher: the best of its layers, whole and in order.
+import type { OrderedPacket } from './jitter-buffer.ts'
+import type { RtpReceiver } from './rtp-receiver.ts'
+import { type VideoUnit, VideoUnits, type VideoUnitsOptions } from './video-units.ts'
+
+export type VideoInputOptions = VideoUnitsOptions & {
+  onUnit(unit: VideoUnit, layer: Layer): void
+  /** Asks the publisher for a keyframe of one stream. */
+  requestKeyframe(ssrc: number): void
+}
+
+export type Layer = {
+  ssrc: number
+  receiver: RtpReceiver
+  units: VideoUnits
+  /** Of the last keyframe. */
+  pixels: number
+  /** When pictures began to be damaged for want of a keyframe, in milliseconds. */
+  brokenAt: number | undefined
+}
+
+/** A layer that sent nothing for this long is off: publishers stop the upper ones when their network gets narrow. */
+const SILENT_MS = 1000
+/** OBS and ffmpeg do not send keyframes when asked; a damaged picture is then better than one that stands for long. */
+const PATIENCE_MS = 2000
+
+/** Passes on the pictures of the largest layer that is alive; changes between layers happen at keyframes. */
+export class VideoInput {
+  readonly #options: VideoInputOptions
+  readonly #layers = new Map<number, Layer>()
+  #selected: Layer | undefined
+
+  constructor(options: VideoInputOptions) {
+    this.#options = options
+  }
+
+  /** Adds a stream; its packets go to `push`. */
+  add(ssrc: number, receiver: RtpReceiver): void {
+    const layer = { ssrc, receiver, units: new VideoUnits(this.#options), pixels: 0, brokenAt: undefined }
+    this.#layers.set(ssrc, layer)
+    receiver.wanted = this.#layers.size === 1
+  }
+
+  remove(ssrc: number): void {
+    if (this.#selected?.ssrc === ssrc) this.#selected = undefined
+    this.#layers.delete(ssrc)
+  }
+
+  /** Pictures that came damaged, of the layer in use. */
+  get dropped(): number {
+    return this.#selected?.units.dropped ?? 0
+  }
+
+  get selected(): Layer | undefined {
+    return this.#selected
+  }
+
+  push(ssrc: number, packets: readonly OrderedPacket[], now: number): void {
+    const layer = this.#layers.get(ssrc)
+    if (!layer) return
+    for (const packet of packets) {
+      const before = layer.units.dropped
+      const units = layer.units.push(packet)
+      if (packet.lostBefore > 0 || layer.units.dropped > before) this.#broken(layer, now)
+      for (const unit of units) this.#unit(layer, unit, now)
+    }
+  }
+
+  /** Asks for a keyframe of the layer in use, or of all while there is none. */
+  requestKeyframe(): void {
+    const layers = this.#selected ? [this.#selected] : [...this.#layers.values()]
+    for (const { ssrc } of layers) this.#options.requestKeyframe(ssrc)
+  }
+
+  /** To be called about twice a second: asks again where a keyframe is still missing, or the layer in use fell silent. */
+  check(now: number): void {
+    if (!this.#selected || this.#selected.brokenAt !== undefined) this.requestKeyframe()
+    const alive = [...this.#layers.values()].filter(({ receiver }) => now - receiver.newestAt < SILENT_MS)
+    if (this.#selected && !alive.includes(this.#selected)) {
+      const best = alive.sort((a, b) => b.pixels - a.pixels)[0]
+      if (best) this.#options.requestKeyframe(best.ssrc)
+    }
+  }
+
+  #broken(layer: Layer, now: number): void {
+    layer.brokenAt ??= now
+    if (layer === this.#selected) this.#options.requestKeyframe(layer.ssrc)
+  }
+
+  #unit(layer: Layer, unit: VideoUnit, now: number): void {
+    if (unit.key) {
+      layer.brokenAt = undefined
+      if (unit.size) layer.pixels = unit.size.width * unit.size.height
+      if (this.#isBetter(layer, now)) this.#select(layer)
+    }
+    if (layer !== this.#selected) return
+    if (layer.brokenAt !== undefined && now - layer.brokenAt < PATIENCE_MS) return
+    this.#options.onUnit(unit, layer)
+  }
+
+  #isBetter(layer: Layer, now: number): boolean {
+    const current = this.#selected
+    return !current || layer.pixels > current.pixels || now - current.receiver.newestAt >= SILENT_MS
+  }
+
+  #select(layer: Layer): void {
+    this.#selected = layer
+    for (const one of this.#layers.values()) one.receiver.wanted = one === layer
+  }
+}
