@@ -75,21 +75,26 @@ export class UnitAssembler {
 
   /** Tells that packets are missing here. Returns the unit before, if it was whole. */
   lose(): Unit[] {
-    if (this.#state === 'open' && this.#sign) return this.#give('idle')
-    this.#header = undefined
-    this.#abandon()
-    return []
+    return this.#last(this.#isWhole())
   }
 
   /**
-   * Returns the last unit. One whose end no sign shows, where units otherwise end with a sign, is taken to be cut; so it
-   * is with any when `cut` says that bytes are missing.
+   * Returns the last unit. Where units end with stuffing, one without is taken to be cut; so it is with any whose end no
+   * sign shows when `cut` says that bytes are missing.
    */
   flush(cut = false): Unit[] {
-    const shown = this.#sign !== undefined
-    const expected = this.#left !== undefined || this.#trust.stuffing >= TRUST_AFTER
-    if (this.#state === 'open' && (shown || (!cut && !expected && !this.#header))) return this.#give('idle')
+    const mayBeWhole = this.#left === undefined && this.#trust.stuffing < TRUST_AFTER && !this.#header
+    return this.#last(this.#isWhole() || (mayBeWhole && !cut))
+  }
+
+  #isWhole(): boolean {
+    if (this.#left !== undefined) return this.#left === 0
+    return this.#sign !== undefined && this.#trust[this.#sign] >= 0
+  }
+
+  #last(whole: boolean): Unit[] {
     this.#header = undefined
+    if (whole && this.#state === 'open') return this.#give('idle')
     this.#abandon()
     return []
   }

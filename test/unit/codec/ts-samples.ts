@@ -2,6 +2,8 @@ import { joinNalUnits } from '../../../src/codec/annexb.ts'
 import { type FieldOptions, PacketWriter } from '../../../src/codec/mpegts-packet-writer.ts'
 import { pesHeader } from '../../../src/codec/mpegts-pes.ts'
 import { buildPat, buildPmt, type PmtStream } from '../../../src/codec/mpegts-psi.ts'
+import { TsReader } from '../../../src/codec/mpegts-reader.ts'
+import { TsWriter } from '../../../src/codec/mpegts-writer.ts'
 import type { AudioTrack, EncodedPacket, VideoTrack } from '../../../src/core/packet.ts'
 
 export const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
@@ -100,3 +102,25 @@ export function unbounded(pts: number, dts = pts): Uint8Array {
   header.fill(0, 4, 6)
   return header
 }
+
+export const bytesOf = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts))
+
+export function readAll(bytes: Uint8Array): { packets: EncodedPacket[]; reader: TsReader } {
+  const reader = new TsReader()
+  return { packets: [...reader.push(bytes), ...reader.flush()], reader }
+}
+
+/** Video and audio as the writer of the house interleaves them. */
+export function written(count = 30): { bytes: Uint8Array; packets: EncodedPacket[] } {
+  const packets = [...pictures(count), ...sounds(count)].sort((a, b) => a.pts - b.pts)
+  const writer = new TsWriter(packets.map(({ track }) => track))
+  return { bytes: bytesOf(...packets.map((packet) => writer.write(packet))), packets }
+}
+
+/** One kind after the other: until the ends of pictures are trusted, sound overtakes them. */
+export const byKind = (packets: EncodedPacket[]) => packets.toSorted((a, b) => a.track.kind.localeCompare(b.track.kind))
+
+export const tsPackets = (bytes: Uint8Array): Uint8Array[] =>
+  Array.from({ length: Math.floor(bytes.length / 188) }, (_, i) => bytes.slice(i * 188, (i + 1) * 188))
+
+export const pidOf = (packet: Uint8Array) => (((packet[1] as number) & 0x1f) << 8) | (packet[2] as number)
