@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { nowMs } from '../core/clock.ts'
 import { Emitter } from '../core/emitter.ts'
 import { AppError } from '../core/errors.ts'
@@ -16,6 +17,8 @@ const TICK_MS = 250
 /** A runner that was ready for as long has proved itself. */
 const RAN_WELL_MS = 30_000
 const NEW_HOST_MS = 15_000
+/** A stream's params count from here. */
+const FIRST_REVISION = 1
 
 export type GuardianOptions = {
   entry: PipelineEntry
@@ -67,6 +70,8 @@ export class Guardian implements Resource {
   #error: AppError | undefined
   /** What a new runner loads with: the params that were last in force, as they were given. */
   #given: Values
+  /** The same with defaults filled in. */
+  #value: Values
   #revision = 0
   #stream: Stream | undefined
   #past: FrameAccounts = NO_FRAMES
@@ -78,6 +83,7 @@ export class Guardian implements Resource {
     this.#context = context
     this.#scope = new Scope(context.signal)
     this.#given = options.params
+    this.#value = host.params
     this.events = new Emitter(context.log)
     this.#hostEvents = events
     this.#host = host
@@ -88,6 +94,7 @@ export class Guardian implements Resource {
     })
     events.on('params', (params) => {
       this.#given = params.given
+      this.#value = params.params
       this.#revision = params.revision
       this.events.emit('params', params)
     })
@@ -153,11 +160,22 @@ export class Guardian implements Resource {
   }
 
   /** A stream begins, with all its params. Rejects with `invalid-params`, and nothing changed. */
-  async attach(stream: Stream, params: Values): Promise<Reply> {
-    const reply = await this.#host.lease(stream.requestId, 1, params)
-    this.#stream = stream
-    this.#revision = reply.revision
+  async attach(stream: Stream, params: Values): Promise<{ revision: number; params: Values }> {
+    const { requestId } = stream
+    if (isDeepStrictEqual(params, this.#given)) {
+      // They are known to be good: nothing to wait for, and nothing that a crash on load could spoil.
+      this.#begin(stream)
+      this.#host.lease(requestId, FIRST_REVISION, params).catch((err) => this.#context.log.debug({ err }, 'late lease'))
+      return { revision: FIRST_REVISION, params: this.#value }
+    }
+    const reply = await this.#host.lease(requestId, FIRST_REVISION, params)
+    this.#begin(stream)
     return reply
+  }
+
+  #begin(stream: Stream): void {
+    this.#stream = stream
+    this.#revision = FIRST_REVISION
   }
 
   /** The stream is over. True when the runner is fit for the next one. */

@@ -31,6 +31,8 @@ export type HostOptions = Omit<RunnerOptions, 'mode' | 'frames'> & {
   events: Emitter<HostEvents>
 }
 
+type Imported = Pick<Extract<RunnerMessage, { type: 'imported' }>, 'description' | 'params'>
+
 export type Reply = { status: 'applied' | 'accepted'; revision: number; params: Values }
 
 /** One runner process with its frame memory: frames go in and come out, params are updated. */
@@ -54,7 +56,7 @@ export class PipelineHost implements Resource {
   readonly #heartbeat: Int32Array
   readonly #requests = new Map<number, PromiseWithResolvers<Reply>>()
   readonly #events: Emitter<HostEvents>
-  #description: Description | undefined
+  #imported: Imported | undefined
   #lastId = 0
   #final: FrameAccounts | undefined
 
@@ -80,7 +82,7 @@ export class PipelineHost implements Resource {
     const { runner, memory } = await start(options, context)
     const host = new PipelineHost(runner, memory, options.events)
     try {
-      host.#description = await imported(runner, context)
+      host.#imported = await imported(runner, context)
       return host
     } catch (thrown) {
       runner.kill(AppError.from(thrown))
@@ -90,7 +92,12 @@ export class PipelineHost implements Resource {
   }
 
   get description(): Description {
-    return this.#description!
+    return this.#imported!.description
+  }
+
+  /** The params it loads with, defaults filled in. */
+  get params(): Values {
+    return this.#imported!.params
   }
 
   get pid(): number {
@@ -246,10 +253,10 @@ async function start(options: HostOptions, context: Context): Promise<{ runner: 
 }
 
 /** Waits until a runner says that it imported the author's module. */
-export async function imported(runner: RunnerProcess, context: Context): Promise<Description> {
-  const { promise, resolve, reject } = Promise.withResolvers<Description>()
+export async function imported(runner: RunnerProcess, context: Context): Promise<Imported> {
+  const { promise, resolve, reject } = Promise.withResolvers<Imported>()
   const off = runner.events.on('message', (message) => {
-    if (message.type === 'imported') resolve(message.description)
+    if (message.type === 'imported') resolve(message)
   })
   const onAbort = () => reject(new AppError('pipeline-failed', 'the start of the pipeline was broken off'))
   context.signal?.addEventListener('abort', onAbort, { once: true })

@@ -306,7 +306,9 @@ export class PipelineLease implements Resource {
     const verdict = assess(this.#observe(now), now, this.#parts.thresholds)
     if (verdict.restart && !this.#closing) {
       const what = verdict.restart === 'no-output' ? 'gave no output any more' : 'did not load in time'
+      // The state changes with the restart: ERROR is for what is given up.
       this.#guardian.restart(new AppError('pipeline-failed', `${this.pipeline} ${what}`))
+      return
     }
     if (verdict.state === this.#state) return
     const previous = this.#state

@@ -11,7 +11,8 @@ export async function describeRunner(
   context: Context,
 ): Promise<Description> {
   await using runner = await RunnerProcess.open({ ...request, mode: 'describe', params: {} }, context)
-  return await imported(runner, context)
+  const { description } = await imported(runner, context)
+  return description
 }
 
 export type PrepareOptions = { entry: PipelineEntry; params: Values; modelDir: string }

@@ -1,11 +1,14 @@
-const SHORTEST_MS = 1000
+/** So that a viewer, who then sees the overlay, never waits a whole second. */
+const SHORTEST_MS = 750
+/** After a pause in the input nothing is due. */
+const PAUSE_MS = 1000
 const LONGEST_MS = 4000
 /** Outputs closer together belong to one batch. */
 const BATCH_MS = 20
 const MEMORY = 16
 
 /**
- * Tells when a pipeline that has frames gives nothing: after a second, or for one that is slow or works in batches,
+ * Tells when a pipeline that has frames gives nothing: after three quarters of a second, or for one that is slow or works in batches,
  * after twice its own rhythm. Single long pauses do not change that rhythm. Times are milliseconds on one clock.
  */
 export class StallWatch {
@@ -16,7 +19,7 @@ export class StallWatch {
 
   /** A frame was given to the pipeline. */
   offered(now: number): void {
-    if (this.#dueSince === undefined || now - this.#lastOffer > SHORTEST_MS) this.#dueSince = now
+    if (this.#dueSince === undefined || now - this.#lastOffer > PAUSE_MS) this.#dueSince = now
     this.#lastOffer = now
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -132,4 +132,86 @@ export function alive(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** All that a lease told while it was watched. */
+export type Told = {
+  states: string[]
+  phases: string[]
+  errors: { message: string; during: string; count: number }[]
+  restarts: { count: number; reason: string; logs: string[] }[]
+  params: { status: string; revision: number; params: Record<string, unknown> }[]
+  lines: string[]
+}
+
+export function listen(lease: PipelineLease): Told {
+  const told: Told = {
+    states: [lease.state],
+    phases: [lease.status.phase],
+    errors: [],
+    restarts: [],
+    params: [],
+    lines: [],
+  }
+  lease.events.on('state', ({ state }) => told.states.push(state))
+  lease.events.on('status', ({ phase }) => told.phases.push(phase))
+  lease.events.on('error', (error) => told.errors.push(error))
+  lease.events.on('restart', (restart) => told.restarts.push(restart))
+  lease.events.on('params', (params) => told.params.push(params))
+  lease.events.on('log', ({ line }) => told.lines.push(line))
+  return told
+}
+
+/** A stream with a viewer on one pipeline, and all that is seen of it. */
+export type Stage = TestPool & { source: Source; lease: PipelineLease; told: Told }
+
+export async function play(
+  pipeline: string,
+  { params = {}, ...options }: Partial<PoolOptions> & { params?: Record<string, unknown> } = {},
+): Promise<Stage> {
+  const world = await openTestPool(options)
+  try {
+    const source = new Source()
+    const request = { pipeline, params, requestId: 'the stream', onFrame: source.onFrame }
+    const lease = await world.pool.lease(request, { log: world.log })
+    const told = listen(lease)
+    source.start(lease)
+    const end = world[Symbol.asyncDispose]
+    return Object.assign(world, {
+      source,
+      lease,
+      told,
+      async [Symbol.asyncDispose]() {
+        source.stop()
+        await lease.close()
+        await end.call(world)
+      },
+    })
+  } catch (thrown) {
+    await world[Symbol.asyncDispose]()
+    throw thrown
+  }
+}
+
+/** Processes whose environment says that a runner of this test started them, and runners themselves. */
+export function runnersLeft(): number[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+        const [parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+          .replace(/^.*\) . /s, '')
+          .split(' ')
+        return command.includes('pipeline/runner.') && Number(parent) === process.pid
+      } catch {
+        return false
+      }
+    })
+}
+
+/** Every output is later than the one before it, and than every overlay before it. */
+export function inOrder(shown: readonly Shown[]): boolean {
+  return shown.every(({ pts }, index) => index === 0 || pts > shown[index - 1]!.pts)
 }
