@@ -1,0 +1,17 @@
+import type { PipelineClass } from 'millrace/pipeline'
+import { type ContractOptions, pipelineContract } from 'millrace/testing'
+import { describe, test } from 'vitest'
+import { Effects } from '../../pipelines/effects/index.ts'
+import { Noop } from '../../pipelines/noop/index.ts'
+
+const BUILT_IN: [PipelineClass, ContractOptions][] = [
+  [Noop, {}],
+  [Effects, { change: { effect: 'edges', strength: 0.5 } }],
+]
+
+describe.each(BUILT_IN.map(([author, options]) => ({ name: author.description, author, options })))(
+  '$name',
+  ({ author, options }) => {
+    for (const { name, run } of pipelineContract(author, options)) test(name, run)
+  },
+)
