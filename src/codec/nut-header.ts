@@ -90,7 +90,7 @@ const INVALID_CODE: FrameCode = {
 
 function readElisions(cursor: NutCursor): Uint8Array[] {
   const count = cursor.v('elision header count', 127)
-  return [new Uint8Array(0), ...Array.from({ length: count }, () => cursor.vb('elision header', 255).slice())]
+  return [new Uint8Array(0), ...Array.from({ length: count }, () => new Uint8Array(cursor.vb('elision header', 255)))]
 }
 
 /** A stream as its header tells it, with what is needed to read its time stamps. */
@@ -106,7 +106,7 @@ export function readStreamHeader(cursor: NutCursor, main: MainHeader): { id: num
   cursor.v('time stamp distance')
   const decodeDelay = cursor.v('decode delay', 1000)
   cursor.v('stream flags')
-  const extradata = cursor.vb('codec specific data', MAX_EXTRADATA_BYTES).slice()
+  const extradata = new Uint8Array(cursor.vb('codec specific data', MAX_EXTRADATA_BYTES))
   const base = { id, codec, timeBase, decodeDelay, extradata }
   if (kind === 0) {
     const width = positive(cursor.v('width', MAX_SIDE), 'width')

@@ -89,7 +89,8 @@ export class NutReader {
     } catch (thrown) {
       if (!(thrown instanceof ShortInput)) throw thrown
       if (input.length > MAX_PACKET_BYTES) throw malformed('a header does not end')
-      this.#carry = input.slice()
+      // A copy: the chunk is not ours, and a Buffer's slice would be a view of it.
+      this.#carry = new Uint8Array(input)
       return new Uint8Array(0)
     }
     this.#carry = new Uint8Array(0)

@@ -38,14 +38,14 @@ export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderSha
 }
 
 const ENCODERS: Record<VideoEncoderName, (shape: EncoderShape, ffmpegMajor: number) => EncoderArgs> = {
-  libx264: () => ({
+  libx264: ({ fps }) => ({
     input: [],
     filters: ['format=yuv420p'],
     output: [
       ...['-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-threads', '1'],
       ...['-sc_threshold', '0', '-bsf:v', 'dump_extra=freq=keyframe'],
-      // With the real durations of frames, whatever the rate, the bit rate comes out as asked.
-      ...['-x264-params', `force-cfr=0:${x264Colour()}`],
+      // ffmpeg 4 would take the time base for the rate. Real durations (force-cfr=0) would hold each frame back by one.
+      ...['-x264-params', `fps=${Math.round(fps * 1000)}/1000:${x264Colour()}`],
     ],
   }),
   h264_nvenc: (_shape, ffmpegMajor) => ({
