@@ -2,7 +2,7 @@
 import type { SdpMedia } from '../codec/sdp.ts'
 import { attribute } from '../codec/sdp.ts'
 import type { RtpCodec } from '../codec/sdp-media.ts'
-import { type AgreedMedia, type Agreement, FEEDBACK } from './negotiate.ts'
+import { type AgreedMedia, type Agreement, FEEDBACK, type MediaFlow } from './negotiate.ts'
 import type { LocalTransport } from './peer.ts'
 
 /** The streams that we send in one section. */
@@ -62,7 +62,7 @@ function accepted(
     'a=rtcp-mux',
     ...(media.reducedSize ? ['a=rtcp-rsize'] : []),
     ...[...media.extensions].map(([uri, id]) => `a=extmap:${id} ${uri}`),
-    ...codecLines(codec, FEEDBACK[flow]),
+    ...codecLines(codec, flow),
     ...(retransmission === undefined
       ? []
       : [`a=rtpmap:${retransmission} rtx/${codec.clockRate}`, `a=fmtp:${retransmission} apt=${codec.payloadType}`]),
@@ -73,15 +73,22 @@ function accepted(
   ]
 }
 
-function codecLines(codec: RtpCodec, feedback: readonly string[]): string[] {
+/**
+ * In kbit/s. Browsers begin at 300 without it, too little for 720p: they would start small and grow in steps for half
+ * a minute, each a new picture size. Others pass it over.
+ */
+const START_BITRATE = 'x-google-start-bitrate=2000'
+
+function codecLines(codec: RtpCodec, flow: MediaFlow): string[] {
   const { payloadType, name, clockRate, channels } = codec
   const spelled = name === 'opus' ? name : name.toUpperCase()
   const echoed = Object.entries(codec.parameters).filter(([key]) => !key.startsWith('sprop-'))
   const parameters = echoed.map(([key, value]) => (value === '' ? key : `${key}=${value}`))
+  if (flow === 'receive' && codec.feedback.includes('goog-remb')) parameters.push(START_BITRATE)
   return [
     `a=rtpmap:${payloadType} ${spelled}/${clockRate}${channels > 1 ? `/${channels}` : ''}`,
     ...(parameters.length > 0 ? [`a=fmtp:${payloadType} ${parameters.join(';')}`] : []),
-    ...codec.feedback.filter((one) => feedback.includes(one)).map((one) => `a=rtcp-fb:${payloadType} ${one}`),
+    ...codec.feedback.filter((one) => FEEDBACK[flow].includes(one)).map((one) => `a=rtcp-fb:${payloadType} ${one}`),
   ]
 }
 
