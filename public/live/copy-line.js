@@ -3,7 +3,7 @@ import { icon } from '../icons.js'
 
 /** A line of text with a button that copies it. */
 export function copyLine(title, text) {
-  const code = h('code', { tabindex: '0', 'aria-label': `${title}: ${text}` }, text)
+  const code = h('code', {}, text)
   const button = h(
     'button',
     { type: 'button', class: 'icon-button', 'aria-label': `Copy ${title}`, title: 'Copy' },

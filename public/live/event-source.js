@@ -5,14 +5,15 @@ const LAST_RETRY_MS = 8000
 
 /**
  * Server-sent events with the token in a header, which the browser's own EventSource cannot send. Calls `onEvent` with
- * each event's JSON and resumes after the last id; ends with the signal, or when the stream is gone.
+ * each event's JSON, past ones first, and resumes after the last id; ends with the signal, or when the stream is gone.
  */
 export async function followEvents(path, onEvent, signal) {
-  let lastId
+  // From the first that the server still keeps.
+  let lastId = '0'
   let retryMs = FIRST_RETRY_MS
   while (!signal.aborted) {
     try {
-      const headers = { accept: 'text/event-stream', ...(lastId !== undefined && { 'last-event-id': lastId }) }
+      const headers = { accept: 'text/event-stream', 'last-event-id': lastId }
       const answer = await send('GET', path, { headers, signal, quiet: true })
       retryMs = FIRST_RETRY_MS
       for await (const { id, data } of parseEvents(answer.body)) {
@@ -37,7 +38,8 @@ export async function* parseEvents(body) {
     for (;;) {
       const { value, done } = await reader.read()
       if (done) return
-      const lines = (rest + value).split(/\r\n|\n|\r/)
+      // A CR at the very end may be half of a CR LF.
+      const lines = (rest + value).split(/\r\n|\n|\r(?=[\s\S])/)
       rest = lines.pop()
       for (const line of lines) {
         if (line === '') {

@@ -10,13 +10,19 @@ export class Stage {
   #name
   #player
   #output = h('video', {
-    id: 'output',
+    dataset: { role: 'output' },
     muted: true,
     autoplay: true,
     playsinline: true,
     'aria-label': 'Output of the pipeline',
   })
-  #input = h('video', { muted: true, autoplay: true, playsinline: true, 'aria-label': 'Input from this computer' })
+  #input = h('video', {
+    muted: true,
+    autoplay: true,
+    playsinline: true,
+    dataset: { role: 'input' },
+    'aria-label': 'Input from this computer',
+  })
   #inputBox
   #cover = h('div', { class: 'cover', hidden: true })
   #chip = h('span', { class: 'stage-chip', hidden: true })

@@ -34,7 +34,7 @@ export class StreamView {
   #status
   #switching = false
   #closing = new AbortController()
-  #following = false
+  #following
 
   constructor(name) {
     this.#name = name
@@ -118,7 +118,8 @@ export class StreamView {
   #absent() {
     const had = this.#status !== undefined
     this.#status = undefined
-    this.#following = false
+    this.#following?.abort()
+    this.#following = undefined
     if (this.#switching) return
     if (had) publications.ended(this.#name)
     this.#stage.stop()
@@ -162,8 +163,8 @@ export class StreamView {
   }
 
   #follow() {
-    this.#following = true
-    const { signal } = this.#closing
+    this.#following = new AbortController()
+    const signal = AbortSignal.any([this.#closing.signal, this.#following.signal])
     this.#events.follow(api.eventsPath(this.#name), (event) => event.type === 'ended' && this.#stage.stop(), signal)
   }
 

@@ -1,0 +1,164 @@
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { launchChromium } from '../helpers/chromium.ts'
+import { startServer, type TestServer } from '../helpers/server.ts'
+import { waitFor } from '../helpers/wait.ts'
+
+const OUTPUT = 'video[data-role="output"]'
+const ARTEFACTS = fileURLToPath(new URL('../../test-results/page', import.meta.url))
+
+let browser: Browser
+let page: Page
+const complaints: string[] = []
+
+beforeAll(async () => {
+  mkdirSync(ARTEFACTS, { recursive: true })
+  browser = await launchChromium()
+})
+afterAll(async () => {
+  await browser?.close()
+})
+afterEach(async () => {
+  await page?.context().close()
+})
+
+async function open(url: string, viewport = { width: 1440, height: 900 }): Promise<Page> {
+  const context = await browser.newContext({ viewport })
+  page = await context.newPage()
+  complaints.length = 0
+  page.on('pageerror', (error) => complaints.push(error.stack ?? error.message))
+  await page.goto(url)
+  return page
+}
+
+const shown = () =>
+  page.evaluate<number>(`document.querySelector('${OUTPUT}')?.getVideoPlaybackQuality().totalVideoFrames ?? 0`)
+
+async function framesAdvance(): Promise<void> {
+  const before = await waitFor('a first picture', shown, { limitMs: 30_000 })
+  await waitFor('more pictures', async () => (await shown()) > before + 15)
+}
+
+/** How colourful the picture is: the mean distance between the largest and smallest of red, green and blue. */
+const colour = () =>
+  page.evaluate<number>(`(() => {
+    const canvas = new OffscreenCanvas(64, 36)
+    const context = canvas.getContext('2d', { willReadFrequently: true })
+    context.drawImage(document.querySelector('${OUTPUT}'), 0, 0, 64, 36)
+    const { data } = context.getImageData(0, 0, 64, 36)
+    let sum = 0
+    for (let at = 0; at < data.length; at += 4) {
+      const rgb = data.subarray(at, at + 3)
+      sum += Math.max(...rgb) - Math.min(...rgb)
+    }
+    return sum / (64 * 36)
+  })()`)
+
+const statusOf = async (server: TestServer) =>
+  (await (await fetch(`${server.url}/streams/demo`)).json()) as {
+    pipeline: string
+    params: { value: Record<string, unknown> }
+  }
+
+describe('the page', () => {
+  it('takes a newcomer from nothing to a picture whose effect they change', async () => {
+    await using server = await startServer()
+    await open(server.url)
+    await page.getByLabel('Pipeline', { exact: true }).selectOption('effects')
+    await page.getByRole('button', { name: 'Test picture' }).click()
+    await page.waitForURL('**/?stream=demo')
+    await framesAdvance()
+    const colourful = await waitFor('a colourful picture', async () => {
+      const now = await colour()
+      return now > 60 && now
+    })
+
+    await page.getByRole('radio', { name: 'Grayscale' }).check()
+    await waitFor('a gray picture', async () => (await colour()) < 15)
+    await page.getByText(/Applied, revision \d+/).waitFor()
+    await page.getByRole('slider', { name: 'Strength' }).fill('0')
+    await waitFor('the colours to come back', async () => (await colour()) > colourful * 0.7)
+
+    const strength = page.getByLabel('Strength, exact value')
+    await strength.fill('7')
+    await page.getByText('Between 0 and 1.').waitFor()
+    expect((await statusOf(server)).params.value).toMatchObject({ effect: 'grayscale', strength: 0 })
+    await page.getByRole('button', { name: 'Reset Effect to its default' }).click()
+    await waitFor('the reset', async () => (await statusOf(server)).params.value.effect === 'none')
+
+    const figures = page.getByRole('region', { name: 'How it runs' })
+    const tile = (title: string) => figures.locator('.tile', { hasText: title }).locator('.tile-value').textContent()
+    await waitFor('frames per second', async () => Number(await tile('Frames per second')) > 5)
+    expect(Number(await tile('Added delay'))).toBeGreaterThan(0)
+    await page
+      .getByRole('list', { name: 'Events, newest first' })
+      .getByText(/Params applied/)
+      .first()
+      .waitFor()
+    await page.screenshot({ path: `${ARTEFACTS}/stream.png` })
+
+    await page.getByLabel('Pipeline', { exact: true }).selectOption('noop')
+    await waitFor('the other pipeline', async () => (await statusOf(server)).pipeline === 'noop')
+    await framesAdvance()
+
+    await page.getByRole('button', { name: 'Stop stream' }).click()
+    await page.getByText('The stream has ended.').waitFor()
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('says when the server is gone, and goes on when it is back', async () => {
+    const first = await startServer()
+    await open(first.url)
+    await page.getByRole('button', { name: 'Test picture' }).click()
+    await framesAdvance()
+    await first.stop()
+    await page.getByText('The server does not answer. This page goes on trying.').waitFor()
+    await using _second = await startServer({ env: { PORT: new URL(first.url).port } })
+    await page.getByRole('button', { name: 'Test picture' }).click()
+    await framesAdvance()
+    await page.getByRole('status').getByText('The server does not answer').waitFor({ state: 'hidden' })
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('asks for the token, again when it is wrong, and uses it', async () => {
+    await using server = await startServer({ env: { AUTH_TOKEN: 'right-token' } })
+    await open(server.url)
+    await page.getByRole('button', { name: 'Test picture' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Token').fill('wrong-token')
+    await dialog.getByRole('button', { name: 'Use token' }).click()
+    await page
+      .getByText(/needs a token|not the right one/)
+      .first()
+      .waitFor()
+    if (!(await dialog.isVisible())) await page.getByRole('button', { name: 'Test picture' }).click()
+    await dialog.getByLabel('Token').fill('right-token')
+    await dialog.getByRole('button', { name: 'Use token' }).click()
+    await page.waitForURL('**/?stream=demo')
+    await framesAdvance()
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it.each([
+    ['desk', 1440, 900],
+    ['tablet', 820, 1180],
+    ['phone', 390, 844],
+  ])('fits a %s', async (name, width, height) => {
+    await using server = await startServer()
+    for (const [view, path] of [
+      ['start', '/'],
+      ['waiting', '/?stream=nobody'],
+    ]) {
+      await open(`${server.url}${path}`, { width, height })
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.getByLabel('Pipeline', { exact: true }).locator('option').first().waitFor({ state: 'attached' })
+      const beyond = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+      expect(beyond).toBeLessThanOrEqual(0)
+      await page.screenshot({ path: `${ARTEFACTS}/${view}-${name}.png`, fullPage: true })
+      expect(complaints).toEqual([])
+      await page.context().close()
+    }
+  })
+})
