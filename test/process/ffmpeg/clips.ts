@@ -3,11 +3,12 @@ import type { NutFrame, NutStream } from '../../../src/codec/nut-format.ts'
 import { NutReader } from '../../../src/codec/nut-reader.ts'
 import { NutWriter } from '../../../src/codec/nut-writer.ts'
 import { TICKS_PER_SECOND } from '../../../src/core/clock.ts'
-import type { VideoFrame } from '../../../src/core/frame.ts'
+import { frameBytes, type VideoFrame } from '../../../src/core/frame.ts'
 import type { Log } from '../../../src/core/log.ts'
 import type { EncodedPacket, VideoCodec, VideoTrack } from '../../../src/core/packet.ts'
 import { type Ffmpeg, passFrames } from '../../../src/ffmpeg/binary.ts'
 import { findFfmpeg } from '../../../src/ffmpeg/probe.ts'
+import { drawMarker, readMarkerFrom } from '../../helpers/marker.ts'
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
 
@@ -15,33 +16,21 @@ let found: Promise<Ffmpeg> | undefined
 
 /** The ffmpeg of this machine, looked for once. */
 export function testFfmpeg(): Promise<Ffmpeg> {
-  found ??= findFfmpeg({ path: process.env.TEST_FFMPEG, videoEncoder: 'libx264', log: quiet })
+  found ??= findFfmpeg({ path: process.env.FFMPEG_PATH, videoEncoder: 'libx264', log: quiet })
   return found
 }
 
-const BITS = 12
-
-/** A grey picture with `index` written into its luma as a row of 12 black or white blocks, safe against coding. */
-export function numbered(index: number, pts: number, width = 192, height = 96): VideoFrame {
-  const data = new Uint8Array((width * height * 3) / 2).fill(128)
-  const block = Math.floor(width / BITS)
-  for (let bit = 0; bit < BITS; bit++) {
-    const value = (index >> bit) & 1 ? 220 : 30
-    for (let y = 0; y < height; y++) data.fill(value, y * width + bit * block, y * width + (bit + 1) * block)
-  }
+/** A grey picture that carries its number. */
+export function numbered(number: number, pts: number, width = 288, height = 144): VideoFrame {
+  const data = new Uint8Array(frameBytes('yuv420p', width, height)).fill(128)
+  drawMarker(data, width, height, number)
   return { data, format: 'yuv420p', width, height, pts }
 }
 
-/** Reads the number back from the first plane or channel of a frame of any size. */
-export function numberOf(frame: VideoFrame): number {
-  const { format, width, height, data } = frame
+/** Reads the number back from a frame of any format and size. */
+export function numberOf({ data, format, width, height }: VideoFrame): number | undefined {
   const channels = format === 'rgb24' ? 3 : format === 'rgba' ? 4 : 1
-  let index = 0
-  for (let bit = 0; bit < BITS; bit++) {
-    const x = Math.floor(((bit + 0.5) * width) / BITS)
-    if (data[(Math.floor(height / 2) * width + x) * channels]! > 120) index |= 1 << bit
-  }
-  return index
+  return readMarkerFrom(data, width, height, channels)
 }
 
 export function readNut(bytes: Uint8Array): { stream: NutStream; frames: NutFrame[] } {
@@ -66,9 +55,9 @@ export function toNut(frames: VideoFrame[]): Uint8Array {
 export type Clip = { track: VideoTrack; packets: EncodedPacket[] }
 
 const CODERS: Record<VideoCodec, string[]> = {
-  h264: ['-c:v', 'libx264', '-preset', 'veryfast', '-bsf:v', 'dump_extra'],
-  hevc: ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=0', '-bsf:v', 'dump_extra'],
-  vp8: ['-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-auto-alt-ref', '0'],
+  h264: ['-c:v', 'libx264', '-preset', 'veryfast', '-qp', '18', '-sc_threshold', '0', '-bsf:v', 'dump_extra'],
+  hevc: ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=0:qp=18', '-bsf:v', 'dump_extra'],
+  vp8: ['-c:v', 'libvpx', '-b:v', '2M', '-deadline', 'realtime', '-cpu-used', '8', '-auto-alt-ref', '0'],
 }
 
 /** Encodes frames, in coding order; `pts` of each packet is that of its frame. */
@@ -81,11 +70,7 @@ export async function encodeClip(
   const base = frames[0]!.pts
   const rebased = frames.map((frame) => ({ ...frame, pts: frame.pts - base }))
   const args = ['-copyts', '-f', 'nut', '-i', 'pipe:0', ...passFrames(ffmpeg), '-enc_time_base', '1:90000']
-  const out = runFfmpeg(
-    ffmpeg.path,
-    [...args, '-b:v', '2M', ...CODERS[codec], ...extra, '-f', 'nut', 'pipe:1'],
-    toNut(rebased),
-  )
+  const out = runFfmpeg(ffmpeg.path, [...args, ...CODERS[codec], ...extra, '-f', 'nut', 'pipe:1'], toNut(rebased))
   const { stream, frames: coded } = readNut(out)
   const track: VideoTrack = { id: 'v', kind: 'video', codec, width: frames[0]!.width, height: frames[0]!.height }
   const ticks = (pts: number) => Math.round((pts * stream.timeBase.num * TICKS_PER_SECOND) / stream.timeBase.den)
@@ -95,12 +80,3 @@ export async function encodeClip(
 }
 
 export const range = (length: number): number[] => Array.from({ length }, (_, i) => i)
-
-/** Waits until `done` is true; fails after `ms`. */
-export async function until(done: () => boolean, ms = 20_000): Promise<void> {
-  const end = Date.now() + ms
-  while (!done()) {
-    if (Date.now() > end) throw new Error(`not reached within ${ms} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}

@@ -1,0 +1,211 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseH264Sps } from '../../../src/codec/h264-sps.ts'
+import { nowMs } from '../../../src/core/clock.ts'
+import { LatencyMeter } from '../../../src/core/counters.ts'
+import { frameBytes, PIXEL_FORMATS, type PixelFormat, type VideoFrame } from '../../../src/core/frame.ts'
+import type { EncodedPacket } from '../../../src/core/packet.ts'
+import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
+import { openVideoDecoder } from '../../../src/ffmpeg/decoder.ts'
+import { openVideoEncoder, type VideoEncoderOptions } from '../../../src/ffmpeg/encoder.ts'
+import { nothingLeft } from '../../helpers/nothing-left.ts'
+import { waitFor } from '../../helpers/wait.ts'
+import { numbered, numberOf, quiet, range, readNut, runFfmpeg, testFfmpeg } from './clips.ts'
+
+let ffmpeg: Ffmpeg
+let clean: ReturnType<typeof nothingLeft>
+
+beforeAll(async () => {
+  ffmpeg = await testFfmpeg()
+})
+beforeEach(() => {
+  clean = nothingLeft()
+})
+afterEach(() => clean())
+
+async function open(options: Partial<VideoEncoderOptions> = {}) {
+  const packets: EncodedPacket[] = []
+  const encoder = await openVideoEncoder(
+    {
+      ffmpeg,
+      format: 'yuv420p',
+      width: 288,
+      height: 144,
+      bitrateKbps: 1500,
+      trackId: 'out',
+      onPacket: (packet) => packets.push(packet),
+      ...options,
+    },
+    { log: quiet },
+  )
+  /** Encodes frames one at a time, each when the one before has come out, so that none is replaced. */
+  const feed = async (frames: VideoFrame[], key: (i: number) => boolean = () => false) => {
+    for (const [i, frame] of frames.entries()) {
+      const before = packets.length
+      encoder.encode(frame, { key: key(i) })
+      await waitFor(`packet ${i}`, () => packets.length > before, { everyMs: 0.2 })
+    }
+  }
+  return { encoder, packets, feed }
+}
+
+async function decode(packets: EncodedPacket[], format: PixelFormat = 'yuv420p'): Promise<VideoFrame[]> {
+  const frames: VideoFrame[] = []
+  const track = { id: 'v', kind: 'video', codec: 'h264' } as const
+  const onFrame = (frame: VideoFrame) => frames.push(frame)
+  const decoder = await openVideoDecoder({ ffmpeg, track, format, onFrame }, { log: quiet })
+  for (const packet of packets) decoder.write(packet)
+  decoder.end()
+  await decoder.closed
+  return frames
+}
+
+const nalTypes = (data: Uint8Array): number[] =>
+  range(data.length - 3)
+    .filter((i) => data[i] === 0 && data[i + 1] === 0 && data[i + 2] === 1)
+    .map((i) => data[i + 3]! & 31)
+
+/** Pictures that move, as raw frames. */
+function moving(count: number, width: number, height: number, format: PixelFormat = 'yuv420p'): VideoFrame[] {
+  const source = `testsrc2=size=${width}x${height}:rate=30`
+  const args = ['-f', 'lavfi', '-i', source, '-frames:v', String(count), '-c:v', 'rawvideo', '-pix_fmt', format]
+  const { frames } = readNut(runFfmpeg(ffmpeg.path, [...args, '-f', 'nut', 'pipe:1']))
+  return frames.map(({ data }, i) => ({ data, format, width, height, pts: i * 3000 }))
+}
+
+describe('time stamps', () => {
+  it.each([0, 2 ** 33 - 30_000, 2 ** 40 + 1])('are those of the frames, from %i', async (base) => {
+    const { encoder, packets, feed } = await open()
+    const pts = (i: number) => base + i * 3000 + ((i * 7919) % 1400)
+    await feed(range(30).map((i) => numbered(i, pts(i))))
+    encoder.end()
+    expect(await encoder.closed).toEqual({ why: 'ended' })
+    expect(packets.map((packet) => packet.pts)).toEqual(range(30).map(pts))
+    expect((await decode(packets)).map(numberOf)).toEqual(range(30))
+  })
+
+  it('stay exact where they jump, stand still or go back', async () => {
+    const { encoder, packets, feed } = await open()
+    const pts = [0, 3000, 6000, 6000, 5000, 1e10, 1e10 + 3000, 500, 3500]
+    await feed(pts.map((value, i) => numbered(i, value)))
+    await encoder.close()
+    expect(packets.map((packet) => packet.pts)).toEqual(pts)
+  })
+})
+
+describe('keyframes', () => {
+  it('come exactly when asked, and first', async () => {
+    const { encoder, packets, feed } = await open({ width: 320, height: 180 })
+    const asked = new Set([7, 8, 25, 59])
+    await feed(moving(80, 320, 180), (i) => asked.has(i))
+    await encoder.close()
+    expect(packets.flatMap(({ key }, i) => (key ? [i] : []))).toEqual([0, ...asked])
+  })
+
+  it('stand alone: parameter sets in front, decodable from there', async () => {
+    const { encoder, packets, feed } = await open()
+    await feed(
+      range(20).map((i) => numbered(i, i * 3000)),
+      (i) => i === 10,
+    )
+    await encoder.close()
+    for (const packet of packets) {
+      const types = nalTypes(packet.data)
+      if (packet.key) expect(types).toEqual(expect.arrayContaining([7, 8, 5]))
+      else expect(types).toEqual([1])
+    }
+    expect((await decode(packets.slice(10))).map(numberOf)).toEqual(range(10).map((i) => i + 10))
+  })
+})
+
+describe('the stream', () => {
+  it('is constrained baseline without reordering, at the lowest level', async () => {
+    const { encoder, packets, feed } = await open({ width: 1280, height: 720 })
+    await feed(moving(2, 1280, 720))
+    await encoder.close()
+    const data = Buffer.from(packets[0]!.data)
+    const sps = data.subarray(
+      data.indexOf(Buffer.from([0, 0, 1, 0x67])) + 3,
+      data.indexOf(Buffer.from([0, 0, 0, 1, 0x68])),
+    )
+    expect(parseH264Sps(sps)).toMatchObject({ profile: 66, level: 31, width: 1280, height: 720, reorderFrames: 0 })
+    // constraint_set1_flag: what Main decoders can do too.
+    expect(parseH264Sps(sps).constraints & 0x40).toBe(0x40)
+    expect(packets[0]?.track).toEqual({ id: 'out', kind: 'video', codec: 'h264', width: 1280, height: 720 })
+  })
+
+  it.each([30, 60])('has the bit rate asked for at %i frames a second', async (fps) => {
+    const { encoder, packets, feed } = await open({ width: 640, height: 360, bitrateKbps: 1000, fps })
+    const frames = moving(150, 640, 360)
+    await feed(frames.map((frame, i) => ({ ...frame, pts: (i * 90_000) / fps })))
+    await encoder.close()
+    const kbps = (packets.reduce((sum, { data }) => sum + data.length, 0) * 8) / (150 / fps) / 1000
+    expect(kbps).toBeGreaterThan(700)
+    expect(kbps).toBeLessThan(1200)
+  })
+
+  it.each(PIXEL_FORMATS)('keeps the colours of %s', async (format) => {
+    const { encoder, packets, feed } = await open({ format, bitrateKbps: 5000 })
+    const frames = moving(6, 288, 144, format)
+    await feed(frames)
+    await encoder.close()
+    const [last] = (await decode(packets, format)).slice(-1)
+    const error = frames[5]!.data.reduce((sum, value, i) => sum + Math.abs(value - last!.data[i]!), 0)
+    expect(error / frameBytes(format, 288, 144)).toBeLessThan(8)
+  })
+})
+
+describe('delay', () => {
+  it('is no frame: each packet comes out before the next frame goes in', async () => {
+    const { encoder, packets } = await open({ width: 1280, height: 720, bitrateKbps: 2500 })
+    const delays = new LatencyMeter()
+    for (const [i, frame] of moving(40, 1280, 720).entries()) {
+      const began = nowMs()
+      encoder.encode(frame)
+      await waitFor(`packet ${i}`, () => packets.length > i, { everyMs: 0.2 })
+      if (i > 5) delays.add(nowMs() - began)
+    }
+    await encoder.close()
+    // About 4 ms on a quiet machine; one held frame would not have come at all.
+    expect(delays.percentiles().p50).toBeLessThan(80)
+  })
+
+  it('does not grow under load: newer frames replace older ones, and requests for keyframes move on', async () => {
+    const { encoder, packets } = await open({ width: 1280, height: 720 })
+    const frames = moving(5, 1280, 720)
+    for (let i = 0; i < 100; i++) encoder.encode({ ...frames[i % 5]!, pts: i * 3000 }, { key: i === 50 })
+    await waitFor('the last frame', () => packets.at(-1)?.pts === 99 * 3000)
+    await encoder.close()
+    expect(encoder.dropped).toBeGreaterThan(80)
+    expect(encoder.dropped + packets.length).toBe(100)
+    expect(packets.at(-1)?.key).toBe(true)
+  })
+})
+
+describe('trouble', () => {
+  it('a frame of another shape is refused', async () => {
+    const { encoder } = await open()
+    expect(() => encoder.encode(numbered(0, 0, 432, 216))).toThrow(
+      'the encoder got a yuv420p frame of 432x216 in 139968 bytes; accepted are yuv420p frames of 288x144',
+    )
+    expect(() => encoder.encode({ ...numbered(0, 0), data: new Uint8Array(5) })).toThrow(/in 5 bytes; accepted/)
+    await encoder.close()
+    await expect(open({ width: 287 })).rejects.toThrow(/287x144; accepted are even sides/)
+  })
+
+  it('a killed ffmpeg is a failure', async () => {
+    const { encoder, feed } = await open()
+    await feed([numbered(0, 0)])
+    process.kill(encoder.pid, 'SIGKILL')
+    expect(await encoder.closed).toMatchObject({ why: 'failed', error: { code: 'ffmpeg-failed' } })
+    expect(() => encoder.encode(numbered(1, 3000))).not.toThrow()
+  })
+
+  it('ends with what it was given last', async () => {
+    const { encoder, packets } = await open()
+    for (let i = 0; i < 5; i++) encoder.encode(numbered(i, i * 3000))
+    encoder.end()
+    encoder.encode(numbered(9, 9 * 3000))
+    expect(await encoder.closed).toEqual({ why: 'ended' })
+    expect(packets.at(-1)?.pts).toBe(4 * 3000)
+  })
+})
