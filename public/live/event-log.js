@@ -3,11 +3,13 @@ import { sentence, stateWords } from '../words.js'
 import { followEvents } from './event-source.js'
 
 const MAX_LINES = 200
+const MERGED = ['params', 'viewers']
 
 /** What happened in a stream, newest first, in words. */
 export class EventLog {
   element
   #list = h('ol', { class: 'events', 'aria-label': 'Events, newest first', tabindex: '0' })
+  #newest
   #empty = h('p', { class: 'muted' }, 'Nothing has happened yet. Starts, changes and failures show up here.')
 
   constructor() {
@@ -43,6 +45,10 @@ export class EventLog {
       h('time', { datetime: time.toISOString() }, time.toLocaleTimeString([], { hour12: false })),
       h('span', {}, words.text, words.detail && h('code', {}, words.detail)),
     )
+    // Of many in a row, as while a slider is dragged, the last says it all.
+    if (MERGED.includes(event.type) && words.tone !== 'warn' && this.#newest === event.type)
+      this.#list.firstElementChild.remove()
+    this.#newest = event.type
     this.#list.prepend(line)
     while (this.#list.children.length > MAX_LINES) this.#list.lastElementChild.remove()
   }

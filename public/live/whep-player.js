@@ -3,6 +3,8 @@ import { endSession, exchangeSdp } from './sdp-exchange.js'
 
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 8000
+const NO_WAY =
+  'no connection to the server’s UDP ports: a firewall may be in between, or the server’s PUBLIC_IP is not set'
 /** ICE says `disconnected` for short gaps that heal by themselves. */
 const HEAL_MS = 3000
 
@@ -20,6 +22,7 @@ export class WhepPlayer extends EventTarget {
   #timer
   #open = true
   #counted
+  #connected = false
 
   constructor(name, video) {
     super()
@@ -75,6 +78,7 @@ export class WhepPlayer extends EventTarget {
 
   async #connect() {
     this.#tell('connecting')
+    this.#connected = false
     const peer = new RTCPeerConnection()
     this.#peer = peer
     const stream = new MediaStream()
@@ -102,10 +106,11 @@ export class WhepPlayer extends EventTarget {
     clearTimeout(this.#timer)
     if (peer.connectionState === 'connected') {
       this.#retryMs = FIRST_RETRY_MS
+      this.#connected = true
       this.#tell('playing')
     } else if (peer.connectionState === 'disconnected') {
       this.#timer = setTimeout(() => this.#again(), HEAL_MS)
-    } else if (peer.connectionState === 'failed' || peer.connectionState === 'closed') this.#again()
+    } else if (peer.connectionState === 'failed') this.#again(this.#connected ? undefined : new Error(NO_WAY))
   }
 
   #again(error) {

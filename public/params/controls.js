@@ -2,7 +2,7 @@ import { h } from '../dom.js'
 import { label } from '../words.js'
 
 /**
- * Each kind of control gives `{ element, set(value), mark(wrong), labelled(text), group?, inline?, typing? }`; it calls
+ * Each kind of control gives `{ element, set(value), mark(wrong), labelled(text), inline?, typing? }`; it calls
  * `change(value)` for a valid edit and `invalid(message)` for another. Null means “no value of its own”.
  */
 export function control(spec, id, hooks) {
@@ -109,7 +109,7 @@ const KINDS = {
     })
     const element = h(
       'div',
-      { class: 'chips', 'aria-describedby': describedBy },
+      { class: 'chips', role: 'radiogroup', 'aria-labelledby': `${id}-label`, 'aria-describedby': describedBy },
       inputs.map((input, index) =>
         h('label', { class: 'chip' }, input, h('span', {}, label(String(spec.choices[index])))),
       ),
@@ -117,8 +117,8 @@ const KINDS = {
     const set = (value) => {
       for (const [index, input] of inputs.entries()) input.checked = spec.choices[index] === value
     }
-    const labelled = (text) => h('legend', { class: 'field-label' }, text)
-    return { element, set, mark: mark(...inputs), labelled, group: true }
+    const labelled = (text) => h('span', { class: 'field-label', id: `${id}-label` }, text)
+    return { element, set, mark: mark(element), labelled }
   },
 
   select(spec, id, { describedBy, change }) {

@@ -45,7 +45,7 @@ export class ParamField {
     const head = h('div', { class: 'field-head' }, this.#control.labelled(label(spec.name)), this.#reset)
     const inline = this.#control.inline
     this.element = h(
-      this.#control.group ? 'fieldset' : 'div',
+      'div',
       { class: `field kind-${spec.kind}${inline ? ' inline' : ''}`, dataset: { param: spec.name } },
       head,
       this.#control.element,

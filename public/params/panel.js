@@ -32,11 +32,12 @@ export class ParamsPanel {
     this.element = h(
       'div',
       { class: 'params-panel' },
-      h('div', { class: 'params-head' }, h('h3', {}, 'Params'), this.#status, this.#resetAll),
+      h('div', { class: 'params-head' }, h('h2', {}, 'Params'), this.#status, this.#resetAll),
       this.#general,
       this.#form,
     )
     this.#resetAll.hidden = true
+    this.element.hidden = true
   }
 
   /** Builds the controls for a pipeline's details (`params` is JSON Schema); undefined while there are none. */
@@ -58,6 +59,7 @@ export class ParamsPanel {
       common.length > 0 && h('details', { class: 'more' }, h('summary', {}, 'Frame size and loading'), common)
     this.#form.replaceChildren(...[none, ...own, more].filter(Boolean))
     this.#resetAll.hidden = own.length === 0
+    this.element.hidden = details === undefined
   }
 
   /** Shows what the server has, except where the user is just at it. `params` is the status's. */

@@ -39,7 +39,7 @@ export class Stage {
       this.#mute,
       document.pictureInPictureEnabled &&
         tool('float', 'Picture in picture', () => this.#output.requestPictureInPicture().catch(() => {})),
-      tool('expand', 'Full screen', () => this.#output.requestFullscreen?.().catch(() => {})),
+      tool('expand', 'Full screen', () => this.#fillScreen()),
     ]
     const screen = h(
       'div',
@@ -125,6 +125,12 @@ export class Stage {
   #fit() {
     const { videoWidth, videoHeight } = this.#output
     if (videoWidth > 0) this.element.style.setProperty('--shape', `${videoWidth} / ${videoHeight}`)
+  }
+
+  #fillScreen() {
+    // Phones of one maker know only their own way, and only for videos.
+    if (this.#output.requestFullscreen) this.#output.requestFullscreen().catch(() => {})
+    else this.#output.webkitEnterFullscreen?.()
   }
 
   #toggleSound() {

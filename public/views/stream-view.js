@@ -40,7 +40,7 @@ export class StreamView {
     this.#name = name
     this.#stage = new Stage(name)
     this.#params = new ParamsPanel(name)
-    this.#pipeline = new PipelineChoice({ preferred: 'noop', onChange: (chosen) => this.#switchPipeline(chosen) })
+    this.#pipeline = new PipelineChoice({ onChange: (chosen) => this.#switchPipeline(chosen) })
     this.#stop = h(
       'button',
       { type: 'button', class: 'stop', onclick: () => this.#stopStream() },
@@ -65,6 +65,7 @@ export class StreamView {
       ),
       h('div', { class: 'below' }, this.#figures.element, this.#share, this.#events.element),
     )
+    this.#figures.element.hidden = this.#events.element.hidden = true
     void this.#pipeline.load(this.#closing.signal).catch(() => {})
     publications.addEventListener('change', ({ detail }) => this.#publicationChanged(detail), {
       signal: this.#closing.signal,
@@ -98,7 +99,9 @@ export class StreamView {
     const { word, tone, text } = stateWords(status.state)
     this.#pill.className = `pill ${tone}`
     setText(this.#pill, word)
-    this.#hint.hidden = !['warn', 'bad'].includes(tone)
+    this.#figures.element.hidden = this.#events.element.hidden = false
+    this.#hint.hidden = !['warn', 'bad', 'idle'].includes(tone)
+    this.#hint.className = `hint ${tone}`
     setText(this.#hint, [text, lastError(status)].filter(Boolean).join(' '))
     setText(this.#facts, facts(status))
     this.#stop.hidden = false
