@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { OnnxPipeline } from 'millrace/onnx'
 import { openPipeline, pipelineContract, runPipeline, testFrame } from 'millrace/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Onnx } from '../../pipelines/onnx/index.ts'
@@ -28,7 +30,7 @@ async function once(params: Record<string, unknown>, input = frame) {
 
 describe('the contract, with a model', () => {
   const options = { params: { model: 'negative.onnx' }, change: { strength: 0.5 }, refused: { model: 'none.onnx' } }
-  const paramsModule = new URL('../../pipelines/onnx/params.ts', import.meta.url).href
+  const paramsModule = new URL('../../src/sdk/onnx-params.ts', import.meta.url).href
   const settings = { ...options, paramsModule, frames: 3, settleMs: 30 }
   for (const { name } of pipelineContract(Onnx, settings)) {
     test(name, () =>
@@ -49,6 +51,16 @@ test('a path from the root, and a size that is no multiple of 32', async () => {
   const input = testFrame({ width: 98, height: 66, format: 'rgb24' })
   const output = await once({ model: join(modelDir, 'negative.onnx') }, input)
   expect(output).toMatchObject({ width: 98, height: 66 })
+})
+
+test('a package with a model of its own', async () => {
+  class Own extends OnnxPipeline {
+    static override base = pathToFileURL(join(modelDir, 'index.js')).href
+  }
+  const settings = { modelDir: '/nowhere', settleMs: 10 }
+  const { outputs } = await runPipeline(Own, [frame], { model: './negative.onnx' }, settings)
+  expect(outputs[0]?.data[0]).toBe(255 - frame.data[0]!)
+  await expect(runPipeline(Own, [frame], { model: './no.onnx' }, settings)).rejects.toThrow(join(modelDir, 'no.onnx'))
 })
 
 test('layout, type and size are read from the model', async () => {

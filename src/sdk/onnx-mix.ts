@@ -1,4 +1,4 @@
-import type { VideoFrame } from 'millrace/pipeline'
+import type { VideoFrame } from '../core/frame.ts'
 
 /** From `source` (rgb24), at strength 0, to `made` (rgb24 or gray), at 1; pictures of other sizes are not mixed. */
 export function mix(source: VideoFrame, made: VideoFrame, strength: number): VideoFrame {

@@ -1,5 +1,7 @@
-import { type OnnxModel, type PictureTensorType, type TensorInfo, TensorPicture } from 'millrace/onnx'
-import { type OnnxParams, rangeOf } from './params.ts'
+import type { OnnxModel } from './onnx-model.ts'
+import { type OnnxParams, rangeOf } from './onnx-params.ts'
+import type { TensorInfo } from './onnx-tensor.ts'
+import { type PictureTensorType, TensorPicture } from './tensor-picture.ts'
 
 export type Layout = 'NCHW' | 'NHWC'
 export type Size = { width: number; height: number }
