@@ -10,14 +10,12 @@ export class ChannelWriter implements SegmentWriter {
   /** True when the segment was cut because it grew too long. */
   oversized = false
   readonly #channel: Channel
-  readonly #reset: boolean
   readonly #stored = Promise.withResolvers<boolean>()
   #done = false
 
-  constructor(channel: Channel, segment: Segment, reset: boolean) {
+  constructor(channel: Channel, segment: Segment) {
     this.#channel = channel
     this.segment = segment
-    this.#reset = reset
     segment.writers++
   }
 
@@ -41,7 +39,7 @@ export class ChannelWriter implements SegmentWriter {
       return false
     }
     // The head moves before readers wake, so that they see it moved.
-    if (this.bytes === 0 && chunk.length > 0) this.#channel.advance(segment, this.#reset)
+    if (this.bytes === 0 && chunk.length > 0) this.#channel.advance(segment)
     this.bytes += chunk.length
     segment.append(chunk)
     this.#channel.grew(segment, chunk.length)
@@ -57,7 +55,7 @@ export class ChannelWriter implements SegmentWriter {
     if (this.bytes === 0) {
       // Another publisher may be about to write, or be writing, what this one left empty.
       if (segment.writers > 0) return
-      this.#channel.advance(segment, this.#reset)
+      this.#channel.advance(segment)
     }
     this.#channel.counters.segments++
     segment.close()

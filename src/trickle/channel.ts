@@ -12,6 +12,8 @@ export type ChannelOptions = {
   segmentBytes?: number
   /** `-N` starts with N > 2. */
   replay?: boolean
+  /** A publisher that begins at 0 again, when none is connected any more, starts the channel over, as by a reset. */
+  restart?: boolean
   /** The head follows every first byte, also backwards, as the original's does. */
   strict?: boolean
 }
@@ -21,11 +23,14 @@ export const CHANNEL_DEFAULTS = {
   ringBytes: 64 * 1024 * 1024,
   segmentBytes: 10_000_000,
   replay: true,
+  restart: true,
   strict: false,
 } as const satisfies Required<ChannelOptions>
 
 /** Segments that nobody writes are closed when the head is this far past them: the depth of the original's ring. */
 const ORPHAN_DISTANCE = 5
+/** Nearer to the head, segment 0 may be posted again by a publisher that missed the answer. */
+const RESTART_DISTANCE = 5
 
 /** Where a read request landed: `segment` is absent when it cannot be served. */
 export type Located = { seq: number; segment?: Segment }
@@ -41,6 +46,7 @@ export class Channel {
   readonly #closeListeners = new Set<() => void>()
   #head = 0
   #bytes = 0
+  #beganAtZero = false
   #lastWriteMs = nowMs()
   #closed = false
 
@@ -72,13 +78,13 @@ export class Channel {
 
   /**
    * Opens segment `requested` for writing; `-1` is the head. An open one is joined, a closed one stays closed.
-   * `reset` closes every older segment, and lets the head move back.
+   * `reset` closes every older segment and makes it the head, also backwards.
    */
   open(requested = -1, reset = false): ChannelWriter {
     const seq = requested === -1 ? this.#head : requested
-    if (reset) this.#reset(seq)
+    if (reset || (seq === 0 && this.#abandoned())) this.#reset(seq)
     const segment = this.#closed ? closedSegment(seq) : (this.#segments.get(seq) ?? this.#add(seq))
-    return new ChannelWriter(this, segment, reset)
+    return new ChannelWriter(this, segment)
   }
 
   /** The segment for a read request; creates the one that is to begin next, so that a reader can wait for it. */
@@ -95,7 +101,7 @@ export class Channel {
     const segment = this.#segments.get(seq)
     if (!segment) return false
     // Else a reader of the closed segment would be sent back to it again and again.
-    this.advance(segment, false)
+    this.advance(segment)
     this.#end(segment)
     return true
   }
@@ -117,9 +123,10 @@ export class Channel {
   }
 
   /** A writer's first byte, or its end without one. */
-  advance(segment: Segment, reset: boolean): void {
+  advance(segment: Segment): void {
     const head = segment.seq + 1
-    this.#head = reset || this.options.strict ? head : Math.max(this.#head, head)
+    if (segment.seq === 0) this.#beganAtZero = true
+    this.#head = this.options.strict ? head : Math.max(this.#head, head)
     this.#lastWriteMs = nowMs()
     for (const waiting of this.#segments.values()) {
       if (waiting.seq < this.#head - ORPHAN_DISTANCE && waiting.fresh && waiting.writers === 0) waiting.close()
@@ -133,6 +140,13 @@ export class Channel {
     if (this.#segments.get(segment.seq) !== segment) return
     this.#bytes += bytes
     this.#trim(segment)
+  }
+
+  /** True when a publisher began at 0, came far, and is gone. */
+  #abandoned(): boolean {
+    const { restart, strict } = this.options
+    if (!restart || strict || !this.#beganAtZero || this.#head <= RESTART_DISTANCE) return false
+    return this.#segments.values().every((segment) => segment.writers === 0)
   }
 
   #resolve(requested: number): number {
@@ -165,11 +179,17 @@ export class Channel {
     }
   }
 
+  /** Only what is open at `seq`, and later segments that wait for their first byte, outlive it. */
   #reset(seq: number): void {
+    this.#head = seq
     for (const segment of [...this.#segments.values()]) {
       if (segment.seq < seq) this.#end(segment)
-      // Numbers are used again: finished segments of the time before must not stand in the way.
-      else if (segment.closed) this.#forget(segment)
+      else if (segment.seq === seq && !segment.closed) this.#head = segment.fresh ? seq : seq + 1
+      else if (!segment.fresh || segment.writers === 0) {
+        // Numbers are used again: what is left of the time before must not stand in the way, nor anyone wait there.
+        this.#end(segment)
+        this.#forget(segment)
+      }
     }
   }
 

@@ -32,6 +32,7 @@ class LocalPublication implements Publication {
     const writer = this.#channel.open()
     this.#writer = writer
     void writer.stored.then((whole) => {
+      if (this.#writer === writer) this.#writer = undefined
       this.#stats.bytes += writer.bytes
       if (whole) this.#stats.segments++
       else this.#stats.dropped++
@@ -40,7 +41,7 @@ class LocalPublication implements Publication {
   }
 
   stats(): PublicationStats {
-    return { ...this.#stats }
+    return { ...this.#stats, bytes: this.#stats.bytes + (this.#writer?.bytes ?? 0) }
   }
 
   close(): Promise<Closed> {

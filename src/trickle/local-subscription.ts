@@ -1,4 +1,4 @@
-import { type Closed, Scope } from '../core/resource.ts'
+import { type Closed, Scope, sleep } from '../core/resource.ts'
 import type { Channel } from './channel.ts'
 import type { Segment } from './segment.ts'
 import type { IncomingSegment, Start, Subscription } from './subscription.ts'
@@ -29,9 +29,9 @@ class LocalSubscription implements Subscription {
         const segment = this.#take()
         if (!segment) break
         while (segment.fresh) await segment.changed(signal)
-        if (segment.bytes > 0) {
-          yield { seq: segment.seq, mime: this.#channel.mime, bytes: this.#read(segment) }
-        }
+        if (segment.bytes > 0) yield { seq: segment.seq, mime: this.#channel.mime, bytes: this.#read(segment) }
+        // In strict mode the head can lie before empty segments, and this loop must not run round them unbroken.
+        else await sleep(1, signal)
         this.#next = segment.seq + 1
       }
       this.#scope.end({ why: 'ended' })

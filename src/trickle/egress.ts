@@ -1,0 +1,81 @@
+import type { Reader } from '../core/broadcast.ts'
+import type { EgressSink, EgressStats } from '../core/endpoints.ts'
+import { type Closed, type Context, Scope } from '../core/resource.ts'
+import { tsSegments } from '../mpegts/sink.ts'
+import type { Channel } from './channel.ts'
+import { publishTo } from './local-publication.ts'
+import type { Publication, SegmentWriter } from './publication.ts'
+
+export type TrickleEgressOptions = {
+  reader: Reader
+  /** A channel of this server, or a publication, which the egress then owns. */
+  to: { channel: Channel } | { publication: Publication }
+  /** A keyframe begins a new segment only when the running one is at least this long. */
+  minSegmentMs?: number
+}
+
+export interface TrickleEgress extends EgressSink {
+  /** Segments that were taken whole. */
+  readonly segments: number
+}
+
+/**
+ * Writes packets as MPEG-TS segments, each beginning with its tables and a keyframe; bytes go out as packets come. Ends
+ * with its reader, or as its publication does; a slow server loses segments and holds nobody up.
+ */
+export async function openTrickleEgress(options: TrickleEgressOptions, context: Context): Promise<TrickleEgress> {
+  return new PublishedSegments(options, context)
+}
+
+class PublishedSegments implements TrickleEgress {
+  readonly closed: Promise<Closed>
+  readonly #reader: Reader
+  readonly #publication: Publication
+  readonly #scope: Scope
+
+  constructor({ reader, to, minSegmentMs }: TrickleEgressOptions, context: Context) {
+    this.#reader = reader
+    this.#scope = new Scope(context.signal)
+    this.closed = this.#scope.closed
+    this.#publication = this.#scope.use('channel' in to ? publishTo(to.channel) : to.publication)
+    void this.#publication.closed.then((closed) => this.#scope.end(closed))
+    this.#scope.signal.addEventListener('abort', () => reader.end(), { once: true })
+    this.#scope.spawn(async () => {
+      await this.#run(minSegmentMs)
+      return undefined
+    })
+  }
+
+  get segments(): number {
+    return this.#publication.stats().segments
+  }
+
+  /** `dropped` counts the packets that the reader lost, and the segments that the server did not take whole. */
+  stats(): EgressStats {
+    const { bytes, dropped } = this.#publication.stats()
+    return { bytes, dropped: dropped + this.#reader.dropped }
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #run(minSegmentMs: number | undefined): Promise<void> {
+    let writer: SegmentWriter | undefined
+    const segments = tsSegments(this.#reader, minSegmentMs === undefined ? {} : { minSegmentMs })
+    for await (const { bytes, startsSegment } of segments) {
+      if (this.#scope.signal.aborted) break
+      if (startsSegment) {
+        writer?.close()
+        writer = this.#publication.open()
+      }
+      // After a loss the rest of the segment goes nowhere: nothing after the hole could be decoded.
+      if (!writer?.write(bytes)) writer?.abort()
+    }
+    writer?.close()
+  }
+}

@@ -1,0 +1,77 @@
+import type { IngestKind, IngestSource, IngestStats } from '../core/endpoints.ts'
+import type { EncodedPacket, Track } from '../core/packet.ts'
+import type { Closed, Context } from '../core/resource.ts'
+import { openTsSource } from '../mpegts/source.ts'
+import type { Channel } from './channel.ts'
+import { subscribeTo } from './local-subscription.ts'
+import type { Subscription } from './subscription.ts'
+
+export type TrickleIngestOptions = {
+  /** A channel of this server, read from its newest segment on, or a subscription, which the ingest then owns. */
+  from: { channel: Channel } | { subscription: Subscription }
+  /** Longest time until the tracks are known. */
+  openTimeoutMs?: number
+}
+
+/** Reads MPEG-TS segments as one stream. Ends with its channel; fails as `openTsSource` does. */
+export async function openTrickleIngest(options: TrickleIngestOptions, context: Context): Promise<IngestSource> {
+  const { from, openTimeoutMs } = options
+  const subscription = 'channel' in from ? subscribeTo(from.channel, -2) : from.subscription
+  try {
+    const bytes = concatenate(subscription)
+    const source = await openTsSource(
+      { kind: 'trickle', bytes, ...(openTimeoutMs !== undefined && { openTimeoutMs }) },
+      context,
+    )
+    return new TrickleIngest(source, subscription)
+  } catch (thrown) {
+    await subscription.close()
+    throw thrown
+  }
+}
+
+async function* concatenate(subscription: Subscription): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of subscription) yield* bytes
+}
+
+class TrickleIngest implements IngestSource {
+  readonly kind: IngestKind
+  readonly closed: Promise<Closed>
+  readonly packets: AsyncIterable<EncodedPacket>
+  readonly #source: IngestSource
+  readonly #subscription: Subscription
+
+  constructor(source: IngestSource, subscription: Subscription) {
+    this.#source = source
+    this.#subscription = subscription
+    this.kind = source.kind
+    this.packets = source.packets
+    this.closed = source.closed.then(async (closed) => {
+      await subscription.close()
+      return closed
+    })
+  }
+
+  get tracks(): readonly Track[] {
+    return this.#source.tracks
+  }
+
+  requestKeyframe(): void {
+    this.#source.requestKeyframe()
+  }
+
+  /** A missed segment counts as one loss, beside the packets that the transport stream says are gone. */
+  stats(): IngestStats {
+    const { bytes, lost } = this.#source.stats()
+    return { bytes, lost: lost + this.#subscription.missed }
+  }
+
+  async close(): Promise<Closed> {
+    await this.#source.close()
+    return this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import { Channel } from '../../../src/trickle/channel.ts'
+import { JsonPublisher, jsonMessages } from '../../../src/trickle/json.ts'
+import { publishTo } from '../../../src/trickle/local-publication.ts'
+import { subscribeTo } from '../../../src/trickle/local-subscription.ts'
+import { openTricklePublisher } from '../../../src/trickle/publisher.ts'
+import { openTrickleSubscriber } from '../../../src/trickle/subscriber.ts'
+import { get, pause, post, serve, silent, until, Wire } from './harness.ts'
+
+test('values go out one a segment, in order, and come back', async () => {
+  const { url, trickle } = await serve()
+  const publication = await openTricklePublisher(
+    { url: `${url}/events`, mime: 'application/json', create: true },
+    { log: silent },
+  )
+  const subscription = await openTrickleSubscriber({ url: `${url}/events` }, { log: silent })
+  const events = new JsonPublisher(publication)
+  const got: unknown[] = []
+  const reading = (async () => {
+    for await (const value of jsonMessages(subscription)) got.push(value)
+  })()
+  await until(() => trickle.readers > 0)
+  for (let n = 0; n < 40; n++) events.send({ event: { n } })
+  await until(() => got.length === 40)
+  await events.close()
+  await reading
+  expect(got).toEqual(Array.from({ length: 40 }, (_, n) => ({ event: { n } })))
+  expect(events.dropped).toBe(0)
+})
+
+test('closing sends what still waits', async () => {
+  const { url, port } = await serve()
+  const publication = await openTricklePublisher(
+    { url: `${url}/events`, mime: 'application/json', deleteOnClose: false },
+    { log: silent },
+  )
+  const events = new JsonPublisher(publication)
+  for (let n = 0; n < 10; n++) events.send(n)
+  await events.close()
+  expect((await get(port, '/events/9')).text).toBe('9')
+})
+
+test('more messages than may wait throw the oldest away, counted', () => {
+  const channel = new Channel('events', 'application/json')
+  const events = new JsonPublisher(publishTo(channel), { maxQueued: 3 })
+  for (let n = 0; n < 10; n++) events.send(n)
+  // The first is on its way, three wait.
+  expect(events.dropped).toBe(6)
+})
+
+test('a message is read whole however it was cut; keepalives, junk and giants are left out', async () => {
+  const { port, trickle } = await serve()
+  const channel = trickle.create('control', 'application/json')
+  const errors: string[] = []
+  const got: unknown[] = []
+  const reading = (async () => {
+    const options = { maxBytes: 200_000, onError: (error: Error) => errors.push(error.message) }
+    for await (const value of jsonMessages(subscribeTo(channel, -2), options)) got.push(value)
+  })()
+  const split = new Wire(port).post('/control/0').chunk('{"strength"')
+  await pause(20)
+  split.chunk(': 0.5}').end()
+  await split.until('200 OK')
+  const long = { prompt: 'x'.repeat(100_000) }
+  const bodies = [
+    '{"keep":"alive"}',
+    '{"keep": "alive"}',
+    'not json',
+    '{"keep":"alive","more":1}',
+    `"${'y'.repeat(300_000)}"`,
+    JSON.stringify(long),
+  ]
+  for (const [index, body] of bodies.entries()) await post(port, `/control/${index + 1}`, body)
+  await until(() => got.length === 3)
+  channel.close()
+  await reading
+  expect(got).toEqual([{ strength: 0.5 }, { keep: 'alive', more: 1 }, long])
+  expect(errors).toEqual([
+    'message 3 was ignored: it is not JSON',
+    'message 5 was ignored: it is longer than 200000 bytes',
+  ])
+})
