@@ -54,6 +54,7 @@ export class WhipPublisher extends EventTarget {
       const init = { direction: 'sendonly', streams: [this.media], ...(sendEncodings && { sendEncodings }) }
       const transceiver = peer.addTransceiver(track, init)
       if (track.kind === 'video') preferH264(transceiver)
+      if (track.kind === 'video') await keepSize(transceiver.sender)
     }
     try {
       this.#session = await exchangeSdp(peer, api.whipPath(name, pipeline))
@@ -82,6 +83,13 @@ export class WhipPublisher extends EventTarget {
   }
 
   #leave = () => endSession(this.#session)
+}
+
+/** A model and its viewers are better off with fewer pictures than with ones whose size changes again and again. */
+async function keepSize(sender) {
+  const parameters = sender.getParameters()
+  parameters.degradationPreference = 'maintain-resolution'
+  await sender.setParameters(parameters).catch(() => {})
 }
 
 function preferH264(transceiver) {

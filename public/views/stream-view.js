@@ -218,6 +218,7 @@ export class StreamView {
       this.#stage.stop()
     } catch (error) {
       notify(sayError(error), 'bad')
+      this.#stage.cover(undefined)
     } finally {
       this.#switching = false
     }
