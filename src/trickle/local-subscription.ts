@@ -49,12 +49,14 @@ class LocalSubscription implements Subscription {
     if (segment) return segment
     // What a closed channel still holds lies before its head.
     if (channel.closed && this.#next >= channel.head) return undefined
-    const missed = Math.max(0, channel.head - this.#next)
+    // Behind the ring: on with the newest segment begun. Ahead of the head, after a reset: on with the head.
+    const newest = channel.locate(-2)
+    const onward = newest.segment && newest.seq > this.#next ? newest.seq : channel.head
+    const missed = Math.max(0, onward - this.#next)
     this.missed += missed
     channel.counters.missed += missed
-    // Also after a reset moved the head back.
-    this.#next = channel.head
-    return channel.locate(this.#next).segment
+    this.#next = onward
+    return channel.locate(onward).segment
   }
 
   async *#read(segment: Segment): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@ import { answerEarly } from './early-answer.ts'
 import * as header from './headers.ts'
 import { sendSegment } from './segment-get.ts'
 import { receiveSegment } from './segment-post.ts'
-import { CHANGEFEED, type TrickleServer } from './server.ts'
+import type { TrickleServer } from './server.ts'
 
 const METHODS = ['GET', 'POST', 'DELETE']
 const MAX_NAME_BYTES = 512
@@ -50,8 +50,8 @@ async function route(
   if (name === undefined || more.length > 0) throw new Refusal(404, 'Not found')
   const allowed = index === undefined ? ['POST', 'DELETE'] : index === 'next' ? ['GET'] : METHODS
   if (!allowed.includes(method)) throw new Refusal(405, 'Method not allowed', { Allow: allowed.join(', ') })
-  if (method !== 'GET' && name === CHANGEFEED && server.options.changefeed) {
-    throw new Refusal(403, `${CHANGEFEED} is written by the server only`)
+  if (method !== 'GET' && server.writesAlone(name)) {
+    throw new Refusal(403, `${name} is written by the server only`)
   }
   if (index === undefined) {
     if (method === 'POST') await create(server, request, name, request.headers['expect-content'])

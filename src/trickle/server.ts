@@ -55,7 +55,7 @@ export const SERVER_DEFAULTS = {
  */
 export const HTTP_SERVER_OPTIONS = { requestTimeout: 0, keepAliveTimeout: 75_000, noDelay: true } as const
 
-export const CHANGEFEED = '_changes'
+const CHANGEFEED = '_changes'
 
 export type TrickleServerStats = TrickleCounters & { channels: number; readers: number; bytesHeld: number }
 
@@ -122,6 +122,11 @@ export class TrickleServer implements Resource {
     })
     this.#tell({ added: [name] })
     return channel
+  }
+
+  /** True for a channel that only the server itself writes. */
+  writesAlone(name: string): boolean {
+    return name === CHANGEFEED && this.options.changefeed
   }
 
   stats(): TrickleServerStats {
