@@ -1,7 +1,8 @@
-import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type Catalog, findPipeline } from '../pipeline/catalog.ts'
 import type { PipelineEntry } from '../pipeline/entry.ts'
 import type { PipelinePool } from '../pipeline/pool.ts'
+import { describedRoutes } from './openapi.ts'
 import { PipelineDetails, PipelineSummary, ProblemSchema } from './schemas.ts'
 
 const list = createRoute({
@@ -28,7 +29,7 @@ const show = createRoute({
 
 /** What can run, read from the manifests; the details of one come from its own code, run in a process of its own. */
 export function pipelineRoutes(catalog: Catalog, pool: PipelinePool): OpenAPIHono {
-  const app = new OpenAPIHono()
+  const app = describedRoutes()
   app.openapi(list, (c) => c.json([...catalog.pipelines.values()].map(summary), 200))
   app.openapi(show, async (c) => {
     const entry = findPipeline(catalog, c.req.param('name'))

@@ -80,7 +80,7 @@ export function errorOf(thrown: unknown): AppError {
   return new AppError('internal', 'an error inside the server; its log says more', { cause: thrown })
 }
 
-export function issuesOf(error: ZodError): Issue[] {
+export function issuesOf(error: Pick<ZodError, 'issues'>): Issue[] {
   return error.issues.map((issue) => ({
     path: issue.path.map((key) => (typeof key === 'number' ? key : String(key))),
     message: issue.message,

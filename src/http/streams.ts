@@ -1,7 +1,8 @@
-import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { AppError } from '../core/errors.ts'
 import type { LiveStream } from '../stream/live-stream.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
+import { describedRoutes } from './openapi.ts'
 import { Params, ParamsAnswer, ProblemSchema, Status } from './schemas.ts'
 
 const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } })
@@ -77,7 +78,7 @@ const postParams = createRoute({
 
 /** Streams: list, status, stop; their params: read, replace, merge. */
 export function streamRoutes(registry: StreamRegistry): OpenAPIHono {
-  const app = new OpenAPIHono()
+  const app = describedRoutes()
 
   app.openapi(list, (c) =>
     c.json(

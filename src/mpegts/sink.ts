@@ -16,6 +16,8 @@ export type TsSegmentOptions = {
 /** Audio begins alone when no video keyframe came for so long, in ticks of the stream (2 s). */
 const AUDIO_ALONE_TICKS = 180_000
 const DEFAULT_SEGMENT_MS = 1000
+/** Sound goes around the pipeline and so comes before the picture that it belongs to; as many packets of it may wait. */
+const MAX_EARLY_AUDIO = 250
 
 /** Packets as one endless transport stream, one run of bytes for each; it begins as `tsSegments` does. */
 export async function* tsStream(packets: AsyncIterable<EncodedPacket>): AsyncGenerator<Uint8Array> {
@@ -37,12 +39,14 @@ export async function* tsSegments(
   let kind: 'video' | 'audio' | undefined
   let firstAudio: number | undefined
   let segmentStart = 0
+  let early: EncodedPacket[] = []
   for await (const packet of packets) {
     const isVideo = packet.track.kind === 'video'
     if (!isVideo) firstAudio ??= packet.pts
     const alone = !isVideo && packet.pts - (firstAudio ?? 0) >= AUDIO_ALONE_TICKS
     const begins = kind === undefined ? packet.key && (isVideo || alone) : kind === 'audio' && isVideo && packet.key
     if (begins) kind = packet.track.kind
+    if (kind === undefined && !isVideo && early.push(packet) > MAX_EARLY_AUDIO) early.shift()
     if (kind === undefined || (kind === 'audio' && isVideo)) continue
     const boundary = packet.key && packet.track.kind === kind && Math.abs(packet.pts - segmentStart) >= minTicks
     const startsSegment = begins || boundary
@@ -51,5 +55,10 @@ export async function* tsSegments(
       writer.restart()
     }
     yield { bytes: writer.write(packet), startsSegment }
+    if (early.length === 0) continue
+    for (const sound of early) {
+      if (sound !== packet && sound.pts >= packet.pts) yield { bytes: writer.write(sound), startsSegment: false }
+    }
+    early = []
   }
 }

@@ -167,7 +167,7 @@ export class PipelineLease implements Resource {
       return false
     }
     this.#checkInput(frame)
-    this.#gate.offered(frame.pts)
+    this.#gate.offered(frame)
     this.#stall.offered(now)
     this.#offeredAt.set(frame.pts, now)
     if (this.#offeredAt.size > 256) this.#offeredAt.delete(this.#offeredAt.keys().next().value!)

@@ -2,23 +2,31 @@ import { TICKS_PER_SECOND } from '../core/clock.ts'
 import { sameShape, type VideoFrame } from '../core/frame.ts'
 import type { EpochFrame } from './frame-ring.ts'
 
+type Shape = Omit<VideoFrame, 'data' | 'pts'>
+
 /** A model may look ahead of the newest input a little, by extrapolation. */
 const AHEAD_TICKS = TICKS_PER_SECOND
 
 /**
- * Lets through only outputs that can follow what the viewers have seen: of the running load, in one shape, later than
+ * Lets through only outputs that can follow what the viewers have seen: of the running load, in one shape while the inputs keep theirs, later than
  * the output before and than any picture drawn instead. All others are counted.
  */
 export class OutputGate {
   /** Outputs not let through. */
   refused = 0
-  #shape: Omit<VideoFrame, 'data' | 'pts'> | undefined
+  #shape: Shape | undefined
+  #inputShape: Shape | undefined
+  /** From this time on inputs have another shape, and outputs may follow. */
+  #reshapeFrom: number | undefined
   #floor = Number.NEGATIVE_INFINITY
   #newestInput = Number.NEGATIVE_INFINITY
 
   /** A frame is on its way through the pipeline. */
-  offered(pts: number): void {
-    this.#newestInput = pts
+  offered(frame: VideoFrame): void {
+    this.#newestInput = frame.pts
+    if (this.#inputShape && sameShape(this.#inputShape, frame)) return
+    if (this.#inputShape) this.#reshapeFrom = frame.pts
+    this.#inputShape = shapeOf(frame)
   }
 
   /** Something else was shown for this time. */
@@ -36,7 +44,11 @@ export class OutputGate {
 
   #judge(frame: VideoFrame, current: boolean): string | undefined {
     if (!current) return ''
-    this.#shape ??= { format: frame.format, width: frame.width, height: frame.height }
+    const reshaped = this.#reshapeFrom !== undefined && frame.pts >= this.#reshapeFrom
+    if (!this.#shape || reshaped) {
+      this.#shape = shapeOf(frame)
+      this.#reshapeFrom = undefined
+    }
     if (!sameShape(this.#shape, frame))
       return `output of ${shape(frame)} in a stream that began with ${shape(this.#shape)}; it is left out`
     if (frame.pts > this.#newestInput + AHEAD_TICKS)
@@ -45,6 +57,10 @@ export class OutputGate {
   }
 }
 
-function shape({ format, width, height }: Omit<VideoFrame, 'data' | 'pts'>): string {
+function shapeOf({ format, width, height }: VideoFrame): Shape {
+  return { format, width, height }
+}
+
+function shape({ format, width, height }: Shape): string {
   return `${width}x${height} ${format}`
 }

@@ -12,6 +12,8 @@ export type FrameLoopOptions = {
   write(frame: VideoFrame): void
   /** Shape of the picture while there was none yet. */
   idleSize: { width: number; height: number }
+  /** Whether someone would see a picture that is drawn before the first publisher came. */
+  watched(): boolean
 }
 
 /** With no picture coming in for this long, or for a few intervals of a slow source, the loop makes its own. */
@@ -93,6 +95,8 @@ export class FrameLoop {
   #idle(): void {
     // While pictures come in, they set the pace.
     if (nowMs() - this.#lastInputAt < this.#idleMs) return
+    // The first publisher's time stamps are kept as they are, unless someone had to be shown something before.
+    if (!this.#options.timeline.started && !this.#options.watched()) return
     const pts = Math.max(this.#options.timeline.now(), this.#lastPts + 1)
     const shape = this.#input ?? this.#lastOutput ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
     const { text, since } = this.#waitingFor()

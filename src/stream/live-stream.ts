@@ -91,6 +91,7 @@ export class LiveStream implements Resource {
       latency: this.#latency,
       write: (frame) => this.#output.write(frame),
       idleSize: IDLE_SIZE,
+      watched: () => this.#viewers > 0,
     })
     // Newest first: pictures stop, then the encoder and with it the readers, then the pipeline is given back.
     this.#scope.defer(() => {

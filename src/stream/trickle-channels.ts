@@ -28,11 +28,12 @@ export class StreamChannels implements Resource {
     }
     const out = open('out', 'video/mp2t')
     const events = this.#scope.use(new JsonPublisher(publishTo(open('events', JSON_TYPE))))
-    const control = this.#scope.use(subscribeTo(open('control', JSON_TYPE), -2))
+    const { signal } = this.#scope
+    const control = subscribeTo(open('control', JSON_TYPE), -2, signal)
     this.#scope.defer(stream.events.subscribe((event) => events.send({ event, queue_event_type: 'ai_stream_events' })))
     this.#scope.spawn(async () => {
       const reader = stream.subscribe()
-      this.#egress = await openTrickleEgress({ reader, to: { channel: out } }, context)
+      this.#egress = await openTrickleEgress({ reader, to: { channel: out } }, { signal, log: context.log })
       return await this.#egress.closed
     })
     this.#scope.spawn(async () => {

@@ -36,12 +36,12 @@ describe('params', () => {
     await using recording = await record(`${stage.url}/out/demo.ts`)
     await sleep(1500)
     const before = recording.bytes().length
-    const { status, json } = await params('POST', '/params', { effect: 'invert', strength: 1 })
+    const { status, json } = await params('POST', '/params', { effect: 'edges', strength: 1 })
     const atAnswer = recording.bytes().length
     await sleep(1500)
     recording.stop()
     expect(status).toBe(200)
-    expect(json).toMatchObject({ params: { effect: 'invert' } })
+    expect(json).toMatchObject({ params: { effect: 'edges' } })
     expect(json.hash).toMatch(/^[0-9a-f]{32}$/)
     expect(json.revision).toBeGreaterThan(0)
 
