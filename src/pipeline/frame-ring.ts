@@ -48,6 +48,7 @@ export class FrameRing {
   readonly #slots: Slot[]
   readonly #counters: Int32Array
   #seq = 0
+  #lastTaken: number | undefined
 
   constructor(buffer: ArrayBuffer, direction: Direction) {
     const input = direction === 'input'
@@ -89,27 +90,35 @@ export class FrameRing {
     Atomics.store(words, SLOT.state, STATE.filled)
   }
 
-  /** Reader: the newest frame of `epoch`; older ones, and those of other epochs, are freed and counted. */
+  /**
+   * Reader: the newest frame of `epoch`, newer than any it took before; older ones, and those of other epochs, are
+   * freed and counted.
+   */
   takeNewest(epoch: number): EpochFrame | undefined {
     for (;;) {
       const filled = this.#filled()
       const newest = filled.pop()
       if (!newest) return undefined
-      for (const slot of filled) {
-        if (own(slot)) this.#free(slot, slot.words[SLOT.epoch] === epoch ? 'skipped' : 'stale')
-      }
-      // When it cannot be owned the writer has just replaced it, and there is a newer one.
+      // When it cannot be owned the writer is replacing it, and there is a newer one soon.
       if (!own(newest)) continue
-      if (newest.words[SLOT.epoch] === epoch) return this.#copyOut(newest)
-      this.#free(newest, 'stale')
+      const seq = newest.words[SLOT.seq]!
+      if (newest.words[SLOT.epoch] !== epoch) this.#free(newest, 'stale')
+      else if (this.#lastTaken !== undefined && isBefore(seq, this.#lastTaken)) this.#free(newest, 'skipped')
+      else {
+        for (const slot of filled) this.#passOver(slot, seq, epoch)
+        this.#lastTaken = seq
+        return this.#copyOut(newest)
+      }
     }
   }
 
   /** Reader: the oldest frame, so that order is kept. */
   takeOldest(): EpochFrame | undefined {
     for (;;) {
+      if (this.#filled().length === 0) return undefined
+      // While the first look lasted, slots it had passed may have been filled before those it saw: the second finds them.
       const oldest = this.#filled()[0]
-      if (!oldest) return undefined
+      if (!oldest) continue
       const seq = oldest.words[SLOT.seq]
       if (!own(oldest)) continue
       if (oldest.words[SLOT.seq] === seq) return this.#copyOut(oldest)
@@ -142,7 +151,14 @@ export class FrameRing {
   /** Filled slots, oldest first. */
   #filled(): Slot[] {
     const filled = this.#slots.filter(({ words }) => Atomics.load(words, SLOT.state) === STATE.filled)
-    return filled.sort((a, b) => (a.words[SLOT.seq]! - b.words[SLOT.seq]!) | 0)
+    return filled.sort((a, b) => (isBefore(a.words[SLOT.seq]!, b.words[SLOT.seq]!) ? -1 : 1))
+  }
+
+  #passOver(slot: Slot, newest: number, epoch: number): void {
+    if (!own(slot)) return
+    // The writer may have put a newer frame here in between.
+    if (!isBefore(slot.words[SLOT.seq]!, newest)) Atomics.store(slot.words, SLOT.state, STATE.filled)
+    else this.#free(slot, slot.words[SLOT.epoch] === epoch ? 'skipped' : 'stale')
   }
 
   #free({ words }: Slot, why: 'taken' | 'skipped' | 'stale'): void {
@@ -174,6 +190,11 @@ export class FrameRing {
 
 function swap({ words }: Slot, from: number, to: number): boolean {
   return Atomics.compareExchange(words, SLOT.state, from, to) === from
+}
+
+/** Sequence numbers wrap. */
+function isBefore(seq: number, other: number): boolean {
+  return ((seq - other) | 0) < 0
 }
 
 function own(slot: Slot): boolean {

@@ -72,7 +72,7 @@ export class Guardian implements Resource {
   #given: Values
   /** The same with defaults filled in. */
   #value: Values
-  #revision = 0
+  #revision = FIRST_REVISION
   #stream: Stream | undefined
   #past: FrameAccounts = NO_FRAMES
   #readyAt: number | undefined
@@ -116,7 +116,7 @@ export class Guardian implements Resource {
   /** Resolves when the author's module is imported and the params are good; it loads from then on. */
   static async open(options: GuardianOptions, context: Context): Promise<Guardian> {
     const events = new Emitter<HostEvents>(context.log)
-    const host = await PipelineHost.open({ ...options, events }, context)
+    const host = await PipelineHost.open({ ...options, revision: FIRST_REVISION, events }, context)
     return new Guardian(options, context, host, events)
   }
 
@@ -254,7 +254,7 @@ export class Guardian implements Resource {
       this.events.emit('restart', { count: this.restarts, reason: why, lines })
       await sleep(delay, signal)
       try {
-        const options = { ...this.#options, params: this.#given, events: this.#hostEvents }
+        const options = { ...this.#options, params: this.#given, revision: this.#revision, events: this.#hostEvents }
         const host = await PipelineHost.open(options, { ...this.#context, signal })
         this.#attachHost(host)
         if (this.#stream) await host.lease(this.#stream.requestId, this.#revision, this.#given)

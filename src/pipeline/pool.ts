@@ -165,9 +165,9 @@ export class PipelinePool implements Resource {
     this.#guardians.add(guardian)
     void guardian.closed.then(() => {
       this.#guardians.delete(guardian)
-      const at = this.#idle.findIndex((idle) => idle.guardian === guardian)
-      if (at < 0) return
-      clearTimeout(this.#idle.splice(at, 1)[0]?.expire)
+      const idle = this.#idle.find((one) => one.guardian === guardian)
+      if (!idle) return
+      this.#takeOut(idle)
       this.#refill(RETRY_MS)
     })
     return guardian
@@ -178,32 +178,49 @@ export class PipelinePool implements Resource {
     const fitting = this.#idle.filter(({ guardian }) => guardian.entry.name === name && guardian.pid !== undefined)
     const best = fitting.find(({ guardian }) => guardian.ready) ?? fitting[0]
     if (!best) return undefined
-    this.#idle.splice(this.#idle.indexOf(best), 1)
-    clearTimeout(best.expire)
-    return best.guardian
+    return this.#takeOut(best)
+  }
+
+  #takeOut(idle: Idle): Guardian {
+    this.#idle.splice(this.#idle.indexOf(idle), 1)
+    clearTimeout(idle.expire)
+    return idle.guardian
+  }
+
+  #retire(idle: Idle): void {
+    void this.#takeOut(idle).close()
   }
 
   async #release(guardian: Guardian): Promise<void> {
     const fit = await guardian.detach()
-    const { defaultPipeline, warm } = this.#options
-    const { name } = guardian.entry
-    const others = this.#idle.filter((idle) => idle.guardian.entry.name === name).length
-    const isDefault = name === defaultPipeline && warm > 0
-    if (!fit || this.#scope.reason || others >= (isDefault ? warm : 1)) {
+    if (!fit || this.#scope.reason) {
       await guardian.close()
     } else {
-      const expire = isDefault ? undefined : setTimeout(() => void guardian.close(), LINGER_MS)
-      this.#idle.push({ guardian, expire })
+      const idle: Idle = { guardian, expire: undefined }
+      if (!this.#isWarm(guardian)) idle.expire = setTimeout(() => this.#retire(idle), LINGER_MS)
+      this.#idle.push(idle)
+      this.#thinOut(guardian.entry.name)
     }
     this.#refill(REFILL_MS)
+  }
+
+  #isWarm(guardian: Guardian): boolean {
+    return guardian.entry.name === this.#options.defaultPipeline && this.#options.warm > 0
+  }
+
+  /** Closes what is more than is to be kept of one pipeline; those that still load first. */
+  #thinOut(name: string): void {
+    const same = this.#idle.filter(({ guardian }) => guardian.entry.name === name)
+    const keep = same[0] && this.#isWarm(same[0].guardian) ? this.#options.warm : 1
+    const best = same.sort((a, b) => Number(b.guardian.ready) - Number(a.guardian.ready))
+    for (const idle of best.slice(keep)) this.#retire(idle)
   }
 
   /** A stream's runner comes before one that waits for a stream. */
   #makeRoom(): void {
     if (this.#guardians.size < (this.#options.maxRunners ?? Number.POSITIVE_INFINITY)) return
-    const idle = this.#idle.shift()
-    clearTimeout(idle?.expire)
-    void idle?.guardian.close()
+    const oldest = this.#idle[0]
+    if (oldest) this.#retire(oldest)
   }
 
   #refill(afterMs: number): void {

@@ -7,10 +7,10 @@ import { type RunnerOptions, RunnerProcess } from './runner-process.ts'
 
 /** Asks a runner of its own what a pipeline is and takes. Throws `pipeline-failed`. */
 export async function describeRunner(
-  request: Omit<RunnerOptions, 'mode' | 'frames' | 'params'>,
+  request: Omit<RunnerOptions, 'mode' | 'frames' | 'params' | 'revision'>,
   context: Context,
 ): Promise<Description> {
-  await using runner = await RunnerProcess.open({ ...request, mode: 'describe', params: {} }, context)
+  await using runner = await RunnerProcess.open({ ...request, mode: 'describe', params: {}, revision: 0 }, context)
   const { description } = await imported(runner, context)
   return description
 }
@@ -23,7 +23,7 @@ export type PrepareOptions = { entry: PipelineEntry; params: Values; modelDir: s
  */
 export async function preparePipeline({ entry, params, modelDir }: PrepareOptions, context: Context): Promise<void> {
   await using reaper = await Reaper.open()
-  const request = { entry, initial: params, params, modelDir, reaper }
+  const request = { entry, initial: params, params, revision: 0, modelDir, reaper }
   await using runner = await RunnerProcess.open({ ...request, mode: 'prepare' }, context)
   const log = context.log.child({ pipeline: entry.name })
   runner.events.on('line', (line) => log.info(line))

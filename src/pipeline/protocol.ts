@@ -60,6 +60,8 @@ export const ServerMessage = z.discriminatedUnion('type', [
     initial: Values,
     /** The params to load with; those of the stream that waits, or the last that were in force. */
     params: Values,
+    /** Of those params; updates count on from it. */
+    revision: z.int(),
     modelDir: z.string(),
   }),
   /** A stream begins. `params` are whole; its size is fixed from here on. */

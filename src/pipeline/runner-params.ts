@@ -32,12 +32,17 @@ export class ParamsDesk {
   /** While true, updates are answered as soon as they are checked. */
   loading = true
   /** Counts what was applied. */
-  revision = 0
+  revision: number
 
   /** `params` are those the pipeline loads with. Throws `invalid-params`. */
-  constructor(schema: ParamsSchema, initial: Values, params: Values, answer: (answer: Answer) => void) {
+  constructor(
+    schema: ParamsSchema,
+    { initial, params, revision }: { initial: Values; params: Values; revision: number },
+    answer: (answer: Answer) => void,
+  ) {
     this.#schema = schema
     this.#initial = initial
+    this.revision = revision
     this.#answer = answer
     this.#inForce = this.#wanted = this.#check(params)
   }
@@ -93,10 +98,14 @@ export class ParamsDesk {
   }
 
   /**
-   * Applies the newest waiting value. `apply` gets a function to call when it turns out to take long. Returns what
-   * `apply` threw, after the updates in question were refused and the rest was checked anew without them.
+   * Applies the newest waiting value. `apply` gets a function to call when it turns out to take long; `applied` is
+   * called when the value is in force and nobody has been answered yet. Returns what `apply` threw, after the updates
+   * in question were refused and the rest was checked anew without them.
    */
-  async applyNext(apply: (next: Checked, takesLong: () => void) => Promise<void>): Promise<AppError | undefined> {
+  async applyNext(
+    apply: (next: Checked, takesLong: () => void) => Promise<void>,
+    applied: () => void,
+  ): Promise<AppError | undefined> {
     const batch = this.#pending
     const next = this.#wanted
     this.#pending = []
@@ -110,6 +119,7 @@ export class ParamsDesk {
     }
     this.#inForce = next
     this.revision++
+    applied()
     for (const { id, answered } of batch) {
       if (!answered) this.#answer({ id, ok: true, status: 'applied', revision: this.revision, params: next.value })
     }

@@ -18,6 +18,8 @@ export type RunnerOptions = {
   mode: 'serve' | 'describe' | 'prepare'
   initial: Values
   params: Values
+  /** Of those params. */
+  revision: number
   modelDir: string
   reaper: Reaper
   /** A descriptor of the frame memory; only for `serve`. */
@@ -68,10 +70,10 @@ export class RunnerProcess implements Resource {
     })
     options.reaper.watch(child.pid, mark)
     const runner = new RunnerProcess(child, options, mark, context)
-    const { entry, mode, initial, params, modelDir } = options
+    const { entry, mode, initial, params, revision, modelDir } = options
     const { name, entryFile, exportName } = entry
     const start = { type: 'start', version: PROTOCOL_VERSION, mode, name, entryFile, exportName } as const
-    runner.send({ ...start, initial, params, modelDir })
+    runner.send({ ...start, initial, params, revision, modelDir })
     return runner
   }
 

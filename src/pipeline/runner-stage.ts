@@ -83,27 +83,38 @@ export class Stage {
       this.#tellParams()
       this.#ready()
       void this.#takeOutputs()
+      // Frames and params take turns, so that neither a burst of updates nor a slow model starves the other.
+      let applied = false
       while (!context.signal.aborted) {
-        if (desk.hasPending) await this.#applyParams()
-        else if (this.#release) this.#finishRelease(this.#release)
-        else await this.#processNext()
+        if (desk.hasPending && !applied) {
+          await this.#applyParams()
+          applied = true
+          continue
+        }
+        applied = false
+        if (await this.#processNext()) continue
+        if (desk.hasPending) continue
+        if (this.#release) this.#finishRelease(this.#release)
+        else await this.#sleep()
       }
     } finally {
       clearInterval(beat)
     }
   }
 
-  async #processNext(): Promise<void> {
+  async #sleep(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    await promise
+    this.#wake = undefined
+  }
+
+  /** False when there is no frame to process. */
+  async #processNext(): Promise<boolean> {
     const { pipeline, errors } = this.#parts
     const requestId = this.#requestId
     const taken = requestId === undefined ? undefined : this.#input.takeNewest(this.#epoch)
-    if (!taken || requestId === undefined) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#wake = resolve
-      await promise
-      this.#wake = undefined
-      return
-    }
+    if (!taken || requestId === undefined) return false
     if (this.#floor === 'waiting') this.#floor = taken.frame.pts
     try {
       await pipeline.putVideoFrame(taken.frame, requestId)
@@ -114,12 +125,13 @@ export class Stage {
     }
     // Messages and timers get their turn, however busy the pipeline is.
     await turn()
+    return true
   }
 
   async #applyParams(): Promise<void> {
     const { desk, errors } = this.#parts
     let fatal: unknown
-    const failure = await desk.applyNext(async (next, takesLong) => {
+    const apply = async (next: Checked, takesLong: () => void) => {
       const reload = await this.#parts.pipeline.updateParams(next.value)
       if (!(reload instanceof Reload)) return
       takesLong()
@@ -129,10 +141,10 @@ export class Stage {
         fatal = thrown
         throw thrown
       }
-    })
+    }
+    const failure = await desk.applyNext(apply, () => this.#tellParams())
     if (fatal !== undefined) throw fatal
     if (failure) errors.report('updateParams', failure.cause ?? failure)
-    else this.#tellParams()
     if (desk.loading) this.#ready()
     await turn()
   }
@@ -161,7 +173,7 @@ export class Stage {
 
   #tellParams(): void {
     const { desk, send } = this.#parts
-    const { given, value }: Checked = desk.inForce
+    const { given, value } = desk.inForce
     send({ type: 'params', revision: desk.revision, params: value, given })
   }
 

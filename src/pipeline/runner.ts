@@ -60,7 +60,7 @@ async function serve(
 ): Promise<void> {
   const { buffer } = mapSharedFile(FD.frames, REGION_BYTES)
   checkRegion(buffer)
-  const desk = new ParamsDesk(Author.Params, start.initial, start.params, (answer) => {
+  const desk = new ParamsDesk(Author.Params, start, (answer) => {
     const { id } = answer
     if (answer.ok) send({ type: 'done', id, status: answer.status, revision: answer.revision, params: answer.params })
     else send({ type: 'refused', id, error: answer.error.toJSON() })

@@ -88,14 +88,16 @@ export class Source {
       const due = Math.floor(((performance.now() - startedAt) * this.#fps) / 1000)
       // A test process that was held up sends one frame and goes on, as a camera would.
       if (due > sent) {
-        this.offerOne()
+        this.#offer(due)
         sent = due
       }
     }, 5)
   }
 
-  offerOne(): void {
-    const frame = testFrame(++this.offered, this.#lease!.input.format)
+  #offer(number: number): void {
+    this.offered++
+    const { format, width, height } = this.#lease!.input
+    const frame = testFrame(number, format, width, height)
     if (this.#lease!.offer(frame)) return
     this.shown.push({ at: performance.now(), pts: frame.pts, kind: 'overlay', value: -1 })
   }

@@ -1,0 +1,129 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { alive, openTestPool, play, runnersLeft, Source, until } from './support.ts'
+
+const STAND_IN = fileURLToPath(new URL('./server-stand-in.ts', import.meta.url))
+
+/** Process ids of the children of a process. */
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((one) => {
+      try {
+        return (
+          Number(
+            readFileSync(`/proc/${one}/stat`, 'utf8')
+              .replace(/^.*\) . /s, '')
+              .split(' ')[0],
+          ) === pid
+        )
+      } catch {
+        return false
+      }
+    })
+}
+
+test.each(['running', 'stopped'])('a server killed with -9 leaves nothing, its runner %s', async (runnerIs) => {
+  const server = fork(STAND_IN, { stdio: 'inherit', execArgv: [] })
+  const [{ runner, grandchildren }] = (await once(server, 'message')) as [{ runner: number; grandchildren: number[] }]
+  const all = [...childrenOf(server.pid!), ...grandchildren]
+  expect(all).toContain(runner)
+  expect(all.length).toBeGreaterThanOrEqual(4)
+  expect(all.filter((pid) => !alive(pid))).toEqual([])
+  if (runnerIs === 'stopped') process.kill(runner, 'SIGSTOP')
+  server.kill('SIGKILL')
+  await until('all gone', () => !all.some(alive), 5000)
+})
+
+test('an author finds what he needs and not the secrets of the server', async () => {
+  process.env.AUTH_TOKEN = 'secret'
+  try {
+    await using stage = await play('environment', { params: { show_reloading_frame: false } })
+    await until('outputs', () => stage.source.outputs.length > 3)
+    const said = stage.log.lines.filter(({ message }) => message === 'the pipeline says')
+    const hello = said.find(({ fields }) => fields.line === 'here I am')
+    expect(hello?.fields).toMatchObject({
+      pipeline: 'environment',
+      name: 'environment',
+      params: { show_reloading_frame: false },
+      secrets: [],
+      sends: 'undefined',
+      sdk: 'function',
+    })
+    expect(said.map(({ fields }) => fields.line)).toContain('a line of stderr')
+  } finally {
+    delete process.env.AUTH_TOKEN
+  }
+})
+
+test('frames come in the format and size the pipeline declares', async () => {
+  await using stage = await play('rgb')
+  expect(stage.lease.input).toEqual({ format: 'rgb24', width: 96, height: 64 })
+  await until('outputs', () => stage.source.outputs.length > 3)
+  expect(() => stage.lease.offer({ data: new Uint8Array(6), format: 'yuv420p', width: 2, height: 2, pts: 1 })).toThrow(
+    'takes frames with format rgb24',
+  )
+})
+
+test('two outputs for each input keep their order; eight at once are not lost', async () => {
+  await using twice = await play('interpolates')
+  await until('outputs', () => twice.source.outputs.length > 60)
+  twice.source.stop()
+  await until('nothing inside', () => twice.lease.stats().frames.inside === 0)
+  expect(twice.lease.stats()).toMatchObject({ dropped: { beforePipeline: 0, afterPipeline: 0, failed: 0 } })
+  expect(twice.source.outputs).toHaveLength(2 * twice.lease.stats().frames.in - 1)
+
+  await using batches = await play('batches')
+  await until('outputs', () => batches.source.outputs.length >= 64)
+  expect(batches.lease.stats().dropped).toEqual({ beforePipeline: 0, afterPipeline: 0, failed: 0 })
+  expect(batches.lease.status.phase).toBe('ready')
+})
+
+test('a runner goes from stream to stream with its model and without the params of the one before', async () => {
+  await using world = await openTestPool()
+  const lease = (requestId: string, params: Record<string, unknown>, source: Source) =>
+    world.pool.lease({ pipeline: 'slow-to-load', params, requestId, onFrame: source.onFrame }, { log: world.log })
+  const first = new Source()
+  const one = await lease('one', { load_ms: 300, level: 10 }, first)
+  first.start(one)
+  await until('outputs', () => first.outputs.length > 3)
+  const pid = one.pid
+  first.stop()
+  await one.close()
+  await one.close()
+  expect(one.stats().frames.in).toBe(first.offered - first.shown.filter(({ kind }) => kind === 'overlay').length)
+
+  const second = new Source()
+  const two = await lease('two', {}, second)
+  expect(two.pid).toBe(pid)
+  expect(two.params).toMatchObject({ revision: 1, value: { level: 7 } })
+  second.start(two)
+  await until('outputs', () => second.outputs.length > 3, 1000)
+  expect(new Set(second.outputs.map(({ value }) => value))).toEqual(new Set([7]))
+  expect(two.stats().frames.out).toBe(second.outputs.length)
+
+  // While the second runs, a third gets a runner of its own; its bad params cost nobody anything.
+  const third = new Source()
+  await expect(lease('three', { level: -1 }, third)).rejects.toMatchObject({ code: 'invalid-params' })
+  second.stop()
+  await two.close()
+})
+
+test('warm runners are there before the first stream, and after', async () => {
+  await using world = await openTestPool({ warm: 1 })
+  await until('a warm runner', () => runnersLeft().length === 1)
+  const source = new Source()
+  const lease = await world.pool.lease({ requestId: 'r', onFrame: source.onFrame }, { log: world.log })
+  source.start(lease)
+  await until('outputs', () => source.outputs.length > 0)
+  await until('another warm one', () => runnersLeft().length === 2)
+  source.stop()
+  await lease.close()
+  await until('one is enough', () => runnersLeft().length === 1)
+  await world.pool.close()
+  expect(runnersLeft()).toEqual([])
+})

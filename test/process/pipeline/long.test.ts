@@ -1,0 +1,106 @@
+import { afterAll, expect, test } from 'vitest'
+import { inOrder, openTestPool, pause, play, runnersLeft, Source, until } from './support.ts'
+
+// These wait more than they work, so they run beside each other.
+
+afterAll(() => expect(runnersLeft()).toEqual([]))
+
+test.concurrent('a stopped runner: overlay within 1.5 s, a new runner by the thresholds', {
+  timeout: 120_000,
+}, async () => {
+  await using stage = await play('noop')
+  await until('outputs', () => stage.source.outputs.length > 120)
+  const pid = stage.lease.pid!
+  const stoppedAt = performance.now()
+  process.kill(pid, 'SIGSTOP')
+  await until('overlay', () => stage.source.shown.at(-1)!.kind === 'overlay', 1500)
+  expect(stage.lease.status.phase).toBe('stalled')
+  await until('a restart', () => stage.told.restarts.length === 1, 15_000)
+  expect(performance.now() - stoppedAt).toBeGreaterThan(5000)
+  const before = stage.source.outputs.length
+  await until('outputs again', () => stage.source.outputs.length > before + 10, 5000)
+  await pause(Math.max(0, stoppedAt + 20_000 - performance.now()))
+  // The stopped process is gone: there is nobody to go on.
+  expect(() => process.kill(pid, 'SIGCONT')).toThrow('ESRCH')
+  expect(stage.told.states).toEqual(expect.arrayContaining(['ONLINE', 'DEGRADED_INFERENCE', 'LOADING']))
+  expect(stage.source.longestGap()).toBeLessThan(1000)
+  expect(inOrder(stage.source.shown)).toBe(true)
+})
+
+test.concurrent('a runner stopped for three seconds goes on where the stream is', { timeout: 60_000 }, async () => {
+  await using stage = await play('noop')
+  await until('outputs', () => stage.source.outputs.length > 120)
+  process.kill(stage.lease.pid!, 'SIGSTOP')
+  await pause(3000)
+  process.kill(stage.lease.pid!, 'SIGCONT')
+  await until('ready', () => stage.lease.status.phase === 'ready', 1000)
+  const before = stage.source.outputs.length
+  await until('outputs again', () => stage.source.outputs.length > before + 30)
+  expect(stage.told.restarts).toEqual([])
+  expect(stage.source.longestGap()).toBeLessThan(1000)
+  expect(inOrder(stage.source.shown)).toBe(true)
+  stage.source.stop()
+  await until('nothing inside', () => stage.lease.stats().frames.inside === 0)
+  const { frames, dropped } = stage.lease.stats()
+  expect(frames.out + dropped.beforePipeline + dropped.afterPipeline + dropped.failed).toBe(frames.in)
+})
+
+test.concurrent.each([false, true])(
+  'five frames a second of thirty, blocking %s: the newest ones, no growing delay, every loss counted',
+  { timeout: 200_000 },
+  async (blocking) => {
+    await using stage = await play('slow', { params: { blocking } })
+    await until('outputs', () => stage.source.outputs.length > 5)
+    await pause(120_000)
+    stage.source.stop()
+    await until('nothing inside', () => stage.lease.stats().frames.inside === 0)
+    await pause(100)
+    const { frames, dropped, latencyMs } = stage.lease.stats()
+    expect(frames.out + dropped.beforePipeline + dropped.afterPipeline + dropped.failed).toBe(frames.in)
+    expect(dropped).toMatchObject({ afterPipeline: 0, failed: 0 })
+    expect(frames.out).toBe(stage.source.outputs.length)
+    expect(frames.out).toBeGreaterThan(4 * 120)
+    // A frame waits for the pipeline at most for the newest to come, and for its own work.
+    expect(latencyMs.p95).toBeLessThan(350)
+    const delays = stage.source.outputs.map(({ at, pts }) => ({ at, delay: at - pts / 90 }))
+    expect(Math.abs(slope(delays.slice(10)))).toBeLessThan(0.0005)
+    expect(stage.told.states).toContain('DEGRADED_INFERENCE')
+    expect(stage.told.phases).not.toContain('stalled')
+    expect(inOrder(stage.source.outputs)).toBe(true)
+  },
+)
+
+test.concurrent('a model of eight seconds is loaded once: the second stream starts at once', {
+  timeout: 60_000,
+}, async () => {
+  await using world = await openTestPool({ defaultPipeline: 'slow-to-load', warm: 1 })
+  const lease = (requestId: string, source: Source) =>
+    world.pool.lease({ requestId, onFrame: source.onFrame }, { log: world.log })
+  const first = new Source()
+  const one = await lease('one', first)
+  first.start(one)
+  await until('ready', () => first.outputs.length > 10)
+  expect(first.shown.filter(({ kind }) => kind === 'overlay').length).toBeGreaterThan(100)
+  await one.updateParams('merge', { level: 99 })
+  await until('its params', () => first.outputs.at(-1)!.value === 99)
+  first.stop()
+  await one.close()
+  const second = new Source()
+  const startedAt = performance.now()
+  const two = await lease('two', second)
+  second.start(two)
+  await until('its first output', () => second.outputs.length > 0, 500)
+  expect(performance.now() - startedAt).toBeLessThan(500)
+  expect(second.outputs[0]!.value).toBe(7)
+  second.stop()
+  await two.close()
+})
+
+/** Least squares, milliseconds of delay for each millisecond of time. */
+function slope(points: { at: number; delay: number }[]): number {
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const at = mean(points.map((point) => point.at))
+  const delay = mean(points.map((point) => point.delay))
+  const over = points.reduce((sum, point) => sum + (point.at - at) * (point.delay - delay), 0)
+  return over / points.reduce((sum, point) => sum + (point.at - at) ** 2, 0)
+}

@@ -1,0 +1,13 @@
+/** A server with one stream on a pipeline, to be killed: tells the process ids of all that hangs on it. */
+import { openTestPool, Source, until } from './support.ts'
+
+const world = await openTestPool({ warm: 1 })
+const source = new Source()
+const request = { pipeline: 'leaves-grandchild', requestId: 'r', onFrame: source.onFrame }
+const lease = await world.pool.lease(request, { log: world.log })
+source.start(lease)
+const said = () =>
+  world.log.lines.map(({ fields }) => String(fields.line)).find((text) => text.startsWith('grandchildren'))
+await until('outputs', () => source.outputs.length > 5 && said())
+const grandchildren = said()!.split(' ').slice(1).map(Number)
+process.send?.({ runner: lease.pid, grandchildren })
