@@ -94,6 +94,8 @@ class FluentProcess implements FfmpegProcess {
     command.on('error', (cause) => reject(notStarted(options, cause)))
     command.once('start', () => {
       const { ffmpegProc: child } = command as unknown as { ffmpegProc: ChildProcess }
+      // fluent-ffmpeg's own listener throws when the program cannot be spawned.
+      child.removeAllListeners('error').on('error', (cause) => reject(notStarted(options, cause)))
       child.once('spawn', () => {
         running = new FluentProcess(child, tail, options, context)
         if (abandoned) void running.close()
