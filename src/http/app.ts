@@ -24,7 +24,7 @@ import { streamEventRoutes } from './stream-events.ts'
 import { streamRoutes } from './streams.ts'
 import { testPictureRoutes } from './test-pictures.ts'
 import { trickleRoutes } from './trickle.ts'
-import { type WebRtc, whepEndpoint } from './webrtc.ts'
+import { type WebRtc, whepEndpoint, whipEndpoint } from './webrtc.ts'
 
 export type AppOptions = {
   registry: StreamRegistry
@@ -75,6 +75,7 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   })
   app.use(secureHeaders({ crossOriginResourcePolicy: false, crossOriginOpenerPolicy: false }))
   app.route('/', signallingRoutes(whepEndpoint(registry, options.webrtc, view)))
+  app.route('/', signallingRoutes(whipEndpoint(registry, options.webrtc, control)))
 
   app.use(smallBodies)
   app.use('/streams/*', cors())

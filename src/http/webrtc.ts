@@ -3,6 +3,8 @@ import type { Context } from '../core/resource.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
 import type { IceSettings } from '../webrtc/ice-agent.ts'
 import { openWhepSession } from '../webrtc/whep.ts'
+import { openWhipSession } from '../webrtc/whip.ts'
+import { publishQuery } from './ingest-query.ts'
 import type { SignallingOptions } from './signalling.ts'
 
 /** How WebRTC peers reach this server, and the life their sessions belong to. */
@@ -32,6 +34,47 @@ export function whepEndpoint(
         leave()
         throw thrown
       }
+    },
+  }
+}
+
+/** `POST /whip/{stream}`: a publisher. It is answered before its media flows, so what fails later ends the session. */
+export function whipEndpoint(
+  registry: StreamRegistry,
+  { ice, context }: WebRtc,
+  guard: MiddlewareHandler,
+): SignallingOptions {
+  return {
+    kind: 'whip',
+    iceServers: ice.iceServers,
+    guard,
+    open: async ({ stream: name, offer, query }) => {
+      const log = context.log.child({ stream: name })
+      const options = publishQuery(query)
+      registry.checkPublish(name)
+      const session = await openWhipSession({ offer, ice }, { ...context, log })
+      // The pipeline is leased before the answer, so that a publisher hears at once what is wrong with its wishes.
+      const leased = Promise.withResolvers<void>()
+      const published = registry.publish(name, {
+        ...options,
+        open: () => {
+          leased.resolve()
+          return session.source
+        },
+      })
+      session.source.catch(() => {})
+      published.catch((err) => {
+        leased.reject(err)
+        log.warn({ err }, 'whip publisher failed')
+        void session.close()
+      })
+      try {
+        await leased.promise
+      } catch (thrown) {
+        await session.close()
+        throw thrown
+      }
+      return session
     },
   }
 }
