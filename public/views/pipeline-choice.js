@@ -1,5 +1,8 @@
 import { api } from '../api.js'
 import { freshId, h, prose } from '../dom.js'
+import { sayError } from '../words.js'
+
+const RETRY_MS = 2000
 
 /** A choice among the server's pipelines with the description of the chosen one. Tells `onChange(name)`. */
 export class PipelineChoice {
@@ -51,8 +54,19 @@ export class PipelineChoice {
     else this.#describe()
   }
 
+  /** Asks the server for its pipelines, again and again until it answers or the signal ends it. */
   async load(signal) {
-    this.#list = await api.pipelines({ signal })
+    while (!signal.aborted) {
+      try {
+        this.#list = await api.pipelines({ signal })
+        break
+      } catch (error) {
+        if (signal.aborted) return
+        this.#say(sayError(error))
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+    if (signal.aborted) return
     this.#select.replaceChildren(...this.#list.map(({ name }) => h('option', { value: name }, name)))
     this.#select.disabled = this.#list.length === 0
     const chosen =

@@ -129,7 +129,7 @@ export class StartView {
 
   async #load() {
     const { signal } = this.#closing
-    await this.#pipeline.load(signal).catch((error) => signal.aborted || this.#pipeline.explain(sayError(error)))
+    await this.#pipeline.load(signal)
     this.#writeLines()
     if (await takesWhip()) return
     for (const button of this.#mediaButtons) button.disabled = true
@@ -154,7 +154,7 @@ export class StartView {
     return way(
       'camera',
       'Camera or screen',
-      'Publish from this browser. Your picture stays between this page and the server.',
+      'Publish from this browser. It asks before it shares anything, and shows input and output side by side.',
       [h('div', { class: 'row' }, this.#mediaButtons), this.#mediaNote],
     )
   }

@@ -66,7 +66,7 @@ export class StreamView {
       h('div', { class: 'below' }, this.#figures.element, this.#share, this.#events.element),
     )
     this.#figures.element.hidden = this.#events.element.hidden = true
-    void this.#pipeline.load(this.#closing.signal).catch(() => {})
+    void this.#pipeline.load(this.#closing.signal)
     publications.addEventListener('change', ({ detail }) => this.#publicationChanged(detail), {
       signal: this.#closing.signal,
     })
