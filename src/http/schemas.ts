@@ -61,6 +61,7 @@ export const Status = z
       height: z.int(),
       fps: z.number(),
       kbps: z.number(),
+      targetKbps: z.number().describe('What the encoder aims at, lowered while viewers’ networks take less.'),
       viewers: z.int(),
       trickleSegments: z.int(),
     }),

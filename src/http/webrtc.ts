@@ -2,7 +2,7 @@ import type { MiddlewareHandler } from 'hono'
 import type { Context } from '../core/resource.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
 import type { IceSettings } from '../webrtc/ice-agent.ts'
-import { openWhepSession } from '../webrtc/whep.ts'
+import { openWhepSession, type WhepSession } from '../webrtc/whep.ts'
 import { openWhipSession } from '../webrtc/whip.ts'
 import { publishQuery } from './ingest-query.ts'
 import type { SignallingOptions } from './signalling.ts'
@@ -22,9 +22,10 @@ export function whepEndpoint(
     guard,
     open: async ({ stream: name, offer }) => {
       const stream = registry.getOrOpen(name)
-      const leave = stream.admitViewer()
+      let session: WhepSession | undefined
+      const leave = stream.admitViewer(() => session?.stats().availableKbps)
       try {
-        const session = await openWhepSession(
+        session = await openWhepSession(
           { offer, ice, reader: stream.subscribe(), requestKeyframe: () => stream.requestKeyframe() },
           { ...context, log: context.log.child({ stream: name }) },
         )

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Reader } from '../core/broadcast.ts'
+import { nowMs } from '../core/clock.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
 import type { VideoFrame } from '../core/frame.ts'
@@ -8,6 +9,7 @@ import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { encodeJpeg } from '../ffmpeg/still.ts'
 import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/pool.ts'
 import type { TrickleServer } from '../trickle/server.ts'
+import { BitrateGovernor } from './bitrate.ts'
 import { StreamEvents } from './events.ts'
 import { FrameLoop } from './frame-loop.ts'
 import { Input } from './input.ts'
@@ -48,6 +50,7 @@ export type ParamsState = { pipeline: string; revision: number; hash: string; pa
 
 const IDLE_SIZE = { width: 1280, height: 720 }
 const STATUS_EVENT_MS = 10_000
+const BANDWIDTH_MS = 1000
 
 /**
  * One stream from its publisher to its viewers. It may begin with either: a viewer who comes first sees a waiting
@@ -72,7 +75,8 @@ export class LiveStream implements Resource {
   /** Settles when the newest publisher's last resource is gone. */
   #published: Promise<unknown> = Promise.resolve()
   #linger: NodeJS.Timeout | undefined
-  #viewers = 0
+  readonly #viewers = new Set<{ availableKbps: () => number | undefined }>()
+  readonly #bitrate: BitrateGovernor
 
   constructor(name: string, deps: StreamDeps, context: Context) {
     this.name = name
@@ -82,6 +86,7 @@ export class LiveStream implements Resource {
     this.#context = { signal: this.#scope.signal, log }
     this.closed = this.#scope.closed
     const { ffmpeg, bitrateKbps, keyframeSeconds } = deps
+    this.#bitrate = new BitrateGovernor({ maxKbps: bitrateKbps })
     this.#output = new Output(
       { ffmpeg, bitrateKbps, keyframeSeconds, latency: this.#latency, events: this.events },
       this.#context,
@@ -91,7 +96,7 @@ export class LiveStream implements Resource {
       latency: this.#latency,
       write: (frame) => this.#output.write(frame),
       idleSize: IDLE_SIZE,
-      watched: () => this.#viewers > 0,
+      watched: () => this.viewers > 0,
     })
     // Newest first: pictures stop, then the encoder and with it the readers, then the pipeline is given back.
     this.#scope.defer(() => {
@@ -109,6 +114,7 @@ export class LiveStream implements Resource {
     this.#scope.defer(() => this.#loop.stop())
     this.#scope.spawn(async () => await this.#output.closed)
     this.#scope.spawn((signal) => this.#tellStatus(signal))
+    this.#scope.spawn((signal) => this.#followBandwidth(signal))
     this.#startLinger()
   }
 
@@ -122,7 +128,7 @@ export class LiveStream implements Resource {
   }
 
   get viewers(): number {
-    return this.#viewers
+    return this.#viewers.size
   }
 
   /** @throws AppError `conflict` while there is a publisher. */
@@ -165,24 +171,22 @@ export class LiveStream implements Resource {
   }
 
   /**
-   * Counts a viewer until the returned function is called.
+   * Counts a viewer until the returned function is called. `availableKbps` tells what the viewer's network takes.
    * @throws AppError `capacity` beyond the limit of viewers.
    */
-  admitViewer(): () => void {
+  admitViewer(availableKbps: () => number | undefined = () => undefined): () => void {
     const { maxViewers } = this.#deps
-    if (this.#viewers >= maxViewers) {
+    if (this.#viewers.size >= maxViewers) {
       throw new AppError('capacity', `the stream "${this.name}" has ${maxViewers} viewers, as many as it may`, {
         retryable: true,
       })
     }
-    this.#viewers++
-    this.events.emit({ type: 'viewers', viewers: this.#viewers })
-    let left = false
+    const viewer = { availableKbps }
+    this.#viewers.add(viewer)
+    this.events.emit({ type: 'viewers', viewers: this.viewers })
     return () => {
-      if (left) return
-      left = true
-      this.#viewers--
-      this.events.emit({ type: 'viewers', viewers: this.#viewers })
+      if (!this.#viewers.delete(viewer)) return
+      this.events.emit({ type: 'viewers', viewers: this.viewers })
       if (!this.#publication && !this.#scope.signal.aborted) this.#startLinger()
     }
   }
@@ -217,7 +221,7 @@ export class LiveStream implements Resource {
       name: this.name,
       startedAt: this.startedAt,
       publishing: this.publishing,
-      viewers: this.#viewers,
+      viewers: this.viewers,
       trickleSegments: this.#channels.segments,
       late: this.#loop.late,
       lease: this.#lease,
@@ -330,7 +334,7 @@ export class LiveStream implements Resource {
     clearTimeout(this.#linger)
     this.#linger = setTimeout(() => {
       // Without a pipeline there was never a publisher: those who wait for one decide how long.
-      if (!this.#lease && this.#viewers > 0) this.#startLinger()
+      if (!this.#lease && this.viewers > 0) this.#startLinger()
       else this.#scope.end({ why: 'ended' })
     }, this.#deps.lingerMs)
   }
@@ -339,6 +343,17 @@ export class LiveStream implements Resource {
     for (;;) {
       await sleep(STATUS_EVENT_MS, signal)
       this.events.emit({ type: 'status', status: this.status() })
+    }
+  }
+
+  async #followBandwidth(signal: AbortSignal): Promise<Closed | undefined> {
+    for (;;) {
+      await sleep(BANDWIDTH_MS, signal)
+      const available = [...this.#viewers].map((viewer) => viewer.availableKbps())
+      if (!this.#bitrate.observe(available, nowMs())) continue
+      await this.#output
+        .setBitrate(this.#bitrate.kbps)
+        .catch((err) => this.#context.log.warn({ err }, 'the bitrate could not be changed'))
     }
   }
 }

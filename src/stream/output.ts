@@ -23,6 +23,8 @@ export type OutputOptions = {
 const MIN_KEYFRAME_DISTANCE = 0.2 * TICKS_PER_SECOND
 /** An encoder that fails this often without a second of work between takes the stream down. */
 const MAX_FAILURES = 5
+/** For the last packets of an encoder that is replaced. */
+const RETIRE_MS = 500
 
 /**
  * The way out of a stream: raw pictures are encoded once and broadcast beside the audio. The encoder is replaced when
@@ -43,13 +45,16 @@ export class Output implements Resource {
   #pending: VideoFrame | undefined
   #keyframeWanted = true
   #lastKeyPts = Number.NEGATIVE_INFINITY
+  #lastPacketPts = Number.NEGATIVE_INFINITY
   #failures = 0
   #restarts = 0
   #dropped = 0
+  #bitrateKbps: number
 
   constructor(options: OutputOptions, context: Context) {
     this.#options = options
     this.#context = context
+    this.#bitrateKbps = options.bitrateKbps
     this.#scope = new Scope(context.signal)
     this.closed = this.#scope.closed
     this.#broadcast = new Broadcast(() => this.requestKeyframe())
@@ -86,6 +91,21 @@ export class Output implements Resource {
     this.#encode(encoder, frame)
   }
 
+  /** Goes on with another bitrate: a new encoder takes over at its first keyframe, and viewers notice nothing. */
+  async setBitrate(kbps: number): Promise<void> {
+    this.#bitrateKbps = kbps
+    const old = this.#encoder
+    if (!old || this.#opening) return
+    const encoder = await this.#openEncoder(old.shape)
+    if (this.#encoder !== old) {
+      // Something else replaced it meanwhile, with the new bitrate.
+      await encoder.close()
+      return
+    }
+    this.#use(encoder)
+    await this.#retire(old)
+  }
+
   writeAudio(packet: EncodedPacket): void {
     this.#bytes.add(packet.data.length)
     this.#broadcast.write(packet)
@@ -98,7 +118,7 @@ export class Output implements Resource {
       height: size?.height ?? 0,
       fps: this.#frames.perSecond(),
       kbps: (this.#bytes.perSecond() * 8) / 1000,
-      frames: this.#frames.total,
+      targetKbps: this.#bitrateKbps,
       dropped: this.#dropped + (this.#encoder?.dropped ?? 0),
       readersDropped: this.#broadcast.dropped,
       encoderRestarts: this.#restarts,
@@ -128,29 +148,9 @@ export class Output implements Resource {
   async #open(shape: VideoFrame, previous?: VideoEncoder): Promise<void> {
     this.#opening = true
     try {
-      if (previous) {
-        // What the old encoder still holds comes out before the first picture of the new one.
-        this.#dropped += previous.dropped
-        previous.end()
-        await Promise.race([previous.closed, sleep(500)])
-        await previous.close()
-      }
-      const { ffmpeg, bitrateKbps } = this.#options
-      const encoder = await openVideoEncoder(
-        {
-          ffmpeg,
-          format: shape.format,
-          width: shape.width,
-          height: shape.height,
-          bitrateKbps,
-          trackId: 'video',
-          onPacket: (packet) => this.#onPacket(packet),
-        },
-        { signal: this.#scope.signal, log: this.#context.log },
-      )
-      this.#encoder = encoder
-      this.#lastKeyPts = Number.NEGATIVE_INFINITY
-      void this.#watch(encoder)
+      // What the old encoder still holds comes out before the first picture of the new one.
+      if (previous) await this.#retire(previous)
+      this.#use(await this.#openEncoder(shape))
     } catch (thrown) {
       await this.#failed(AppError.from(thrown))
     } finally {
@@ -159,6 +159,34 @@ export class Output implements Resource {
     const frame = this.#pending
     this.#pending = undefined
     if (frame) this.write(frame)
+  }
+
+  #openEncoder({ format, width, height }: VideoEncoder['shape']): Promise<VideoEncoder> {
+    return openVideoEncoder(
+      {
+        ffmpeg: this.#options.ffmpeg,
+        format,
+        width,
+        height,
+        bitrateKbps: this.#bitrateKbps,
+        trackId: 'video',
+        onPacket: (packet) => this.#onPacket(packet),
+      },
+      { signal: this.#scope.signal, log: this.#context.log },
+    )
+  }
+
+  #use(encoder: VideoEncoder): void {
+    this.#encoder = encoder
+    this.#lastKeyPts = Number.NEGATIVE_INFINITY
+    void this.#watch(encoder)
+  }
+
+  async #retire(encoder: VideoEncoder): Promise<void> {
+    this.#dropped += encoder.dropped
+    encoder.end()
+    await Promise.race([encoder.closed, sleep(RETIRE_MS)])
+    await encoder.close()
   }
 
   async #watch(encoder: VideoEncoder): Promise<void> {
@@ -190,6 +218,8 @@ export class Output implements Resource {
   }
 
   #onPacket(packet: EncodedPacket): void {
+    if (packet.pts <= this.#lastPacketPts) return
+    this.#lastPacketPts = packet.pts
     this.#options.latency.encoded(packet.pts)
     this.#frames.add()
     this.#bytes.add(packet.data.length)

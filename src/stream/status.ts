@@ -60,6 +60,7 @@ export function streamStatus(o: Observed) {
       height: o.output.height,
       fps: tenth(o.output.fps),
       kbps: Math.round(o.output.kbps),
+      targetKbps: o.output.targetKbps,
       viewers: o.viewers,
       trickleSegments: o.trickleSegments,
     },
