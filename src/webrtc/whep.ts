@@ -214,7 +214,7 @@ class Viewer implements WhepSession {
       case 'sender-report':
       case 'receiver-report': {
         const report = message.reports.find(({ ssrc }) => ssrc === this.#video?.ssrc)
-        if (report) this.#bandwidth.lost(report.fractionLost)
+        if (report) this.#bandwidth.reported(report)
         break
       }
     }

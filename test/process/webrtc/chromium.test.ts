@@ -1,108 +1,171 @@
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { serve } from '@hono/node-server'
-import { Hono } from 'hono'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Broadcast } from '../../../src/core/broadcast.ts'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { IngestSource } from '../../../src/core/endpoints.ts'
 import type { EncodedPacket } from '../../../src/core/packet.ts'
-import { signallingRoutes } from '../../../src/http/signalling.ts'
-import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep.ts'
 import { launchChromium, startCollecting, takeFrames } from '../../helpers/chromium.ts'
-import { LogCollector } from '../../helpers/logs.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { clipPackets, playPackets } from './clip-feed.ts'
-
-const WATCH = `async () => {
-  const peer = new RTCPeerConnection()
-  window.peer = peer
-  const video = document.querySelector('video')
-  const stream = new MediaStream()
-  peer.ontrack = ({ track }) => stream.addTrack(track)
-  video.srcObject = stream
-  peer.addTransceiver('video', { direction: 'recvonly' })
-  peer.addTransceiver('audio', { direction: 'recvonly' })
-  await peer.setLocalDescription()
-  const answer = await fetch('/whep/demo', {
-    method: 'POST',
-    headers: { 'content-type': 'application/sdp' },
-    body: peer.localDescription.sdp,
-  })
-  await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
-  return { status: answer.status, etag: answer.headers.get('etag'), location: answer.headers.get('location') }
-}`
-
-const VIDEO_STATS = `peer.getStats().then((all) => {
-  const of = (type, kind) => [...all.values()].find((one) => one.type === type && (!kind || one.kind === kind))
-  return { ...of('transport'), ...of('inbound-rtp', 'video') }
-})`
-type VideoStats = { jitterBufferDelay: number; jitterBufferEmittedCount: number }
+import {
+  type PublishFromPage,
+  publishFromPage,
+  restartIce,
+  VIDEO_STATS,
+  type VideoStats,
+  watchFromPage,
+} from './page.ts'
+import { SignallingServer } from './server.ts'
 
 const FPS = 30
 const SECONDS = 8
 const FRAMES = FPS * SECONDS
 
-let packets: EncodedPacket[]
 let browser: Browser
 beforeAll(async () => {
-  packets = await clipPackets({ seconds: SECONDS, width: 640, height: 360, fps: FPS, gop: FPS, audio: 'flash-beep' })
   browser = await launchChromium()
 })
 afterAll(() => browser?.close())
 
-test('Chromium plays a WHEP session, in order and without delay that grows', async () => {
-  const logs = new LogCollector()
-  const broadcast = new Broadcast(() => {})
-  const sessions: WhepSession[] = []
-  let keyframes = 0
-  const app = new Hono()
-  app.get('/', (c) => c.html('<video autoplay muted playsinline></video>'))
-  app.route(
-    '/',
-    signallingRoutes({
-      kind: 'whep',
-      iceServers: [],
-      open: async ({ offer }) => {
-        const ice = { udpPorts: [50_000, 50_200], iceServers: [] } as const
-        const requestKeyframe = () => keyframes++
-        const reader = broadcast.subscribe()
-        const session = await openWhepSession({ offer, reader, ice, requestKeyframe }, { log: logs.log })
-        sessions.push(session)
-        return session
-      },
+describe('Chromium watches', () => {
+  let packets: EncodedPacket[]
+  beforeAll(async () => {
+    const shape = { width: 640, height: 360, fps: FPS, gop: FPS }
+    packets = await clipPackets({ seconds: SECONDS, ...shape, audio: 'flash-beep' })
+  })
+
+  async function whileWatching(look: (page: Page, server: SignallingServer) => Promise<void>): Promise<void> {
+    await using server = new SignallingServer()
+    const url = await server.listen()
+    const playing = new AbortController()
+    const done = playPackets(packets, server.broadcast, playing.signal)
+    const page = await browser.newPage()
+    try {
+      await page.goto(url)
+      await startCollecting(page, 'video')
+      expect(await watchFromPage(page)).toMatchObject({ status: 201, etag: expect.stringMatching(/^".+"$/) })
+      await server.viewers[0]!.connected
+      await look(page, server)
+    } finally {
+      playing.abort()
+      await done
+      await page.close()
+    }
+  }
+
+  test('in order and without delay', () =>
+    whileWatching(async (page, server) => {
+      await page.waitForTimeout(5000)
+      const shown = await takeFrames(page)
+      const numbers = shown.map(({ number }) => number).filter((number) => number !== null)
+      expect(numbers.length).toBeGreaterThan(90)
+      expect(numbers.length).toBeGreaterThan(shown.length - 3)
+      const steps = numbers.slice(1).map((number, i) => (number - numbers[i]! + FRAMES) % FRAMES)
+      expect(steps.every((step) => step > 0 && step < FRAMES / 2)).toBe(true)
+      const video = await page.evaluate<VideoStats>(VIDEO_STATS)
+      expect(video.totalFreezesDuration).toBeLessThan(1)
+      expect(video).toMatchObject({ packetsLost: 0, srtpCipher: 'SRTP_AEAD_AES_128_GCM' })
+      // Playout delay 0: the viewer's jitter buffer adds less than a frame.
+      expect((video.jitterBufferDelay / video.jitterBufferEmittedCount) * 1000).toBeLessThan(20)
+      expect(server.viewers[0]!.stats()).toMatchObject({ dropped: 0 })
+      expect(server.keyframes).toBeGreaterThan(0)
+      await page.evaluate('peer.close()')
+      expect(await server.viewers[0]!.closed).toEqual({ why: 'ended' })
+    }))
+
+  test('and learns at once that the session ended', () =>
+    whileWatching(async (page, server) => {
+      await server.viewers[0]!.close()
+      // The connection itself says so only when ICE has missed a few answers.
+      const transport = 'peer.getReceivers()[0].transport.state'
+      await waitFor('the end', async () => (await page.evaluate(transport)) === 'closed', { limitMs: 2000 })
+    }))
+
+  test('and goes on when it restarts ICE', () =>
+    whileWatching(async (page, server) => {
+      const before = server.viewers[0]!.etag
+      const answer = await restartIce(page)
+      expect(answer.status).toBe(200)
+      expect(answer.etag).toBe(server.viewers[0]!.etag)
+      expect(answer.etag).not.toBe(before)
+      await page.waitForTimeout(1500)
+      await takeFrames(page)
+      await page.waitForTimeout(1000)
+      expect((await takeFrames(page)).length).toBeGreaterThan(15)
+      expect(await page.evaluate('peer.iceConnectionState')).toBe('connected')
+    }))
+})
+
+describe('Chromium publishes', () => {
+  async function publish(
+    options: PublishFromPage,
+    look: (source: IngestSource, page: Page) => Promise<void>,
+  ): Promise<void> {
+    await using server = new SignallingServer()
+    const page = await browser.newPage()
+    try {
+      await page.goto(await server.listen())
+      await publishFromPage(page, options)
+      await look(await server.publishers[0]!.source, page)
+      await page.evaluate('peer.close()')
+      expect(await server.publishers[0]!.closed).toEqual({ why: 'ended' })
+    } finally {
+      await page.close()
+    }
+  }
+
+  async function take(source: IngestSource, seconds: number): Promise<EncodedPacket[]> {
+    const taken: EncodedPacket[] = []
+    const end = performance.now() + seconds * 1000
+    for await (const packet of source.packets) {
+      taken.push(packet)
+      if (performance.now() > end) break
+    }
+    return taken
+  }
+
+  test.each(['H264', 'VP8'] as const)('%s and Opus, on one clock', (codec) =>
+    publish({ codec }, async (source) => {
+      expect(source.tracks).toMatchObject([
+        { kind: 'video', codec: codec.toLowerCase(), width: expect.any(Number), height: expect.any(Number) },
+        { kind: 'audio', codec: 'opus' },
+      ])
+      const packets = await take(source, 4)
+      for (const kind of ['video', 'audio']) {
+        const times = packets.filter(({ track }) => track.kind === kind).map(({ pts }) => pts)
+        expect(times.length).toBeGreaterThan(40)
+        expect(times.every((pts, i) => i === 0 || pts > times[i - 1]!)).toBe(true)
+        expect(times.at(-1)! - times[0]!).toBeGreaterThan(3 * 90_000)
+      }
+      const last = (kind: string) => packets.findLast(({ track }) => track.kind === kind)!.pts
+      expect(Math.abs(last('video') - last('audio'))).toBeLessThan(0.2 * 90_000)
+      expect(packets.find(({ track }) => track.kind === 'video')!.key).toBe(true)
+      expect(source.stats().lost).toBe(0)
     }),
   )
-  const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }) as Server
-  const playing = new AbortController()
-  const done = playPackets(packets, broadcast, playing.signal)
-  const page = await browser.newPage()
-  try {
-    await waitFor('the server', () => server.listening)
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-    await startCollecting(page, 'video')
-    const answer = await page.evaluate(`(${WATCH})()`)
-    expect(answer).toMatchObject({ status: 201, etag: expect.stringMatching(/^".+"$/) })
-    const session = sessions[0]!
-    await session.connected
-    await page.waitForTimeout(6000)
-    const numbers = (await takeFrames(page)).map(({ number }) => number)
-    expect(numbers.length).toBeGreaterThan(120)
-    expect(numbers).not.toContain(null)
-    const steps = numbers.slice(1).map((number, i) => (number! - numbers[i]! + FRAMES) % FRAMES)
-    expect(steps.every((step) => step > 0 && step < FRAMES / 2)).toBe(true)
-    const video = await page.evaluate<VideoStats>(VIDEO_STATS)
-    expect(video).toMatchObject({ freezeCount: 0, packetsLost: 0, srtpCipher: 'SRTP_AEAD_AES_128_GCM' })
-    // Playout delay 0: the viewer's jitter buffer adds less than a frame.
-    expect((video.jitterBufferDelay / video.jitterBufferEmittedCount) * 1000).toBeLessThan(20)
-    expect(session.stats()).toMatchObject({ dropped: 0 })
-    expect(keyframes).toBeGreaterThan(0)
-    await page.evaluate('peer.close()')
-    expect(await session.closed).toEqual({ why: 'ended' })
-  } finally {
-    playing.abort()
-    await done
-    await page.close()
-    server.close()
-    for (const session of sessions) await session.close()
-  }
+
+  test('a keyframe when asked', () =>
+    publish({ codec: 'H264' }, async (source) => {
+      let keys = 0
+      let asked = 0
+      const end = performance.now() + 3000
+      for await (const { track, key } of source.packets) {
+        if (track.kind === 'video' && key) keys++
+        if (asked === 0 && performance.now() > end - 1500) {
+          asked = keys
+          source.requestKeyframe()
+        }
+        if (performance.now() > end) break
+      }
+      expect(asked).toBeGreaterThan(0)
+      expect(keys).toBeGreaterThan(asked)
+    }))
+
+  test('three layers, of which the largest is taken', () => {
+    const layers = [4, 2, 1].map((scale) => ({ rid: `by${scale}`, scaleResolutionDownBy: scale }))
+    return publish({ layers }, async (source) => {
+      const packets = await take(source, 4)
+      const video = packets.filter(({ track }) => track.kind === 'video')
+      expect(video.at(-1)!.track).toMatchObject({ width: 1280, height: 720 })
+      expect(video.every(({ pts }, i) => i === 0 || pts > video[i - 1]!.pts)).toBe(true)
+    })
+  })
 })

@@ -1,0 +1,81 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
+import { Hono } from 'hono'
+import { Broadcast } from '../../../src/core/broadcast.ts'
+import { signallingRoutes } from '../../../src/http/signalling.ts'
+import type { IceSettings } from '../../../src/webrtc/ice-agent.ts'
+import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep.ts'
+import { openWhipSession, type WhipSession } from '../../../src/webrtc/whip.ts'
+import { LogCollector } from '../../helpers/logs.ts'
+import { waitFor } from '../../helpers/wait.ts'
+
+export const ICE: IceSettings = { udpPorts: [50_000, 50_200], iceServers: [] }
+
+/** The routes of WHIP and WHEP over sessions alone: what is published goes nowhere, what is watched is `broadcast`. */
+export class SignallingServer implements AsyncDisposable {
+  readonly viewers: WhepSession[] = []
+  readonly publishers: WhipSession[] = []
+  readonly logs = new LogCollector()
+  keyframes = 0
+  readonly broadcast = new Broadcast(() => {})
+  readonly app = new Hono()
+  /** Changes answers on their way, as a network between both sides would. */
+  route: (answer: string) => string = (answer) => answer
+  #server: Server | undefined
+
+  constructor() {
+    this.app.get('/', (c) => c.html('<video autoplay muted playsinline></video>'))
+    this.app.route(
+      '/',
+      signallingRoutes({
+        kind: 'whep',
+        iceServers: ICE.iceServers,
+        open: async ({ offer }) => {
+          const reader = this.broadcast.subscribe()
+          const requestKeyframe = () => this.keyframes++
+          const session = await openWhepSession({ offer, reader, ice: ICE, requestKeyframe }, { log: this.logs.log })
+          this.viewers.push(session)
+          return this.#routed(session)
+        },
+      }),
+    )
+    this.app.route(
+      '/',
+      signallingRoutes({
+        kind: 'whip',
+        iceServers: ICE.iceServers,
+        open: async ({ offer }) => {
+          const session = await openWhipSession({ offer, ice: ICE }, { log: this.logs.log })
+          this.publishers.push(session)
+          return this.#routed(session)
+        },
+      }),
+    )
+  }
+
+  /** Begins to listen and returns the URL. */
+  async listen(): Promise<string> {
+    const server = serve({ fetch: this.app.fetch, port: 0, hostname: '127.0.0.1' }) as Server
+    this.#server = server
+    await waitFor('the server', () => server.listening)
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of [...this.viewers, ...this.publishers]) await session.close()
+    this.#server?.closeAllConnections()
+    this.#server?.close()
+  }
+
+  #routed<T extends WhepSession | WhipSession>(session: T): T {
+    const answer = this.route(session.answer)
+    return new Proxy(session, {
+      get: (target, name) => {
+        if (name === 'answer') return answer
+        const value = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  }
+}

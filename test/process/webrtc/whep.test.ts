@@ -1,0 +1,272 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, test } from 'vitest'
+import { classes, GenericNack, Message, methods, type RtcpSrPacket, RtcpTransportLayerFeedback } from 'werift'
+import { joinNalUnits } from '../../../src/codec/annexb.ts'
+import { Broadcast } from '../../../src/core/broadcast.ts'
+import { nowMs } from '../../../src/core/clock.ts'
+import type { AudioTrack, EncodedPacket, VideoTrack } from '../../../src/core/packet.ts'
+import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep.ts'
+import { LogCollector } from '../../helpers/logs.ts'
+import { nothingLeft } from '../../helpers/nothing-left.ts'
+import { waitFor } from '../../helpers/wait.ts'
+import { ICE } from './server.ts'
+import { WeriftViewer } from './viewer.ts'
+
+const VIDEO: VideoTrack = { id: 'video', kind: 'video', codec: 'h264' }
+const AUDIO: AudioTrack = { id: 'audio', kind: 'audio', codec: 'opus', sampleRate: 48_000, channels: 2 }
+
+const nal = (header: number, bytes: number, seed: number) => {
+  const unit = new Uint8Array(bytes).map((_, i) => 1 + ((i * 7 + seed) % 250))
+  unit[0] = header
+  return unit
+}
+
+/** Frames at 30 a second; the first is a keyframe of `keyBytes`. */
+function picture(number: number, bytes: number): EncodedPacket {
+  const key = number === 0
+  const sets = key ? [nal(0x67, 12, 1), nal(0x68, 5, 2)] : []
+  return { track: VIDEO, key, pts: number * 3000, data: joinNalUnits([...sets, nal(key ? 0x65 : 0x41, bytes, number)]) }
+}
+
+const sound = (number: number, startPts = 0): EncodedPacket => ({
+  track: AUDIO,
+  key: true,
+  pts: startPts + number * 1800,
+  data: Uint8Array.of(0xfc, number, 1, 2, 3),
+})
+
+class Room {
+  readonly viewer: WeriftViewer
+  readonly broadcast = new Broadcast(() => {})
+  readonly logs = new LogCollector()
+  keyframes: number[] = []
+  session!: WhepSession
+
+  constructor(rtx = false) {
+    this.viewer = new WeriftViewer(rtx)
+  }
+
+  async open(offer?: string): Promise<void> {
+    this.session = await openWhepSession(
+      {
+        offer: offer ?? (await this.viewer.offer()),
+        reader: this.broadcast.subscribe(),
+        ice: ICE,
+        requestKeyframe: () => this.keyframes.push(nowMs()),
+      },
+      { log: this.logs.log },
+    )
+    await this.viewer.accept(this.session.answer)
+  }
+
+  async connect(offer?: string): Promise<void> {
+    await this.open(offer)
+    await this.session.connected
+    await waitFor('the viewer', () => this.viewer.peer.connectionState === 'connected')
+    // The viewer's receivers are ready a moment after its transport.
+    await sleep(50)
+  }
+
+  async close(): Promise<void> {
+    await this.session?.close()
+    await this.viewer.peer.close()
+  }
+}
+
+let room: Room
+afterEach(() => room?.close())
+
+describe('a viewer', () => {
+  test('gets the access units as they were, on the clock of their presentation times', async () => {
+    room = new Room()
+    await room.connect()
+    const sent = Array.from({ length: 20 }, (_, i) => picture(i, i === 0 ? 60_000 : 500 + i * 400))
+    for (const [i, packet] of sent.entries()) {
+      room.broadcast.write(packet)
+      room.broadcast.write(sound(i))
+      await sleep(20)
+    }
+    const { viewer } = room
+    await waitFor('all pictures', () => viewer.units.length === sent.length)
+    for (const [i, unit] of viewer.units.entries()) {
+      expect(Buffer.compare(unit.data, sent[i]!.data)).toBe(0)
+      expect((unit.timestamp - viewer.units[0]!.timestamp) >>> 0).toBe(sent[i]!.pts)
+    }
+    const stamps = viewer.audioPackets.map(({ header }) => header.timestamp)
+    expect(stamps.map((stamp) => (stamp - stamps[0]!) >>> 0)).toEqual(sent.map((_, i) => i * 960))
+    expect(viewer.audioPackets[3]!.payload).toEqual(Buffer.from(sound(3).data))
+  })
+
+  test('asks for a keyframe once it is connected, and gets nothing before one', async () => {
+    room = new Room()
+    await room.connect()
+    expect(room.keyframes).toHaveLength(1)
+    room.broadcast.write({ ...picture(1, 900), key: false })
+    room.broadcast.write(picture(0, 900))
+    room.broadcast.write(picture(2, 900))
+    await waitFor('two pictures', () => room.viewer.units.length === 2)
+    expect(room.viewer.units[0]!.data[4]! & 0x1f).toBe(7)
+  })
+
+  test('keeps lips and voice together though the sound is ahead of the picture', async () => {
+    room = new Room()
+    const reports = new Map<string, RtcpSrPacket>()
+    await room.connect()
+    for (const transceiver of room.viewer.peer.getTransceivers()) {
+      transceiver.receiver.onRtcp.subscribe((packet) => {
+        if (packet.type === 200) reports.set(transceiver.kind, packet as RtcpSrPacket)
+      })
+    }
+    // The sound of now, and the picture of 500 ms ago.
+    for (let i = 0; i < 90; i++) {
+      room.broadcast.write(sound(i, 45_000))
+      if (i % 2 === 0) room.broadcast.write(picture(i / 2, 600))
+      await sleep(20)
+    }
+    await waitFor('reports on both', () => reports.size === 2)
+    const wall = (kind: 'video' | 'audio', firstStamp: number, firstPts: number, rate: number) => {
+      const { ntpTimestamp, rtpTimestamp } = reports.get(kind)!.senderInfo
+      const seconds = Number(ntpTimestamp >> 32n) + Number(ntpTimestamp & 0xffffffffn) / 2 ** 32
+      // Wall-clock time of presentation time 0.
+      return seconds - (((rtpTimestamp - firstStamp) | 0) / rate + firstPts / 90_000)
+    }
+    const { viewer } = room
+    const video = wall('video', viewer.units[0]!.timestamp, 0, 90_000)
+    const audio = wall('audio', viewer.audioPackets[0]!.header.timestamp, 45_000, 48_000)
+    expect(Math.abs(video - audio)).toBeLessThan(0.002)
+  })
+
+  test('a large keyframe comes in small bursts within the frame interval', async () => {
+    room = new Room()
+    await room.connect()
+    const times: number[] = []
+    room.viewer.lose = () => {
+      times.push(nowMs())
+      return false
+    }
+    room.broadcast.write(picture(0, 120_000))
+    await waitFor('the picture', () => room.viewer.units.length === 1)
+    expect(times.length).toBeGreaterThan(100)
+    expect(times.at(-1)! - times[0]!).toBeGreaterThan(8)
+  })
+
+  test('a picture loss becomes one keyframe request, however often it is told', async () => {
+    room = new Room()
+    await room.connect()
+    room.broadcast.write(picture(0, 900))
+    await waitFor('a picture', () => room.viewer.units.length === 1)
+    await sleep(300)
+    const before = room.keyframes.length
+    const [transceiver] = room.viewer.peer.getTransceivers()
+    const { ssrc } = room.viewer.videoPackets[0]!.header
+    for (let i = 0; i < 5; i++) await transceiver!.receiver.sendRtcpPLI(ssrc)
+    await waitFor('a request', () => room.keyframes.length > before)
+    await sleep(100)
+    expect(room.keyframes.length).toBe(before + 1)
+  })
+
+  test.each([false, true])('a packet it missed is sent again (in a stream of its own: %s)', async (rtx) => {
+    room = new Room(rtx)
+    await room.connect()
+    expect(room.session.answer.includes('ssrc-group:FID')).toBe(rtx)
+    room.broadcast.write(picture(0, 5000))
+    await waitFor('a picture', () => room.viewer.units.length === 1)
+    await sleep(30)
+    const { header, payload } = room.viewer.videoPackets[2]!
+    const count = room.viewer.videoPackets.length
+    const feedback = new GenericNack({ senderSsrc: 1, mediaSourceSsrc: header.ssrc, lost: [header.sequenceNumber] })
+    const [transport] = room.viewer.peer.dtlsTransports
+    await transport!.sendRtcp([new RtcpTransportLayerFeedback({ feedback })])
+    await waitFor('the packet', () => room.session.stats().resent === 1)
+    if (rtx) return
+    await waitFor('the packet', () => room.viewer.videoPackets.length > count)
+    expect(room.viewer.videoPackets.at(-1)!.payload).toEqual(payload)
+  })
+
+  test('leaves nothing behind', async () => {
+    room = new Room()
+    const offer = await room.viewer.offer()
+    // The sockets of the viewer are open by now.
+    const check = nothingLeft()
+    await room.connect(offer)
+    const closed = room.session.close()
+    expect(await closed).toEqual({ why: 'stopped' })
+    expect(await room.session.close()).toEqual({ why: 'stopped' })
+    await waitFor('the goodbye', () => room.viewer.peer.dtlsTransports[0]?.state === 'closed')
+    await room.viewer.peer.close()
+    await check(10_000)
+  })
+
+  test('that dies without a word is gone within 30 s, with its socket', async () => {
+    room = new Room()
+    await room.connect()
+    const started = nowMs()
+    await room.viewer.peer.close()
+    expect(await room.session.closed).toEqual({ why: 'ended' })
+    expect(nowMs() - started).toBeLessThan(30_000)
+  })
+
+  test('that never comes ends the session within 15 s', async () => {
+    room = new Room()
+    room.session = await openWhepSession(
+      { offer: await room.viewer.offer(), reader: room.broadcast.subscribe(), ice: ICE, requestKeyframe: () => {} },
+      { log: room.logs.log },
+    )
+    await expect(room.session.connected).rejects.toMatchObject({ code: 'timeout' })
+    expect(await room.session.closed).toMatchObject({ why: 'failed', error: { code: 'timeout' } })
+    expect(room.broadcast.readers).toBe(0)
+  })
+})
+
+describe('the port of a session answers nobody', () => {
+  const ask = async (session: WhepSession, data: Buffer): Promise<Buffer[]> => {
+    const port = Number(/a=candidate:1 1 udp \d+ \S+ (\d+) typ host/.exec(session.answer)![1])
+    const socket = createSocket('udp4')
+    const answers: Buffer[] = []
+    socket.on('message', (answer) => answers.push(answer))
+    socket.send(data, port, '127.0.0.1')
+    await sleep(150)
+    socket.close()
+    await once(socket, 'close')
+    return answers
+  }
+  const line = (text: string, name: string) => new RegExp(`a=${name}:(\\S+)`).exec(text)![1]!
+  const request = (
+    username: string,
+    password?: string,
+    role: 'ICE-CONTROLLING' | 'ICE-CONTROLLED' = 'ICE-CONTROLLING',
+  ) => {
+    const message = new Message(methods.BINDING, classes.REQUEST)
+    message.setAttribute('USERNAME', username).setAttribute('PRIORITY', 1).setAttribute(role, 1n)
+    message.setAttribute('USE-CANDIDATE', null)
+    if (password !== undefined) message.addMessageIntegrity(Buffer.from(password))
+    return message.addFingerprint().bytes
+  }
+
+  test('who does not know its password', async () => {
+    room = new Room()
+    const offer = await room.viewer.offer()
+    room.session = await openWhepSession(
+      { offer, reader: room.broadcast.subscribe(), ice: ICE, requestKeyframe: () => {} },
+      { log: room.logs.log },
+    )
+    const { answer } = room.session
+    const user = `${line(answer, 'ice-ufrag')}:${line(offer, 'ice-ufrag')}`
+    const password = line(answer, 'ice-pwd')
+    expect(await ask(room.session, request(user))).toEqual([])
+    expect(await ask(room.session, request(user, 'wrong'))).toEqual([])
+    expect(await ask(room.session, request(user, line(offer, 'ice-pwd')))).toEqual([])
+    expect(await ask(room.session, request(user, 'wrong', 'ICE-CONTROLLED'))).toEqual([])
+    expect(await ask(room.session, request(`${line(answer, 'ice-ufrag')}:someone`, password))).toEqual([])
+    expect(await ask(room.session, request('someone:else', password))).toEqual([])
+    const clientHello = Buffer.concat([
+      Buffer.from('16feff00000000000000000034010000280000000000000028fefd', 'hex'),
+      Buffer.alloc(38),
+    ])
+    expect(await ask(room.session, clientHello)).toEqual([])
+    expect(await ask(room.session, Buffer.alloc(1200, 0x80))).toEqual([])
+    expect(await ask(room.session, request(user, password))).toHaveLength(1)
+  })
+})
