@@ -33,6 +33,7 @@ export interface FfmpegProcess extends Resource {
 
 const TERM_GRACE_MS = 2000
 const END_GRACE_MS = 10_000
+const STALL_MS = 10_000
 const START_MS = 15_000
 
 /** Resolves when ffmpeg runs. Fails with `ffmpeg-failed` when it cannot be started. */
@@ -47,6 +48,7 @@ class FluentProcess implements FfmpegProcess {
   readonly #name: string
   readonly #child: ChildProcess
   readonly #timers = new Set<NodeJS.Timeout>()
+  #stall: NodeJS.Timeout | undefined
   #reason: Closed | undefined
   #gone = false
   #inputEnded = false
@@ -62,6 +64,7 @@ class FluentProcess implements FfmpegProcess {
     child.once('close', (code, signal) => {
       this.#gone = true
       for (const timer of this.#timers) clearTimeout(timer)
+      clearTimeout(this.#stall)
       context.signal?.removeEventListener('abort', stop)
       resolve(this.#reason ?? exitReason(this.#name, code, signal, tail.lines))
     })
@@ -119,18 +122,16 @@ class FluentProcess implements FfmpegProcess {
     const { stdin } = this.#child
     if (!stdin?.writable || this.#inputEnded || this.#reason) return
     stdin.cork()
-    for (const part of parts) stdin.write(part)
+    for (const part of parts) stdin.write(part, this.#progress)
     stdin.uncork()
+    if (stdin.writableLength > 0) this.#stall ??= setTimeout(this.#hung, STALL_MS)
   }
 
   end(): void {
     if (this.#inputEnded) return
     this.#inputEnded = true
     this.#child.stdin?.end()
-    this.#after(END_GRACE_MS, () => {
-      const error = new AppError('ffmpeg-failed', `ffmpeg (${this.#name}) did not end in time`, { retryable: true })
-      this.#stop({ why: 'failed', error })
-    })
+    this.#after(END_GRACE_MS, () => this.#fail('did not end in time'))
   }
 
   close(): Promise<Closed> {
@@ -149,6 +150,21 @@ class FluentProcess implements FfmpegProcess {
     } catch (thrown) {
       this.#stop({ why: 'failed', error: AppError.from(thrown, 'ffmpeg-failed') })
     }
+  }
+
+  readonly #progress = (): void => {
+    if (this.backlogBytes > 0) this.#stall?.refresh()
+    else {
+      clearTimeout(this.#stall)
+      this.#stall = undefined
+    }
+  }
+
+  readonly #hung = (): void => this.#fail(`took nothing of its input for ${STALL_MS} ms`)
+
+  #fail(what: string): void {
+    const error = new AppError('ffmpeg-failed', `ffmpeg (${this.#name}) ${what}`, { retryable: true })
+    this.#stop({ why: 'failed', error })
   }
 
   #stop(reason: Closed): void {

@@ -34,7 +34,13 @@ export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderSha
   const rate = shape.bitrateKbps
   const rates = ['-b:v', `${rate}k`, '-maxrate', `${rate}k`, '-bufsize', `${Math.ceil(rate / 5)}k`]
   const level = ['-level:v', h264Level(shape)]
-  return { input, filters, output: ['-c:v', videoEncoder, ...output, ...level, ...rates, '-g', NEVER, '-bf', '0'] }
+  // Said, not left to defaults, which differ between versions.
+  const convert = shape.format === 'yuv420p' ? [] : ['scale=out_color_matrix=bt601:out_range=tv']
+  return {
+    input,
+    filters: [...convert, ...filters],
+    output: ['-c:v', videoEncoder, ...output, ...level, ...rates, '-g', NEVER, '-bf', '0'],
+  }
 }
 
 const ENCODERS: Record<VideoEncoderName, (shape: EncoderShape, ffmpegMajor: number) => EncoderArgs> = {

@@ -72,6 +72,16 @@ describe('an ffmpeg', () => {
     expect(await process.closed).toMatchObject({ why: 'failed', error: { code: 'unsupported-media' } })
   })
 
+  it('that hangs is found out and ended', async () => {
+    const process = await open(copy)
+    globalThis.process.kill(process.pid, 'SIGSTOP')
+    process.write(new Uint8Array(2_000_000))
+    const { why, error } = await process.closed
+    expect(why).toBe('failed')
+    expect(error?.message).toBe('ffmpeg (test) took nothing of its input for 10000 ms')
+    expect(isAlive(process.pid)).toBe(false)
+  })
+
   it('is killed when it does not listen', async () => {
     const process = await open(copy)
     globalThis.process.kill(process.pid, 'SIGSTOP')
