@@ -9,6 +9,7 @@ import type { TrickleServer } from './server.ts'
 
 const METHODS = ['GET', 'POST', 'DELETE']
 const MAX_NAME_BYTES = 512
+const TCP_KEEPALIVE_MS = 30_000
 
 /** Statuses of refused requests; what is not here is 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -36,6 +37,8 @@ class Refusal extends Error {
 /** Trickle over HTTP, contract §1.2: `/{name}`, `/{name}/{idx}`, `/{name}/next`. */
 export function answer(server: TrickleServer, request: IncomingMessage, response: ServerResponse, path: string): void {
   request.socket.setNoDelay(true)
+  // Readers and publishers wait for long: those whose machine is gone must be found out.
+  request.socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
   route(server, request, response, path).catch((thrown: unknown) => refuse(server, request, response, thrown))
 }
 
@@ -75,9 +78,12 @@ async function create(
   mime: string | string[] | undefined,
 ): Promise<Channel> {
   const type = String(mime ?? '')
-  await server.options.beforeCreate?.(request, name, type)
   const existing = server.get(name)
   if (existing) return existing
+  await server.options.beforeCreate?.(request, name, type)
+  // Another request may have been quicker.
+  const meanwhile = server.get(name)
+  if (meanwhile) return meanwhile
   const channel = server.add(name, type)
   server.options.onChannel?.(channel, request)
   return channel

@@ -132,6 +132,8 @@ class RemoteSubscription implements Subscription {
     }, this.#options.rereadMs)
     request.on('response', (response: IncomingMessage) => {
       clearTimeout(timer)
+      // It may break before anybody reads it.
+      response.on('error', () => {})
       response.setTimeout(this.#options.bodyIdleMs, () => response.destroy(new Error('no byte came in time')))
       resolve(response)
     })
