@@ -44,9 +44,9 @@ test('an author finds what he needs and not the secrets of the server', async ()
   try {
     await using stage = await play('environment', { params: { show_reloading_frame: false } })
     await until('outputs', () => stage.source.outputs.length > 3)
-    const said = stage.log.lines.filter(({ message }) => message === 'the pipeline says')
-    const hello = said.find(({ fields }) => fields.line === 'here I am')
-    expect(hello?.fields).toMatchObject({
+    const said = stage.logs.named('the pipeline says')
+    const hello = said.find(({ line }) => line === 'here I am')
+    expect(hello).toMatchObject({
       pipeline: 'environment',
       name: 'environment',
       params: { show_reloading_frame: false },
@@ -54,7 +54,7 @@ test('an author finds what he needs and not the secrets of the server', async ()
       sends: 'undefined',
       sdk: 'function',
     })
-    expect(said.map(({ fields }) => fields.line)).toContain('a line of stderr')
+    expect(said.map(({ line }) => line)).toContain('a line of stderr')
   } finally {
     delete process.env.AUTH_TOKEN
   }

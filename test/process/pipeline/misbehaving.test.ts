@@ -1,9 +1,12 @@
-import { afterEach, describe, expect, test } from 'vitest'
-import { alive, inOrder, openTestPool, pause, play, runnersLeft, type Stage, until } from './support.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { nothingLeft } from '../../helpers/nothing-left.ts'
+import { alive, inOrder, openTestPool, pause, play, type Stage, until } from './support.ts'
 
-afterEach(() => {
-  expect(runnersLeft()).toEqual([])
+let nothing: ReturnType<typeof nothingLeft>
+beforeEach(() => {
+  nothing = nothingLeft()
 })
+afterEach(() => nothing())
 
 /** What is asked of every stream, whatever its pipeline does. */
 function viewerIsServed({ source }: Stage): void {
@@ -172,9 +175,7 @@ describe('a pipeline that does not go', () => {
   test('what it started ends with it, in its process group or out of it', async () => {
     const stage = await play('leaves-grandchild')
     await until('its word', () => stage.told.lines.length > 0 || stage.source.outputs.length > 5)
-    const line = stage.log.lines
-      .map(({ fields }) => String(fields.line))
-      .find((text) => text.startsWith('grandchildren'))
+    const line = stage.logs.lines.map((one) => String(one.line)).find((text) => text.startsWith('grandchildren'))
     const pids = line!.split(' ').slice(1).map(Number)
     expect(pids.map(alive)).toEqual([true, true])
     process.kill(stage.lease.pid!, 'SIGKILL')
@@ -221,7 +222,10 @@ describe('a reload', () => {
     const refused = stage.lease.updateParams('merge', { model: 'refused' })
     await expect(refused).rejects.toMatchObject({ code: 'pipeline-failed', message: expect.stringContaining('fit') })
     expect(stage.lease.params).toMatchObject({ revision: 1, value: { model: 'good' } })
-    expect(stage.told.params).toMatchObject([{ status: 'rejected', revision: 1 }])
+    expect(stage.told.params).toMatchObject([
+      { status: 'applied', revision: 1 },
+      { status: 'rejected', revision: 1 },
+    ])
     expect(stage.told.restarts).toEqual([])
     viewerIsServed(stage)
   })

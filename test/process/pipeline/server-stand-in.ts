@@ -6,8 +6,7 @@ const source = new Source()
 const request = { pipeline: 'leaves-grandchild', requestId: 'r', onFrame: source.onFrame }
 const lease = await world.pool.lease(request, { log: world.log })
 source.start(lease)
-const said = () =>
-  world.log.lines.map(({ fields }) => String(fields.line)).find((text) => text.startsWith('grandchildren'))
+const said = () => world.logs.lines.map(({ line }) => String(line)).find((text) => text.startsWith('grandchildren'))
 await until('outputs', () => source.outputs.length > 5 && said())
 const grandchildren = said()!.split(' ').slice(1).map(Number)
 process.send?.({ runner: lease.pid, grandchildren })

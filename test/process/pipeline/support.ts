@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,28 +7,10 @@ import type { Log } from '../../../src/core/log.ts'
 import { type Catalog, discoverPipelines } from '../../../src/pipeline/catalog.ts'
 import type { PipelineLease } from '../../../src/pipeline/lease.ts'
 import { openPipelinePool, type PipelinePool, type PoolOptions } from '../../../src/pipeline/pool.ts'
+import { LogCollector } from '../../helpers/logs.ts'
+import { look } from '../../helpers/nothing-left.ts'
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-
-export type LogLine = { level: string; message: string; fields: Record<string, unknown> }
-
-/** A logger that keeps its lines. */
-export function memoryLog(): Log & { lines: LogLine[] } {
-  const lines: LogLine[] = []
-  const open = (bound: Record<string, unknown>): Log => {
-    const write = (level: string) => (fields: object | string, message?: string) => {
-      const given = typeof fields === 'string' ? {} : fields
-      lines.push({
-        level,
-        message: typeof fields === 'string' ? fields : (message ?? ''),
-        fields: { ...bound, ...given },
-      })
-    }
-    const [debug, info, warn, error] = ['debug', 'info', 'warn', 'error'].map(write) as [never, never, never, never]
-    return { debug, info, warn, error, child: (fields) => open({ ...bound, ...fields }) }
-  }
-  return Object.assign(open({}), { lines })
-}
 
 /** The built-in pipelines and the fixtures. */
 export function fixtureCatalog(): Promise<Catalog> {
@@ -38,15 +20,17 @@ export function fixtureCatalog(): Promise<Catalog> {
   })
 }
 
-export type TestPool = { pool: PipelinePool; log: ReturnType<typeof memoryLog>; [Symbol.asyncDispose](): Promise<void> }
+export type TestPool = { pool: PipelinePool; logs: LogCollector; log: Log; [Symbol.asyncDispose](): Promise<void> }
 
 export async function openTestPool(options: Partial<PoolOptions> = {}): Promise<TestPool> {
-  const log = memoryLog()
+  const logs = new LogCollector()
+  const { log } = logs
   const modelDir = mkdtempSync(join(tmpdir(), 'millrace-test-'))
   const defaults = { catalog: await fixtureCatalog(), defaultPipeline: 'noop', defaultParams: {}, warm: 0, modelDir }
   const pool = await openPipelinePool({ ...defaults, ...options }, { log })
   return {
     pool,
+    logs,
     log,
     async [Symbol.asyncDispose]() {
       await pool.close()
@@ -195,22 +179,9 @@ export async function play(
   }
 }
 
-/** Processes whose environment says that a runner of this test started them, and runners themselves. */
-export function runnersLeft(): number[] {
-  return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-        const [parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
-          .replace(/^.*\) . /s, '')
-          .split(' ')
-        return command.includes('pipeline/runner.') && Number(parent) === process.pid
-      } catch {
-        return false
-      }
-    })
+/** The runners of this process. */
+export function runnersLeft(): string[] {
+  return look().children.filter((command) => command.includes('pipeline/runner.'))
 }
 
 /** Every output is later than the one before it, and than every overlay before it. */
