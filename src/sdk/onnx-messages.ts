@@ -12,7 +12,8 @@ export type WorkerOptions = {
   threads?: number | undefined
 }
 
-export type ToWorker = { id: number; feeds: Record<string, Tensor> }
+/** One run is sent at a time. A thread is never ended from outside: in the middle of a run that ends the process. */
+export type ToWorker = { type: 'run'; id: number; feeds: Record<string, Tensor> } | { type: 'close' }
 
 export type FromWorker =
   | {

