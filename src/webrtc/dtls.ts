@@ -67,7 +67,8 @@ export class DtlsSession {
       signatureHash: SIGNATURE,
       srtpProfiles: Object.values(SRTP_PROFILES),
       extendedMasterSecret: true,
-      certificateRequest: true,
+      // A client with this would wait for the request, which ffmpeg does not send.
+      certificateRequest: options.role === 'server',
       transport: {
         type: 'ice',
         address: { address: '', family: '', port: 0 },

@@ -228,9 +228,13 @@ class Publisher implements WhipSession, IngestSource {
     this.#sendRtcp(writePictureLoss(this.#ssrc, ssrc))
   }
 
-  /** A compound begins with a report, if only an empty one (RFC 3550 §6.1); not all publishers take less. */
+  /**
+   * A compound begins with a report, if only an empty one (RFC 3550 §6.1), unless it was agreed that it need not: then it
+   * must not either, since ffmpeg understands a NACK only when nothing else is with it.
+   */
   #sendRtcp(message: Buffer): void {
-    this.#peer.sendRtcp([writeReceiverReport(this.#ssrc, []), message])
+    const reduced = this.#agreement.media.every(({ kind, reducedSize }) => reducedSize || kind === 'audio')
+    this.#peer.sendRtcp(reduced ? [message] : [writeReceiverReport(this.#ssrc, []), message])
   }
 
   #sendReports(): void {
