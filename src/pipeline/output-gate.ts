@@ -8,8 +8,8 @@ type Shape = Omit<VideoFrame, 'data' | 'pts'>
 const AHEAD_TICKS = TICKS_PER_SECOND
 
 /**
- * Lets through only outputs that can follow what the viewers have seen: of the running load, in one shape while the inputs keep theirs, later than
- * the output before and than any picture drawn instead. All others are counted.
+ * Lets through only outputs that can follow what the viewers have seen: of the running load, in one shape while the
+ * inputs keep theirs, later than the output before and than any picture drawn instead. All others are counted.
  */
 export class OutputGate {
   /** Outputs not let through. */
@@ -49,8 +49,7 @@ export class OutputGate {
       this.#shape = shapeOf(frame)
       this.#reshapeFrom = undefined
     }
-    if (!sameShape(this.#shape, frame))
-      return `output of ${shape(frame)} in a stream that began with ${shape(this.#shape)}; it is left out`
+    if (!sameShape(this.#shape, frame)) return `output of ${shape(frame)} where it was ${shape(this.#shape)}: left out`
     if (frame.pts > this.#newestInput + AHEAD_TICKS)
       return `output with pts ${frame.pts}, more than a second after the newest input ${this.#newestInput}`
     return frame.pts > this.#floor ? undefined : ''

@@ -1,0 +1,123 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/frame.ts'
+import { combine, NO_FRAMES, readAccounts } from '../../../src/pipeline/accounts.ts'
+import { INPUT_SLOTS, OUTPUT_SLOTS, REGION, REGION_BYTES, RUNNER_COUNTERS } from '../../../src/pipeline/frame-layout.ts'
+import { checkRegion, FrameRing, formatRegion } from '../../../src/pipeline/frame-ring.ts'
+import { createSharedFile, mapSharedFile, type SharedMemory } from '../../../src/pipeline/shared-memory.ts'
+
+let memory: SharedMemory
+let input: FrameRing
+let output: FrameRing
+
+beforeEach(() => {
+  memory = mapSharedFile(createSharedFile(REGION_BYTES), REGION_BYTES)
+  formatRegion(memory.buffer)
+  input = new FrameRing(memory.buffer, 'input')
+  output = new FrameRing(memory.buffer, 'output')
+})
+afterEach(() => memory.unmap())
+
+function frame(pts: number, format: VideoFrame['format'] = 'gray', width = 4, height = 2): VideoFrame {
+  return { data: new Uint8Array(frameBytes(format, width, height)).fill(pts), format, width, height, pts }
+}
+const write = (ring: FrameRing, ...times: number[]) => {
+  for (const pts of times) ring.write(frame(pts), 1)
+}
+
+test.each(PIXEL_FORMATS)('a frame of %s comes out as it went in, in memory of its own', (format) => {
+  const sent = frame(2 ** 40 + 1, format, 6, 4)
+  input.write(sent, 9)
+  const got = input.takeNewest(9)
+  expect(got).toEqual({ frame: sent, epoch: 9 })
+  expect(got!.frame.data.buffer).not.toBe(memory.buffer)
+  expect(got!.frame.data.constructor).toBe(Uint8Array)
+})
+
+test('the largest frame fits', () => {
+  const sent = frame(1, 'rgba', 3840, 2160)
+  input.write(sent, 1)
+  expect(input.takeNewest(1)?.frame.data.length).toBe(sent.data.length)
+})
+
+test('the newest wins, and the others are counted', () => {
+  write(input, 1, 2, 3)
+  expect(input.takeNewest(1)?.frame.pts).toBe(3)
+  expect(input.takeNewest(1)).toBeUndefined()
+  expect(input.count()).toEqual({ written: 3, overwritten: 0, taken: 1, skipped: 2, stale: 0, waiting: 0 })
+})
+
+test('a full ring loses its oldest', () => {
+  write(input, 1, 2, 3, 4, 5)
+  expect(input.full).toBe(true)
+  expect(input.count()).toMatchObject({ written: 5, overwritten: 5 - INPUT_SLOTS, waiting: INPUT_SLOTS })
+  expect(input.takeNewest(1)?.frame.pts).toBe(5)
+  expect(input.count()).toMatchObject({ overwritten: 2, taken: 1, skipped: 2, waiting: 0 })
+})
+
+test('the oldest first keeps the order, over losses too', () => {
+  const times = Array.from({ length: OUTPUT_SLOTS + 3 }, (_, index) => index + 1)
+  write(output, ...times)
+  const got = Array.from({ length: OUTPUT_SLOTS }, () => output.takeOldest()?.frame.pts)
+  expect(got).toEqual(times.slice(3))
+  expect(output.takeOldest()).toBeUndefined()
+})
+
+test('frames of another epoch are passed over', () => {
+  input.write(frame(1), 1)
+  input.write(frame(2), 1)
+  expect(input.takeNewest(2)).toBeUndefined()
+  input.write(frame(3), 2)
+  expect(input.takeNewest(2)?.frame.pts).toBe(3)
+  expect(input.count()).toMatchObject({ taken: 1, stale: 2, waiting: 0 })
+})
+
+test('a broken header is an error and the slot is free again', () => {
+  write(input, 1)
+  const width = REGION.slotHeaders / 4 + 3
+  new Int32Array(memory.buffer)[width] = 5
+  expect(() => input.takeNewest(1)).toThrow('broken header')
+  expect(input.takeNewest(1)).toBeUndefined()
+})
+
+test('memory of another layout is refused', () => {
+  checkRegion(memory.buffer)
+  new DataView(memory.buffer).setUint32(REGION.version, 99, true)
+  expect(() => checkRegion(memory.buffer)).toThrow('layout 99')
+})
+
+test('after unmapping, access fails as JavaScript does', () => {
+  memory.unmap()
+  memory.unmap()
+  expect(() => input.count()).toThrow()
+  expect(memory.buffer.byteLength).toBe(0)
+})
+
+test('accounts add up at every moment, and after the end of the runner', () => {
+  const counters = new Int32Array(memory.buffer, REGION.runnerCounters, 16)
+  const count = (name: keyof typeof RUNNER_COUNTERS, by = 1) => Atomics.add(counters, RUNNER_COUNTERS[name], by)
+  write(input, 1, 2, 3, 4, 5, 6)
+  input.takeNewest(1)
+  count('accepted')
+  write(input, 7, 8)
+  input.takeNewest(1)
+  write(input, 9)
+  // One was given out, one is in its queue, one in hand.
+  count('queued', 3)
+  count('produced', 2)
+  write(output, 6)
+  output.takeOldest()
+  const running = readAccounts(input, output, counters, false)
+  expect(running).toEqual({
+    offered: 9,
+    beforePipeline: 6,
+    failed: 0,
+    accepted: 1,
+    inside: 2,
+    afterPipeline: 0,
+    arrived: 1,
+  })
+  const gone = readAccounts(input, output, counters, true)
+  expect(gone).toEqual({ ...running, beforePipeline: 7, failed: 1, inside: 0, afterPipeline: 2 })
+  expect(gone.beforePipeline + gone.failed + gone.accepted).toBe(gone.offered)
+  expect(combine(gone, gone, -1)).toEqual(NO_FRAMES)
+})
