@@ -305,6 +305,37 @@ test('a body that breaks off is asked for again and goes on with its next byte',
   expect(asked).toBe(3)
 })
 
+test('a body that stops moving is asked for again', async () => {
+  let asked = 0
+  const url = await stub((request, response) => {
+    if (request.url === '/one/next') return void response.end('5')
+    if (request.url !== '/one/0') return
+    response.writeHead(200, { 'Lp-Trickle-Seq': '0' })
+    response.write('first')
+    if (++asked === 2) response.end(' second')
+  })
+  const subscriber = await openTrickleSubscriber({ url, start: 0, bodyIdleMs: 60 }, context)
+  expect(await collect(subscriber, 1)).toEqual([[0, 'first second']])
+  expect(asked).toBe(2)
+})
+
+test('an answer that breaks before anybody reads it does no harm', async () => {
+  const url = await stub((request, response) => {
+    if (request.url === '/one/next') return void response.end('5')
+    response.writeHead(200, { 'Lp-Trickle-Seq': String(request.url?.at(-1)) })
+    if (request.url === '/one/0') return void response.end('zero')
+    response.write('one')
+    setTimeout(() => response.destroy(), 20)
+  })
+  const subscriber = await openTrickleSubscriber({ url, start: 0 }, context)
+  for await (const { seq, bytes } of subscriber) {
+    if (seq > 0) break
+    for await (const chunk of bytes) expect(Buffer.from(chunk).toString()).toBe('zero')
+    await pause(100)
+  }
+  expect((await subscriber.closed).why).toBe('stopped')
+})
+
 test('a server that cannot be reached any more ends the subscription after some tries', async () => {
   const url = await stub((request, response) => {
     if (request.url === '/one/next') response.end('0')
