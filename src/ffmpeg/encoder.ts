@@ -21,7 +21,7 @@ export type VideoEncoderOptions = {
   /** In pixels, even. */
   height: number
   bitrateKbps: number
-  /** Frames per second, about, for the rate control of hardware encoders; default 30. */
+  /** Frames per second, about; default 30. The bit rate is met at this rate and grows with a higher one. */
   fps?: number
   /** `id` of the packets' track. */
   trackId: string

@@ -77,11 +77,15 @@ describe('time stamps', () => {
 })
 
 describe('delay', () => {
-  it('is no frame: each comes out before the next packet goes in', async () => {
+  it.each([
+    ['h264', ['-bf', '0']],
+    ['hevc', ['-x265-params', 'log-level=0:qp=18:bframes=0:frame-threads=1']],
+    ['vp8', []],
+  ] as const)('is no frame: each comes out before the next packet goes in (%s)', async (codec, extra) => {
     const clip = await encodeClip(
-      range(60).map((i) => numbered(i, i * 3000, 1280, 720)),
-      'h264',
-      ['-bf', '0'],
+      range(40).map((i) => numbered(i, i * 3000, 640, 360)),
+      codec,
+      [...extra],
     )
     const { decoder, frames } = await open(clip)
     const delays = new LatencyMeter()
