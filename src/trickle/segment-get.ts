@@ -11,6 +11,8 @@ export function sendSegment(
   requested: number,
   response: ServerResponse,
 ): void {
+  // Its client may have left before the request came here; `close` will not be told again.
+  if (response.destroyed) return
   const latest = channel.head
   const { segment } = channel.locate(requested)
   if (!segment) {

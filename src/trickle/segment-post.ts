@@ -57,5 +57,7 @@ export function receiveSegment(
   }
   request.once('error', lost)
   response.once('close', lost)
-  cut()
+  // Its client may have left while hooks were asked.
+  if (response.destroyed) lost()
+  else cut()
 }

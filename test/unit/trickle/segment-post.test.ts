@@ -219,6 +219,19 @@ test('DELETE of the channel wakes waiting publishers and readers with Closed', a
   expect((await post(port, '/one/1', 'x')).status).toBe(200) // autocreate
 })
 
+test('a publisher that leaves while it is being admitted leaves nothing behind', async () => {
+  const gate = Promise.withResolvers<void>()
+  const { port, trickle } = await serve({ autocreate: true, beforeCreate: () => gate.promise })
+  const publisher = new Wire(port).post('/one/0').chunk('x')
+  await pause(30)
+  publisher.socket.destroy()
+  await pause(30)
+  gate.resolve()
+  await until(() => trickle.get('one') !== undefined)
+  await pause(30)
+  expect(trickle.get('one')?.locate(0).segment?.writers).toBe(0)
+})
+
 test('a body that breaks the chunked coding ends the segment', async () => {
   const { port, trickle } = await serve()
   const publisher = new Wire(port).post('/one/0').chunk('half')
