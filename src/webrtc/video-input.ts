@@ -5,6 +5,8 @@ import { type VideoUnit, VideoUnits, type VideoUnitsOptions } from './video-unit
 
 export type VideoInputOptions = VideoUnitsOptions & {
   onUnit(unit: VideoUnit, layer: Layer): void
+  /** True when the publisher says that it sends keyframes when asked. Otherwise damaged pictures pass at once. */
+  sendsKeyframes: boolean
   /** Asks the publisher for a keyframe of one stream. */
   requestKeyframe(ssrc: number): void
 }
@@ -21,8 +23,8 @@ export type Layer = {
 
 /** A layer that sent nothing for this long is off: publishers stop the upper ones when their network gets narrow. */
 const SILENT_MS = 1000
-/** OBS and ffmpeg do not send keyframes when asked; a damaged picture is then better than one that stands for long. */
-const PATIENCE_MS = 2000
+/** OBS takes requests for keyframes and sends none; a damaged picture is then better than one that stands for long. */
+const PATIENCE_MS = 1000
 
 /** Passes on the pictures of the largest layer that is alive; changes between layers happen at keyframes. */
 export class VideoInput {
@@ -94,7 +96,8 @@ export class VideoInput {
       if (this.#isBetter(layer, now)) this.#select(layer)
     }
     if (layer !== this.#selected) return
-    if (layer.brokenAt !== undefined && now - layer.brokenAt < PATIENCE_MS) return
+    const patience = this.#options.sendsKeyframes ? PATIENCE_MS : 0
+    if (layer.brokenAt !== undefined && now - layer.brokenAt < patience) return
     this.#options.onUnit(unit, layer)
   }
 

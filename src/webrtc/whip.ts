@@ -90,6 +90,7 @@ class Publisher implements WhipSession, IngestSource {
       codec: codec.name as 'h264' | 'vp8',
       parameterSets: h264ParameterSets(codec),
       onUnit: (unit, layer) => this.#writeVideo(unit, layer, codec.name as 'h264' | 'vp8'),
+      sendsKeyframes: codec.feedback.includes('nack pli'),
       requestKeyframe: (ssrc) => this.#askKeyframe(ssrc),
     })
     this.#streams = new PublisherStreams({
