@@ -33,6 +33,10 @@ const program = new Command('millrace')
 const serveCommand = program.command('serve', { isDefault: true }).description('run the server (the default)')
 for (const [flag, setting, help] of FLAGS) serveCommand.option(flag, `${help} (${setting})`)
 serveCommand.action(async (options: Record<string, string>) => {
+  if (process.env.PREPARE_MODELS === '1') {
+    const { PIPELINE: kind, MODEL_ID } = process.env
+    return prepare(kind === 'live-video-to-video' ? MODEL_ID : (kind ?? MODEL_ID))
+  }
   const { serve } = await import('./main.ts')
   await serve(readConfig({ ...process.env, ...settingsOf(options) }))
 })
@@ -64,6 +68,12 @@ program
     for (const { where, reason } of rejected) console.log(`rejected  ${where}: ${reason}`)
   })
 
+program
+  .command('prepare')
+  .description('let pipelines download or compile their models, and exit')
+  .argument('[name]', 'the pipeline; all of them unless told')
+  .action(prepare)
+
 try {
   await program.parseAsync()
 } catch (thrown) {
@@ -71,6 +81,18 @@ try {
     console.error(`millrace: ${thrown.message}`)
     process.exitCode = thrown.code === 'invalid-request' ? 2 : 1
   } else if (process.exitCode === undefined) throw thrown
+}
+
+/** As a command, and what `PREPARE_MODELS=1` turns `serve` into. */
+async function prepare(name: string | undefined): Promise<void> {
+  const { pipelineDir, modelDir } = readConfig(process.env)
+  const catalog = await discoverPipelines({ builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir })
+  const { prepareModels } = await import('./prepare-models.ts')
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  const names = name === undefined ? [...catalog.pipelines.keys()] : [name]
+  const failed = await prepareModels(catalog, names, { modelDir, output: process.stdout, signal: stop.signal })
+  if (failed.length > 0) process.exitCode = 1
 }
 
 /** The built-in pipelines stand beside `src`, in the repository as in the published package. */
