@@ -64,10 +64,9 @@ export class TimeChart {
   #draw() {
     const { stacked, bars, least, unit } = this.#options
     const rows = stacked ? this.#samples.map(stack) : this.#samples
-    const highest = Math.max(least, ...rows.flat().filter((value) => value !== null))
-    const top = roundUp(highest * 1.05)
+    const top = roundUp(Math.max(least, ceiling(rows.flat().filter((value) => value !== null)) * 1.05))
     const x = (index) => ((CHART_SECONDS - rows.length + index) * WIDTH) / (CHART_SECONDS - 1)
-    const y = (value) => HEIGHT - (value / top) * (HEIGHT - 4)
+    const y = (value) => HEIGHT - Math.min(1, value / top) * (HEIGHT - 4)
     for (const [which, path] of this.#paths.entries()) {
       const points = rows.flatMap((row, index) => (row[which] === null ? [] : [[x(index), y(row[which])]]))
       if (bars) path.setAttribute('d', barsPath(points))
@@ -116,6 +115,12 @@ function stack(values) {
     sum += value ?? 0
     return sum
   })
+}
+
+/** The highest of some values, or twice what nine of ten stay under: one peak must not flatten all the rest. */
+export function ceiling(values) {
+  const sorted = values.toSorted((a, b) => a - b)
+  return Math.min(sorted.at(-1) ?? 0, 2 * (sorted[Math.floor(sorted.length * 0.9)] ?? 0))
 }
 
 /** The next of 1, 1.2, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten. */

@@ -108,7 +108,7 @@ export class StreamView {
     this.#figures.update(status.state, status)
     this.#params.update(status.params ?? undefined)
     this.#showPipeline(status.pipeline ?? undefined)
-    this.#stage.play()
+    if (!this.#switching) this.#stage.play()
     this.#stage.chip(
       status.publishing === false || status.latencyMs.total.p50 === 0
         ? ''
@@ -207,6 +207,8 @@ export class StreamView {
   async #switchPipeline(chosen) {
     if (!this.#status) return
     this.#switching = true
+    // A viewer who comes back too early would open the stream before its publisher does.
+    this.#stage.stop()
     this.#lockPipeline(false)
     this.#stage.cover(
       'switching',
@@ -215,7 +217,6 @@ export class StreamView {
     )
     try {
       await publications.switchPipeline(this.#name, chosen)
-      this.#stage.stop()
     } catch (error) {
       notify(sayError(error), 'bad')
       this.#stage.cover(undefined)

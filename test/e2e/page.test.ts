@@ -108,6 +108,29 @@ describe('the page', () => {
     expect(complaints).toEqual([])
   }, 120_000)
 
+  it('publishes the camera and shows input and output side by side', async () => {
+    await using server = await startServer()
+    await open(server.url)
+    await page.getByLabel('Pipeline', { exact: true }).selectOption('effects')
+    await page.getByRole('button', { name: 'Use camera' }).click()
+    await page.waitForURL('**/?stream=demo')
+    await framesAdvance()
+    await page.getByRole('figure', { name: 'Input' }).waitFor()
+    await waitFor('the input beside it', () =>
+      page.evaluate<boolean>(`document.querySelector('video[data-role="input"]').videoWidth > 0`),
+    )
+    const { ingest } = (await (await fetch(`${server.url}/streams/demo`)).json()) as { ingest: { kind: string } }
+    expect(ingest.kind).toBe('whip')
+    await waitFor('a colourful picture', async () => (await colour()) > 40)
+    await page.getByRole('radio', { name: 'Grayscale' }).check()
+    await waitFor('a gray picture', async () => (await colour()) < 15)
+    await page.screenshot({ path: `${ARTEFACTS}/camera.png` })
+    await page.getByRole('button', { name: 'Stop stream' }).click()
+    await page.getByText('The stream has ended.').waitFor()
+    await page.getByRole('figure', { name: 'Input' }).waitFor({ state: 'hidden' })
+    expect(complaints).toEqual([])
+  }, 120_000)
+
   it('says when the server is gone, and goes on when it is back', async () => {
     const first = await startServer()
     await open(first.url)

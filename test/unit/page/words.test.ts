@@ -6,7 +6,7 @@ const { bitrate, duration, label, sayError, sentence } = await pageModule('words
 const { ApiError, Unreachable } = await pageModule('api.js')
 const { sayEvent } = await pageModule('live/event-log.js')
 const { parseEvents } = await pageModule('live/event-source.js')
-const { roundUp } = await pageModule('live/charts.js')
+const { ceiling, roundUp } = await pageModule('live/charts.js')
 
 describe('words', () => {
   test('errors say what to do', () => {
@@ -26,6 +26,12 @@ describe('words', () => {
     expect([0, 65_000, 3_725_000].map(duration)).toEqual(['0:00', '1:05', '1:02:05'])
     expect([0, 850, 2480].map(bitrate)).toEqual(['0 kbit/s', '850 kbit/s', '2.5 Mbit/s'])
     expect([1, 31, 41, 99, 0.4, 1050].map(roundUp)).toEqual([1, 40, 50, 100, 0.4, 1200])
+  })
+
+  test('one peak does not set the height of a chart', () => {
+    expect(ceiling([])).toBe(0)
+    expect(ceiling([5, 6, 7])).toBe(7)
+    expect(ceiling([...Array(50).fill(10), 300])).toBe(20)
   })
 
   test('events become sentences; a status is not one', () => {
