@@ -50,6 +50,30 @@ const list = text.transform((value) =>
     .filter((part) => part !== ''),
 )
 
+const origins = list.transform((values, context) =>
+  values.map((value) => {
+    const url = URL.parse(value)
+    if (url && /^https?:$/.test(url.protocol) && url.pathname === '/' && !url.search && !url.username) return url.origin
+    context.addIssue({ code: 'custom', message: 'must be origins with commas between, such as http://10.0.0.5:8935' })
+    return z.NEVER
+  }),
+)
+
+const webUrl = text
+  .refine(
+    (value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
+    'must be a URL that begins with http:// or https://',
+  )
+  .transform((value) => value.replace(/\/+$/, ''))
+
+/** Livepeer's price units; dollars an hour when none is named. */
+const price = text
+  .regex(/^\d+(\.\d+)?(\/(hour|720p|fixed))?$/, 'must be US dollars and a unit, such as 0.35/hour; also 720p and fixed')
+  .transform((value) => {
+    const [amount, unit = 'hour'] = value.split('/')
+    return { price: Number(amount), currency: 'usd', unit }
+  })
+
 /** Every setting, by its name in the environment; docs/settings.md says what each means. */
 const Settings = z.object({
   PORT: whole(0, 65_535).default(8000),
@@ -85,7 +109,16 @@ const Settings = z.object({
     .default(1920 * 1088),
   MAX_FPS: whole(1, 240).default(60),
   STREAM_LINGER_SECONDS: whole(0, 3600).default(10),
-  ALLOWED_URLS: list.default([]),
+  ALLOWED_URLS: origins.default([]),
+  VERIFY_TLS: z.enum(['0', '1', 'true', 'false']).default('0'),
+  INPUT_TIMEOUT_SECONDS: whole(1, 3600).default(60),
+  LIVEPEER_BUSY: z.enum(['preempt', 'refuse']).default('preempt'),
+  LIVEPEER_STATUS_SECONDS: whole(1, 30).default(10),
+  LIVEPEER_ORCHESTRATOR: webUrl.optional(),
+  LIVEPEER_ORCH_SECRET: text.optional(),
+  LIVEPEER_RUNNER_URL: webUrl.optional(),
+  LIVEPEER_APP: text.optional(),
+  LIVEPEER_PRICE: price.default({ price: 0, currency: 'usd', unit: 'hour' }),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
   VERBOSE_LOGGING: z.enum(['0', '1', 'true', 'false']).default('0'),
 })
@@ -120,8 +153,24 @@ export type Config = Readonly<{
   maxFps: number
   streamLingerMs: number
   allowedUrls: string[]
+  verifyTls: boolean
+  inputTimeoutMs: number
+  livepeer: {
+    busy: 'preempt' | 'refuse'
+    statusEventMs: number
+    registration: LivepeerRegistrationConfig | undefined
+  }
   logLevel: string
 }>
+
+export type LivepeerRegistrationConfig = {
+  orchestrator: string
+  secret: string
+  /** Where the orchestrator reaches this server; the server's own address when unset. */
+  runnerUrl: string | undefined
+  app: string
+  price: { price: number; currency: string; unit: string }
+}
 
 /**
  * Reads the settings; an empty value counts as unset.
@@ -135,7 +184,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   if (!result.success) {
     const issue = result.error.issues[0]
     const name = String(issue?.path[0] ?? '')
-    const secret = name.endsWith('_TOKEN')
+    const secret = /_(TOKEN|SECRET)$/.test(name)
     const got = secret ? 'a value' : JSON.stringify(given[name])
     throw new AppError('invalid-request', `${name} is ${got}: ${issue?.message ?? 'not accepted'}`)
   }
@@ -166,7 +215,14 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     maxFps: s.MAX_FPS,
     streamLingerMs: s.STREAM_LINGER_SECONDS * 1000,
     allowedUrls: s.ALLOWED_URLS,
-    logLevel: s.LOG_LEVEL ?? (s.VERBOSE_LOGGING === '1' || s.VERBOSE_LOGGING === 'true' ? 'debug' : 'info'),
+    verifyTls: isOn(s.VERIFY_TLS),
+    inputTimeoutMs: s.INPUT_TIMEOUT_SECONDS * 1000,
+    livepeer: {
+      busy: s.LIVEPEER_BUSY,
+      statusEventMs: s.LIVEPEER_STATUS_SECONDS * 1000,
+      registration: registration(s, pipeline),
+    },
+    logLevel: s.LOG_LEVEL ?? (isOn(s.VERBOSE_LOGGING) ? 'debug' : 'info'),
   })
 }
 
@@ -180,6 +236,27 @@ function pipelineName(pipeline: string | undefined, modelId: string | undefined)
     )
   }
   return pipeline ?? modelId ?? 'noop'
+}
+
+function registration(s: z.output<typeof Settings>, pipeline: string): LivepeerRegistrationConfig | undefined {
+  if (!s.LIVEPEER_ORCHESTRATOR) return undefined
+  if (!s.LIVEPEER_ORCH_SECRET) {
+    throw new AppError(
+      'invalid-request',
+      'LIVEPEER_ORCH_SECRET is not set: LIVEPEER_ORCHESTRATOR needs it, the -orchSecret of that orchestrator',
+    )
+  }
+  return {
+    orchestrator: s.LIVEPEER_ORCHESTRATOR,
+    secret: s.LIVEPEER_ORCH_SECRET,
+    runnerUrl: s.LIVEPEER_RUNNER_URL,
+    app: s.LIVEPEER_APP ?? pipeline,
+    price: s.LIVEPEER_PRICE,
+  }
+}
+
+function isOn(value: string): boolean {
+  return value === '1' || value === 'true'
 }
 
 export function isLoopback(host: string): boolean {

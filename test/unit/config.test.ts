@@ -25,6 +25,11 @@ describe('readConfig', () => {
     ['UDP_PORTS', '9-1', /^UDP_PORTS is "9-1": must be two ports/],
     ['MAX_PIXELS', '1x1', /^MAX_PIXELS is "1x1": must be a size/],
     ['VIDEO_ENCODER', 'cinepak', /^VIDEO_ENCODER is "cinepak": .*libx264/],
+    ['ALLOWED_URLS', '10.0.0.5', /^ALLOWED_URLS is "10.0.0.5": must be origins/],
+    ['ALLOWED_URLS', 'http://10.0.0.5/path', /must be origins/],
+    ['LIVEPEER_PRICE', '1/day', /^LIVEPEER_PRICE is "1\/day": must be US dollars/],
+    ['LIVEPEER_ORCHESTRATOR', 'orchestrator:8935', /^LIVEPEER_ORCHESTRATOR is "orchestrator:8935": must be a URL/],
+    ['LIVEPEER_BUSY', 'queue', /^LIVEPEER_BUSY is "queue": .*preempt/],
     ['PUBLIC_IP', 'example.org', /^PUBLIC_IP is "example.org": must be an IP address$/],
   ])('refuses a bad %s in one line', (name, value, message) => {
     expect(() => readConfig({ [name]: value })).toThrow(message)
@@ -32,6 +37,23 @@ describe('readConfig', () => {
 
   it('refuses two names for one pipeline', () => {
     expect(() => readConfig({ PIPELINE: 'a', MODEL_ID: 'b' })).toThrow(/MODEL_ID is "b" but PIPELINE is "a"/)
+  })
+
+  it('registers with an orchestrator only with a secret', () => {
+    expect(readConfig({}).livepeer.registration).toBeUndefined()
+    const LIVEPEER_ORCHESTRATOR = 'https://orchestrator.example:8935/'
+    expect(() => readConfig({ LIVEPEER_ORCHESTRATOR })).toThrow(/^LIVEPEER_ORCH_SECRET is not set/)
+    const { livepeer } = readConfig({ LIVEPEER_ORCHESTRATOR, LIVEPEER_ORCH_SECRET: 's', LIVEPEER_PRICE: '0.35/hour' })
+    expect(livepeer.registration).toMatchObject({
+      orchestrator: 'https://orchestrator.example:8935',
+      app: 'noop',
+      price: { price: 0.35, currency: 'usd', unit: 'hour' },
+    })
+  })
+
+  it('reads origins', () => {
+    const { allowedUrls } = readConfig({ ALLOWED_URLS: 'http://10.0.0.5:8935/, https://[::1]:443' })
+    expect(allowedUrls).toEqual(['http://10.0.0.5:8935', 'https://[::1]'])
   })
 
   it('reads a size as pixels', () => {
