@@ -18,6 +18,8 @@ export type NutReaderOptions = {
   onFrame: (frame: NutFrame) => void
   /** Largest frame accepted; default 128 MiB. */
   maxFrameBytes?: number
+  /** Memory for a frame's payload, of exactly that length; fresh memory unless told. */
+  allocate?: (bytes: number) => Uint8Array
 }
 
 // Headers are a few hundred bytes, and frames have no more than a dozen small fields in front.
@@ -173,7 +175,7 @@ export class NutReader {
       return
     }
     state.lastPts = pts
-    const data = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+    const data = this.#options.allocate?.(size) ?? new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
     data.set(header)
     const frame = { stream: state.stream, pts, key: (flags & FLAG.KEY) !== 0, data }
     this.#payload = { frame, filled: header.length, flags }

@@ -15,7 +15,12 @@ export type RtpCodec = {
   feedback: string[]
 }
 
-export type HeaderExtension = { id: number; uri: string }
+export type HeaderExtension = {
+  id: number
+  uri: string
+  /** As the offerer uses it; `sendrecv` unless told. */
+  direction: string
+}
 
 /** The codecs of a section in its order of preference. */
 export function rtpCodecs(media: SdpMedia): RtpCodec[] {
@@ -74,8 +79,8 @@ export function h264ParameterSets(codec: RtpCodec): Uint8Array[] {
 export function headerExtensions(media: SdpMedia): HeaderExtension[] {
   return attributeValues(media, 'extmap').flatMap((value) => {
     const [id = '', uri] = value.split(' ')
-    const number = Number.parseInt(id, 10)
-    return uri && number >= 1 && number <= 255 ? { id: number, uri } : []
+    const [number, direction = 'sendrecv'] = id.split('/')
+    return uri && Number(number) >= 1 && Number(number) <= 255 ? { id: Number(number), uri, direction } : []
   })
 }
 

@@ -4,6 +4,7 @@ import ffmpeg from 'fluent-ffmpeg'
 import { TailBuffer } from '../core/child.ts'
 import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource } from '../core/resource.ts'
+import { readInPlace } from './read-in-place.ts'
 
 export type FfmpegOptions = {
   /** What it does, in one word, for messages. */
@@ -14,7 +15,7 @@ export type FfmpegOptions = {
   input?: string[]
   /** Arguments in front of `pipe:1`. */
   output: string[]
-  /** What ffmpeg writes. When this throws, ffmpeg is ended and that error is why. */
+  /** What ffmpeg writes; good only during the call. When this throws, ffmpeg is ended and that error is why. */
   onOutput: (chunk: Uint8Array) => void
   /** All that was written has gone into ffmpeg. */
   onDrain?: () => void
@@ -27,6 +28,8 @@ export interface FfmpegProcess extends Resource {
   readonly backlogBytes: number
   /** Writes the parts one after the other; never waits. Nothing happens after `end` or when ffmpeg is gone. */
   write(...parts: Uint8Array[]): void
+  /** The same; `onTaken` is called when the memory of the parts is no longer needed, whatever became of them. */
+  lend(parts: Uint8Array[], onTaken: () => void): void
   /** Ends the input: ffmpeg writes what it still holds and goes. */
   end(): void
 }
@@ -61,7 +64,11 @@ class FluentProcess implements FfmpegProcess {
     this.closed = promise
     const stop = () => void this.close()
     context.signal?.addEventListener('abort', stop, { once: true })
-    child.once('close', (code, signal) => {
+    const output = child.stdout && readInPlace(child.stdout, (chunk) => this.#deliver(chunk, options.onOutput))
+    const drained = new Promise<void>((done) => (output ? output.once('close', () => done()) : done()))
+    child.once('close', async (code, signal) => {
+      // What ffmpeg wrote last may still be on its way.
+      await drained
       this.#gone = true
       for (const timer of this.#timers) clearTimeout(timer)
       clearTimeout(this.#stall)
@@ -77,17 +84,9 @@ class FluentProcess implements FfmpegProcess {
   static async start(options: FfmpegOptions, context: Context): Promise<FluentProcess> {
     const tail = new TailBuffer(40)
     const { promise, resolve, reject } = Promise.withResolvers<FluentProcess>()
-    let running: FluentProcess | undefined
     let abandoned = false
-    const sink = new Writable({
-      highWaterMark: 1 << 20,
-      // fluent-ffmpeg takes the end of its output stream for a reason to kill ffmpeg.
-      autoDestroy: false,
-      write(chunk: Uint8Array, _encoding, done) {
-        running?.deliver(chunk, options.onOutput)
-        done()
-      },
-    })
+    // fluent-ffmpeg wants a stream, and takes its end for a reason to kill ffmpeg; what ffmpeg writes is read below.
+    const sink = new Writable({ autoDestroy: false, write: (_chunk, _encoding, done) => done() })
     const command = ffmpeg().setFfmpegPath(options.path)
     const common = ['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning']
     if (options.input) command.input('pipe:0').inputOptions(...common, ...options.input)
@@ -100,7 +99,8 @@ class FluentProcess implements FfmpegProcess {
       // fluent-ffmpeg's own listener throws when the program cannot be spawned.
       child.removeAllListeners('error').on('error', (cause) => reject(notStarted(options, cause)))
       child.once('spawn', () => {
-        running = new FluentProcess(child, tail, options, context)
+        child.stdout?.unpipe(sink)
+        const running = new FluentProcess(child, tail, options, context)
         if (abandoned) void running.close()
         else resolve(running)
       })
@@ -119,10 +119,23 @@ class FluentProcess implements FfmpegProcess {
   }
 
   write(...parts: Uint8Array[]): void {
+    this.lend(parts, () => {})
+  }
+
+  lend(parts: Uint8Array[], onTaken: () => void): void {
     const { stdin } = this.#child
-    if (!stdin?.writable || this.#inputEnded || this.#reason) return
+    if (!stdin?.writable || this.#inputEnded || this.#reason) {
+      onTaken()
+      return
+    }
     stdin.cork()
-    for (const part of parts) stdin.write(part, this.#progress)
+    for (const [index, part] of parts.entries()) {
+      const isLast = index === parts.length - 1
+      stdin.write(part, (error) => {
+        if (!error) this.#progress()
+        if (isLast) onTaken()
+      })
+    }
     stdin.uncork()
     if (stdin.writableLength > 0) this.#stall ??= setTimeout(this.#hung, STALL_MS)
   }
@@ -143,7 +156,7 @@ class FluentProcess implements FfmpegProcess {
     await this.close()
   }
 
-  deliver(chunk: Uint8Array, onOutput: (chunk: Uint8Array) => void): void {
+  #deliver(chunk: Uint8Array, onOutput: (chunk: Uint8Array) => void): void {
     if (this.#reason) return
     try {
       onOutput(chunk)

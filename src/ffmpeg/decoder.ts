@@ -21,6 +21,8 @@ export type VideoDecoderOptions = {
   fit?: 'stretch' | 'cover'
   /** Each frame in order of presentation, with the `pts` of its packet. */
   onFrame: (frame: VideoFrame) => void
+  /** Memory for a frame's pixels; fresh memory unless told. */
+  allocate?: (bytes: number) => Uint8Array
 }
 
 /** One ffmpeg that decodes. Damaged packets cost frames, not the decoder. */
@@ -46,7 +48,7 @@ class FfmpegVideoDecoder implements VideoDecoder {
   readonly #options: VideoDecoderOptions
   readonly #stamps = new Stamps()
   readonly #writer: NutWriter
-  readonly #reader = new NutReader({ onFrame: (frame) => this.#deliver(frame) })
+  readonly #reader: NutReader
   #process!: FfmpegProcess
   #began = false
   #waitingForKey = false
@@ -54,6 +56,8 @@ class FfmpegVideoDecoder implements VideoDecoder {
 
   private constructor(options: VideoDecoderOptions) {
     this.#options = options
+    const { allocate } = options
+    this.#reader = new NutReader({ onFrame: (frame) => this.#deliver(frame), ...(allocate && { allocate }) })
     const { codec, width = 16, height = 16 } = options.track
     // The decoder takes the size from the bitstream; the container only must not say zero.
     this.#writer = new NutWriter({ kind: 'video', codec, width, height }, { num: 1, den: TICKS_PER_SECOND })

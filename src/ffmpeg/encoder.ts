@@ -27,6 +27,8 @@ export type VideoEncoderOptions = {
   trackId: string
   /** H.264 access units in order, parameter sets in front of each keyframe. */
   onPacket: (packet: EncodedPacket) => void
+  /** The encoder needs this frame's memory no longer, encoded or not. */
+  onDone?: (frame: VideoFrame) => void
 }
 
 /** One ffmpeg that encodes H.264 without holding frames back. */
@@ -125,10 +127,14 @@ class FfmpegVideoEncoder implements VideoEncoder {
       const got = `a ${frame.format} frame of ${frame.width}x${frame.height} in ${frame.data.length} bytes`
       throw new AppError('internal', `the encoder got ${got}; accepted are ${format} frames of ${width}x${height}`)
     }
-    if (this.#ended) return
+    if (this.#ended) {
+      this.#options.onDone?.(frame)
+      return
+    }
     const waiting = { frame, key }
     const replaced = this.#box.put(waiting)
     if (replaced?.key) waiting.key = true
+    if (replaced) this.#options.onDone?.(replaced.frame)
     this.#next()
   }
 
@@ -166,7 +172,8 @@ class FfmpegVideoEncoder implements VideoEncoder {
     const request = key && this.#began ? 1 : 0
     this.#began = true
     const stamp = this.#stamps.enter(frame.pts) * STAMPS_PER_TICK + request
-    this.#process.write(this.#writer.frame(stamp, true, frame.data.length), frame.data)
+    const header = this.#writer.frame(stamp, true, frame.data.length)
+    this.#process.lend([header, frame.data], () => this.#options.onDone?.(frame))
   }
 
   #deliver({ pts: stamp, key, data }: NutFrame): void {

@@ -39,7 +39,7 @@ export async function openTestPicture(options: TestPictureOptions, context: Cont
       output: picture(options),
       onOutput: (chunk) => {
         if (!request || request.destroyed) return
-        request.write(chunk)
+        request.write(new Uint8Array(chunk))
         if (request.writableLength > MAX_BACKLOG_BYTES) tooSlow()
       },
     },

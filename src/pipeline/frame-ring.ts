@@ -112,8 +112,8 @@ export class FrameRing {
     }
   }
 
-  /** Reader: the oldest frame, so that order is kept. */
-  takeOldest(): EpochFrame | undefined {
+  /** Reader: the oldest frame, so that order is kept; in memory from `allocate`, fresh unless told. */
+  takeOldest(allocate?: (bytes: number) => Uint8Array): EpochFrame | undefined {
     for (;;) {
       if (this.#filled().length === 0) return undefined
       // While the first look lasted, slots it had passed may have been filled before those it saw: the second finds them.
@@ -121,7 +121,7 @@ export class FrameRing {
       if (!oldest) continue
       const seq = oldest.words[SLOT.seq]
       if (!own(oldest)) continue
-      if (oldest.words[SLOT.seq] === seq) return this.#copyOut(oldest)
+      if (oldest.words[SLOT.seq] === seq) return this.#copyOut(oldest, allocate)
       // The writer put its newest frame here in between: it is no longer the oldest.
       Atomics.store(oldest.words, SLOT.state, STATE.filled)
     }
@@ -166,7 +166,7 @@ export class FrameRing {
     Atomics.store(words, SLOT.state, STATE.free)
   }
 
-  #copyOut(slot: Slot): EpochFrame {
+  #copyOut(slot: Slot, allocate?: (bytes: number) => Uint8Array): EpochFrame {
     const { words, pts, pixels } = slot
     const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
     const format = FORMAT_CODES[words[SLOT.format]!]
@@ -175,7 +175,7 @@ export class FrameRing {
       if (!format || bytes > SLOT_BYTES || bytes !== frameBytes(format, width, height))
         throw new AppError('pipeline-failed', 'a slot of the frame ring has a broken header')
       // Fresh memory that is not zeroed first: every byte is written here.
-      const data = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
+      const data = allocate?.(bytes) ?? new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
       data.set(pixels.subarray(0, bytes))
       return { frame: { data, format, width, height, pts: pts[0]! }, epoch }
     } finally {

@@ -49,7 +49,12 @@ export type GuardianEvents = Omit<HostEvents, 'phase'> & {
   tick: undefined
 }
 
-type Stream = { requestId: string; onOutput(output: EpochFrame): void }
+type Stream = {
+  requestId: string
+  onOutput(output: EpochFrame): void
+  /** Memory for an output; fresh memory when absent. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined
+}
 
 /** Keeps one pipeline running: starts its runner, watches it, starts it again; outlives streams. */
 export class Guardian implements Resource {
@@ -275,6 +280,7 @@ export class Guardian implements Resource {
     this.#host = host
     this.#alive = true
     host.onFrame = (output) => this.#stream?.onOutput(output)
+    host.allocate = (bytes) => this.#stream?.allocate?.(bytes) ?? new Uint8Array(bytes)
     this.#nextHost.resolve()
     this.#nextHost = Promise.withResolvers()
     if (host.phase !== 'loading') this.#onPhase()

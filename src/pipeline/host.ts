@@ -47,6 +47,8 @@ export class PipelineHost implements Resource {
   epoch = 0
   /** Gets each output, in order. */
   onFrame: ((output: EpochFrame) => void) | undefined
+  /** Memory for the next output; fresh memory while undefined. */
+  allocate: ((bytes: number) => Uint8Array) | undefined
   readonly #runner: RunnerProcess
   readonly #memory: SharedMemory
   readonly #doorbell: Doorbell
@@ -211,7 +213,7 @@ export class PipelineHost implements Resource {
   #drain(): void {
     while (!this.#final) {
       try {
-        const output = this.#output.takeOldest()
+        const output = this.#output.takeOldest(this.allocate)
         if (!output) return
         this.onFrame?.(output)
       } catch (thrown) {

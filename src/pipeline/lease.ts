@@ -61,6 +61,8 @@ export type LeaseParts = {
   params: Values
   thresholds: Thresholds
   onFrame(frame: VideoFrame): void
+  /** Memory for an output; fresh memory when absent. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined
   /** Takes the guardian back. */
   onClose(): Promise<void>
 }
@@ -121,7 +123,10 @@ export class PipelineLease implements Resource {
     const onOutput = (output: EpochFrame) => {
       if (lease) lease.#receive(output)
     }
-    const reply = await parts.guardian.attach({ requestId: parts.requestId, onOutput }, parts.params)
+    const reply = await parts.guardian.attach(
+      { requestId: parts.requestId, onOutput, allocate: parts.allocate },
+      parts.params,
+    )
     lease = new PipelineLease(parts, { revision: reply.revision, value: reply.params }, context)
     return lease
   }

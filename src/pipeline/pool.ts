@@ -47,6 +47,8 @@ export type LeaseOptions = {
   requestId: string
   /** Gets outputs in order, each `pts` greater than the one before. */
   onFrame(frame: VideoFrame): void
+  /** Memory for an output; fresh memory when absent. */
+  allocate?: (bytes: number) => Uint8Array
 }
 
 export type PipelineDescription = {
@@ -117,11 +119,11 @@ export class PipelinePool implements Resource {
     const entry = findPipeline(this.#options.catalog, options.pipeline ?? this.#options.defaultPipeline)
     const params = mergePatch(this.#initial(entry), options.params ?? {}) as Values
     const guardian = this.#takeIdle(entry.name) ?? (await this.#open(entry, params))
-    const { requestId, onFrame } = options
+    const { requestId, onFrame, allocate } = options
     const thresholds = this.#thresholds
     const onClose = () => this.#release(guardian)
     try {
-      return await PipelineLease.open({ guardian, requestId, params, thresholds, onFrame, onClose }, context)
+      return await PipelineLease.open({ guardian, requestId, params, thresholds, onFrame, allocate, onClose }, context)
     } catch (thrown) {
       await this.#release(guardian)
       throw thrown

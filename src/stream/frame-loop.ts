@@ -1,5 +1,6 @@
 import { nowMs } from '../core/clock.ts'
 import type { VideoFrame } from '../core/frame.ts'
+import type { FramePool } from '../core/frame-pool.ts'
 import type { PipelineLease } from '../pipeline/pool.ts'
 import type { LatencyTracker } from './latency.ts'
 import { Overlay } from './overlay.ts'
@@ -10,11 +11,15 @@ export type FrameLoopOptions = {
   latency: LatencyTracker
   /** Where every picture of the stream goes, in order of time. */
   write(frame: VideoFrame): void
+  /** Where the memory of decoded pictures goes back to. */
+  inputMemory: FramePool
   /** Shape of the picture while there was none yet. */
   idleSize: { width: number; height: number }
   /** Whether someone would see a picture that is drawn before the first publisher came. */
   watched(): boolean
 }
+
+type Shape = Omit<VideoFrame, 'data' | 'pts'>
 
 /** With no picture coming in for this long, or for a few intervals of a slow source, the loop makes its own. */
 const IDLE_MS = 400
@@ -34,7 +39,7 @@ export class FrameLoop {
   readonly #overlay = new Overlay()
   readonly #timer: NodeJS.Timeout
   #lease: PipelineLease | undefined
-  #input: VideoFrame | undefined
+  #input: Shape | undefined
   #lastInputAt = Number.NEGATIVE_INFINITY
   #lastOutput: VideoFrame | undefined
   #waitingSince = nowMs()
@@ -65,10 +70,16 @@ export class FrameLoop {
     const interval = now - this.#lastInputAt
     if (interval < this.#idleMs) this.#inputIntervalMs = 0.8 * this.#inputIntervalMs + 0.2 * interval
     this.#lastInputAt = now
-    this.#input = frame
-    if (lease.offer(frame)) return
+    this.#input = { format: frame.format, width: frame.width, height: frame.height }
+    const taken = lease.offer(frame)
+    if (!taken && !lease.showReloadingFrame) {
+      this.#write(frame)
+      return
+    }
     const { text, since } = lease.status
-    this.#write(lease.showReloadingFrame ? this.#picture(frame, text, since) : frame)
+    if (!taken) this.#write(this.#picture(frame, text, since))
+    // The ring has a copy, the overlay needs none.
+    this.#options.inputMemory.give(frame.data)
   }
 
   /** A processed picture. */

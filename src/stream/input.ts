@@ -3,6 +3,7 @@ import { RateMeter } from '../core/counters.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
 import type { PixelFormat, VideoFrame } from '../core/frame.ts'
+import type { FramePool } from '../core/frame-pool.ts'
 import type { AudioTrack, EncodedPacket, VideoTrack } from '../core/packet.ts'
 import { type Closed, type Context, deadline, Scope, sleep } from '../core/resource.ts'
 import { type AudioTranscoder, openAudioTranscoder } from '../ffmpeg/audio.ts'
@@ -28,6 +29,8 @@ export type InputOptions = {
   /** Faster pictures are thinned to this rate. */
   maxFps: number
   onFrame(frame: VideoFrame): void
+  /** Where the memory of pictures comes from; those that are not handed on are given back. */
+  memory: FramePool
   onAudio(packet: EncodedPacket): void
 }
 
@@ -186,6 +189,7 @@ export class Input {
           ...(this.#scaledTo && { size: this.#scaledTo }),
           fit: size ? 'cover' : 'stretch',
           onFrame: (frame) => this.#decoded(frame),
+          allocate: this.#options.memory.take,
         },
         { signal: scope.signal, log: this.#context.log },
       )
@@ -213,11 +217,16 @@ export class Input {
   }
 
   #decoded(frame: VideoFrame): void {
-    if (frame.pts <= this.#lastDecoded) return
+    const { memory } = this.#options
+    if (frame.pts <= this.#lastDecoded) {
+      memory.give(frame.data)
+      return
+    }
     this.#lastDecoded = frame.pts
     this.#options.latency.decoded(frame.pts)
     if (this.#isTooFast(frame.pts)) {
       this.#thinned++
+      memory.give(frame.data)
       return
     }
     this.#options.onFrame(frame)

@@ -4,6 +4,7 @@ import { nowMs } from '../core/clock.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
 import type { VideoFrame } from '../core/frame.ts'
+import { FramePool } from '../core/frame-pool.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { encodeJpeg } from '../ffmpeg/still.ts'
@@ -66,6 +67,7 @@ export class LiveStream implements Resource {
   readonly #scope: Scope
   readonly #latency = new LatencyTracker()
   readonly #timeline = new Timeline()
+  readonly #memory = { decoded: new FramePool(), processed: new FramePool() }
   readonly #output: Output
   readonly #loop: FrameLoop
   readonly #channels: StreamChannels
@@ -88,13 +90,21 @@ export class LiveStream implements Resource {
     const { ffmpeg, bitrateKbps, keyframeSeconds } = deps
     this.#bitrate = new BitrateGovernor({ maxKbps: bitrateKbps })
     this.#output = new Output(
-      { ffmpeg, bitrateKbps, keyframeSeconds, latency: this.#latency, events: this.events },
+      {
+        ffmpeg,
+        bitrateKbps,
+        keyframeSeconds,
+        latency: this.#latency,
+        memory: this.#memory.processed,
+        events: this.events,
+      },
       this.#context,
     )
     this.#loop = new FrameLoop({
       timeline: this.#timeline,
       latency: this.#latency,
       write: (frame) => this.#output.write(frame),
+      inputMemory: this.#memory.decoded,
       idleSize: IDLE_SIZE,
       watched: () => this.viewers > 0,
     })
@@ -199,7 +209,9 @@ export class LiveStream implements Resource {
   async still(): Promise<Uint8Array> {
     const frame = this.#output.lastFrame
     if (!frame) throw new AppError('not-found', `the stream "${this.name}" has no picture yet`, { retryable: true })
-    return await encodeJpeg(this.#deps.ffmpeg, frame, this.#context)
+    // A copy: its memory is used again for a later picture.
+    const kept = { ...frame, data: frame.data.slice() }
+    return await encodeJpeg(this.#deps.ffmpeg, kept, this.#context)
   }
 
   get params(): ParamsState {
@@ -260,6 +272,7 @@ export class LiveStream implements Resource {
         ...(size && { size }),
         maxPixels,
         maxFps,
+        memory: this.#memory.decoded,
         onFrame: (frame) => this.#loop.input(frame),
         onAudio: (packet) => this.#output.writeAudio(packet),
       },
@@ -294,6 +307,7 @@ export class LiveStream implements Resource {
         ...(options.pipeline !== undefined && { pipeline: options.pipeline }),
         ...(options.params && { params: options.params }),
         requestId: randomUUID(),
+        allocate: this.#memory.processed.take,
         onFrame: (frame: VideoFrame) => {
           if (this.#lease === lease) this.#loop.output(frame)
         },

@@ -3,6 +3,7 @@ import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
 import { RateMeter } from '../core/counters.ts'
 import { AppError } from '../core/errors.ts'
 import { sameShape, type VideoFrame } from '../core/frame.ts'
+import type { FramePool } from '../core/frame-pool.ts'
 import type { EncodedPacket } from '../core/packet.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import { openVideoEncoder, type VideoEncoder } from '../ffmpeg/encoder.ts'
@@ -16,6 +17,8 @@ export type OutputOptions = {
   /** Longest distance between keyframes. */
   keyframeSeconds: number
   latency: LatencyTracker
+  /** Where the memory of pictures goes back to. */
+  memory: FramePool
   events: StreamEvents
 }
 
@@ -42,6 +45,8 @@ export class Output implements Resource {
   readonly #bytes = new RateMeter()
   #encoder: VideoEncoder | undefined
   #opening = false
+  /** The encoder has done with `lastFrame`. */
+  #lastDone = false
   #pending: VideoFrame | undefined
   #keyframeWanted = true
   #lastKeyPts = Number.NEGATIVE_INFINITY
@@ -74,10 +79,15 @@ export class Output implements Resource {
   /** Sends one picture. Never waits: a picture that comes while the encoder starts or is busy may replace an older one. */
   write(frame: VideoFrame): void {
     if (this.#scope.signal.aborted) return
+    if (this.lastFrame && this.#lastDone) this.#options.memory.give(this.lastFrame.data)
     this.lastFrame = frame
+    this.#lastDone = false
     const encoder = this.#encoder
     if (!encoder || this.#opening) {
-      if (this.#pending) this.#dropped++
+      if (this.#pending) {
+        this.#dropped++
+        this.#done(this.#pending)
+      }
       this.#pending = frame
       if (!this.#opening) void this.#open(frame)
       return
@@ -171,6 +181,7 @@ export class Output implements Resource {
         bitrateKbps: this.#bitrateKbps,
         trackId: 'video',
         onPacket: (packet) => this.#onPacket(packet),
+        onDone: (frame) => this.#done(frame),
       },
       { signal: this.#scope.signal, log: this.#context.log },
     )
@@ -215,6 +226,12 @@ export class Output implements Resource {
     }
     events.emit({ type: 'restart', source: 'encoder', count: this.#restarts })
     await sleep(100 * 2 ** (this.#failures - 1), this.#scope.signal).catch(() => {})
+  }
+
+  /** The newest picture is kept: it can be asked for as a still. */
+  #done(frame: VideoFrame): void {
+    if (frame === this.lastFrame) this.#lastDone = true
+    else this.#options.memory.give(frame.data)
   }
 
   #onPacket(packet: EncodedPacket): void {

@@ -18,6 +18,7 @@ export class StreamRegistry implements Resource {
   readonly #context: Context
   readonly #scope: Scope
   readonly #streams = new Map<string, LiveStream>()
+  #draining = false
 
   constructor(options: RegistryOptions, context: Context) {
     this.#options = options
@@ -25,6 +26,15 @@ export class StreamRegistry implements Resource {
     this.#context = { signal: this.#scope.signal, log: context.log }
     this.closed = this.#scope.closed
     this.#scope.defer(() => Promise.all([...this.#streams.values()].map((stream) => stream.close())))
+  }
+
+  get maxStreams(): number {
+    return this.#options.maxStreams
+  }
+
+  /** True once no new stream is taken any more. */
+  get draining(): boolean {
+    return this.#draining || this.#scope.signal.aborted
   }
 
   get streams(): LiveStream[] {
@@ -48,7 +58,6 @@ export class StreamRegistry implements Resource {
   getOrOpen(name: string): LiveStream {
     const existing = this.#streams.get(checkStreamName(name))
     if (existing) return existing
-    if (this.#scope.signal.aborted) throw new AppError('capacity', 'the server is shutting down', { retryable: true })
     this.#checkRoom()
     const stream = new LiveStream(name, this.#options, this.#context)
     this.#streams.set(name, stream)
@@ -78,13 +87,19 @@ export class StreamRegistry implements Resource {
     else this.#checkRoom()
   }
 
+  /** From now on only the streams there are take publishers and viewers. */
+  drain(): void {
+    this.#draining = true
+  }
+
   #checkRoom(): void {
     const { maxStreams } = this.#options
+    const options = { retryable: true, details: { retryAfterSeconds: RETRY_AFTER_SECONDS } }
+    if (this.draining) {
+      throw new AppError('capacity', 'the server is shutting down and takes no new streams', options)
+    }
     if (this.#streams.size < maxStreams) return
-    throw new AppError('capacity', `all ${maxStreams} streams of this server are taken (MAX_STREAMS)`, {
-      retryable: true,
-      details: { retryAfterSeconds: RETRY_AFTER_SECONDS },
-    })
+    throw new AppError('capacity', `all ${maxStreams} streams of this server are taken (MAX_STREAMS)`, options)
   }
 
   close(): Promise<Closed> {
