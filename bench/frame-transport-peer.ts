@@ -1,0 +1,26 @@
+/** The other process of `frame-transport.ts`: gives every frame back as it came, by the way named in its arguments. */
+import { REGION_BYTES } from '../src/pipeline/frame-layout.ts'
+import { FrameRing } from '../src/pipeline/frame-ring.ts'
+import { Doorbell } from '../src/pipeline/runner-doorbell.ts'
+import { mapSharedFile } from '../src/pipeline/shared-memory.ts'
+import { readFrames } from './read-frames.ts'
+
+const [way, bytes] = [process.argv[2], Number(process.argv[3])]
+
+function ring(): void {
+  const { buffer } = mapSharedFile(4, REGION_BYTES)
+  const input = new FrameRing(buffer, 'input')
+  const output = new FrameRing(buffer, 'output')
+  const bell = Doorbell.onDescriptor(5, () => {
+    for (let got = input.takeOldest(); got; got = input.takeOldest()) {
+      output.write(got.frame, got.epoch)
+      bell.ring()
+    }
+  })
+}
+
+if (way === 'ring') ring()
+else readFrames(process.stdin, bytes, (frame) => process.stdout.write(frame))
+process.on('message', () => process.send?.(process.cpuUsage()))
+process.on('disconnect', () => process.exit())
+process.send?.('ready')

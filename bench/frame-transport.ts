@@ -1,0 +1,110 @@
+/**
+ * What it costs to give frames to another process and get them back: shared memory against pipes.
+ * `node bench/frame-transport.ts [frames]` prints a table.
+ */
+import { closeSync } from 'node:fs'
+import type { Duplex, Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { Child } from '../src/core/child.ts'
+import { frameBytes, type VideoFrame } from '../src/core/frame.ts'
+import { REGION_BYTES } from '../src/pipeline/frame-layout.ts'
+import { FrameRing, formatRegion } from '../src/pipeline/frame-ring.ts'
+import { Doorbell } from '../src/pipeline/runner-doorbell.ts'
+import { createSharedFile, mapSharedFile } from '../src/pipeline/shared-memory.ts'
+import { readFrames } from './read-frames.ts'
+
+const PEER = fileURLToPath(new URL('./frame-transport-peer.ts', import.meta.url))
+const FRAMES = Number(process.argv[2] ?? 600)
+/** Frames on their way at once. */
+const WINDOW = 2
+const SIZES = [
+  { name: '512x512 rgb24', format: 'rgb24', width: 512, height: 512 },
+  { name: '1280x720 yuv420p', format: 'yuv420p', width: 1280, height: 720 },
+  { name: '1920x1080 rgb24', format: 'rgb24', width: 1920, height: 1080 },
+] as const
+
+type Way = { send(frame: VideoFrame): void; end(): void }
+
+async function openRing(onBack: () => void): Promise<{ peer: Child; way: Way }> {
+  const fd = createSharedFile(REGION_BYTES)
+  const memory = mapSharedFile(fd, REGION_BYTES)
+  formatRegion(memory.buffer)
+  const input = new FrameRing(memory.buffer, 'input')
+  const output = new FrameRing(memory.buffer, 'output')
+  const peer = await Child.spawn({
+    command: process.execPath,
+    args: [PEER, 'ring', '0'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc', fd, 'pipe'],
+  })
+  closeSync(fd)
+  const socket = (peer.process.stdio as readonly unknown[])[5] as Duplex
+  const bell = new Doorbell(socket, () => {
+    while (output.takeOldest()) onBack()
+  })
+  const send = (frame: VideoFrame) => {
+    input.write(frame, 1)
+    bell.ring()
+  }
+  return { peer, way: { send, end: () => memory.unmap() } }
+}
+
+async function openPipe(bytes: number, onBack: () => void): Promise<{ peer: Child; way: Way }> {
+  const peer = await Child.spawn({
+    command: process.execPath,
+    args: [PEER, 'pipe', String(bytes)],
+    stdio: ['pipe', 'pipe', 'inherit', 'ipc'],
+  })
+  readFrames(peer.process.stdout as Readable, bytes, onBack)
+  const stdin = peer.process.stdin as Writable
+  return { peer, way: { send: (frame) => void stdin.write(frame.data), end: () => {} } }
+}
+
+/** Frames a second at full speed, and milliseconds of processor time a frame, of both processes together. */
+async function measure(kind: 'ring' | 'pipe', size: (typeof SIZES)[number]): Promise<{ fps: number; cpuMs: number }> {
+  const bytes = frameBytes(size.format, size.width, size.height)
+  const frame = (pts: number): VideoFrame => ({ ...size, data: new Uint8Array(bytes).fill(pts), pts })
+  const frames = [frame(1), frame(2)]
+  let back = 0
+  let wake = () => {}
+  const onBack = () => {
+    back++
+    wake()
+  }
+  const { peer, way } = kind === 'ring' ? await openRing(onBack) : await openPipe(bytes, onBack)
+  const answer = <T>() => new Promise<T>((resolve) => peer.process.once('message', (message) => resolve(message as T)))
+  await answer()
+  const run = async (count: number) => {
+    const from = back
+    for (let sent = 0; back - from < count; ) {
+      while (sent < count && sent - (back - from) < WINDOW) way.send(frames[sent++ % 2]!)
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+  }
+  const peerCpu = async () => {
+    const told = answer<NodeJS.CpuUsage>()
+    peer.process.send('cpu')
+    const { user, system } = await told
+    return user + system
+  }
+  await run(30)
+  const before = await peerCpu()
+  const own = process.cpuUsage()
+  const startedAt = performance.now()
+  await run(FRAMES)
+  const wallMs = performance.now() - startedAt
+  const { user, system } = process.cpuUsage(own)
+  const cpuMs = (user + system + (await peerCpu()) - before) / 1000 / FRAMES
+  await peer.close()
+  way.end()
+  return { fps: (FRAMES * 1000) / wallMs, cpuMs }
+}
+
+console.log('| frames | way | frames a second | processor time a frame |\n| --- | --- | --- | --- |')
+for (const size of SIZES) {
+  for (const kind of ['ring', 'pipe'] as const) {
+    const { fps, cpuMs } = await measure(kind, size)
+    console.log(`| ${size.name} | ${kind} | ${Math.round(fps)} | ${cpuMs.toFixed(2)} ms |`)
+  }
+}
