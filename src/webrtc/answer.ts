@@ -1,7 +1,8 @@
 // Writes the answer to an offer: RFC 8829 §5.3.1, RFC 9725 §4.2.
 import type { SdpMedia } from '../codec/sdp.ts'
 import { attribute } from '../codec/sdp.ts'
-import type { RtpCodec } from '../codec/sdp-media.ts'
+import type { HeaderExtension } from '../codec/sdp-media.ts'
+import type { AgreedCodec } from './codec-choice.ts'
 import { type AgreedMedia, type Agreement, FEEDBACK, type MediaFlow } from './negotiate.ts'
 import type { LocalTransport } from './peer.ts'
 
@@ -47,8 +48,8 @@ function accepted(
   stream: LocalStream | undefined,
   first: boolean,
 ): string[] {
-  const { codec, retransmission } = media
-  const formats = retransmission === undefined ? [codec.payloadType] : [codec.payloadType, retransmission]
+  const { codecs } = media
+  const formats = codecs.flatMap(({ payloadType, retransmission }) => [payloadType, retransmission ?? []].flat())
   return [
     `m=${media.kind} 9 ${media.protocol} ${formats.join(' ')}`,
     'c=IN IP4 0.0.0.0',
@@ -61,11 +62,8 @@ function accepted(
     flow === 'send' ? 'a=sendonly' : 'a=recvonly',
     'a=rtcp-mux',
     ...(media.reducedSize ? ['a=rtcp-rsize'] : []),
-    ...[...media.extensions].map(([uri, id]) => `a=extmap:${id} ${uri}`),
-    ...codecLines(codec, flow),
-    ...(retransmission === undefined
-      ? []
-      : [`a=rtpmap:${retransmission} rtx/${codec.clockRate}`, `a=fmtp:${retransmission} apt=${codec.payloadType}`]),
+    ...[...media.extensions.values()].map(extensionLine),
+    ...codecs.flatMap((codec) => codecLines(codec, flow)),
     ...layerLines(media.layers),
     ...(stream ? streamLines(media, stream) : []),
     // A bundle has one set of candidates, in its first section (RFC 8829 §5.3.1).
@@ -79,8 +77,14 @@ function accepted(
  */
 const START_BITRATE = 'x-google-start-bitrate=2000'
 
-function codecLines(codec: RtpCodec, flow: MediaFlow): string[] {
-  const { payloadType, name, clockRate, channels } = codec
+/** What one side only receives, the other only sends (RFC 8285 §6). */
+function extensionLine({ id, uri, direction }: HeaderExtension): string {
+  const mirrored = { recvonly: '/sendonly', sendonly: '/recvonly' }[direction] ?? ''
+  return `a=extmap:${id}${mirrored} ${uri}`
+}
+
+function codecLines(codec: AgreedCodec, flow: MediaFlow): string[] {
+  const { payloadType, name, clockRate, channels, retransmission } = codec
   const spelled = name === 'opus' ? name : name.toUpperCase()
   const echoed = Object.entries(codec.parameters).filter(([key]) => !key.startsWith('sprop-'))
   const parameters = echoed.map(([key, value]) => (value === '' ? key : `${key}=${value}`))
@@ -89,6 +93,9 @@ function codecLines(codec: RtpCodec, flow: MediaFlow): string[] {
     `a=rtpmap:${payloadType} ${spelled}/${clockRate}${channels > 1 ? `/${channels}` : ''}`,
     ...(parameters.length > 0 ? [`a=fmtp:${payloadType} ${parameters.join(';')}`] : []),
     ...codec.feedback.filter((one) => FEEDBACK[flow].includes(one)).map((one) => `a=rtcp-fb:${payloadType} ${one}`),
+    ...(retransmission === undefined
+      ? []
+      : [`a=rtpmap:${retransmission} rtx/${clockRate}`, `a=fmtp:${retransmission} apt=${payloadType}`]),
   ]
 }
 

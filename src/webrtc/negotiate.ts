@@ -1,16 +1,14 @@
 // What an offer and this server have in common: RFC 9725 §4.2, RFC 8829 §5.3, RFC 9143.
 import { attribute, attributeValues, direction, inherited, type Sdp, type SdpMedia } from '../codec/sdp.ts'
 import {
-  h264Mode,
-  h264Profile,
+  type HeaderExtension,
   headerExtensions,
-  type RtpCodec,
   repairStreams,
-  retransmissionType,
   rtpCodecs,
   simulcastLayers,
 } from '../codec/sdp-media.ts'
 import { AppError } from '../core/errors.ts'
+import { type AgreedCodec, codecsToReceive, codecToSend } from './codec-choice.ts'
 import type { RemoteTransport } from './peer.ts'
 
 /** From where the media goes: `send` to a viewer, `receive` from a publisher. */
@@ -22,11 +20,10 @@ export type AgreedMedia = {
   mid: string
   kind: 'audio' | 'video'
   protocol: string
-  codec: RtpCodec
-  /** Payload type of retransmissions, if the offerer takes part in them. */
-  retransmission: number | undefined
-  /** Ids of the header extensions that both know, by URI. */
-  extensions: ReadonlyMap<string, number>
+  /** At least one; the first is the offerer's favourite. */
+  codecs: AgreedCodec[]
+  /** Header extensions that both know, by URI. */
+  extensions: ReadonlyMap<string, HeaderExtension>
   /** Names of simulcast layers; empty for one plain stream. */
   layers: string[]
   /** RTCP need not begin with a report (RFC 5506). */
@@ -90,11 +87,11 @@ function agree(offer: Sdp, media: SdpMedia, index: number, flow: MediaFlow): Agr
   if (!media.protocol.endsWith('RTP/SAVPF') && !media.protocol.endsWith('RTP/SAVP')) {
     throw invalid(`the ${kind} section has the protocol ${media.protocol}; UDP/TLS/RTP/SAVPF is accepted`)
   }
-  const codecs = rtpCodecs(media)
-  const codec = kind === 'audio' ? chooseAudio(codecs) : flow === 'send' ? chooseH264(codecs) : chooseVideo(codecs)
-  if (!codec) {
-    const accepted = kind === 'audio' ? ['opus'] : flow === 'send' ? ['H264'] : ['H264', 'VP8']
-    const names = [...new Set(codecs.map(({ name }) => name))]
+  const all = rtpCodecs(media)
+  const codecs = flow === 'send' ? codecToSend(kind, all) : codecsToReceive(kind, all)
+  if (codecs.length === 0) {
+    const accepted = kind === 'audio' ? ['opus'] : flow === 'send' ? ['h264'] : ['h264', 'vp8']
+    const names = [...new Set(all.map(({ name }) => name))]
     throw new AppError('unsupported-media', `the offer has no ${kind} codec that is supported`, {
       details: { offered: names, accepted },
     })
@@ -104,8 +101,7 @@ function agree(offer: Sdp, media: SdpMedia, index: number, flow: MediaFlow): Agr
     mid: attribute(media, 'mid') ?? String(index),
     kind,
     protocol: media.protocol,
-    codec,
-    retransmission: retransmissionType(codecs, codec.payloadType),
+    codecs,
     extensions: commonExtensions(media, flow),
     layers: kind === 'video' && flow === 'receive' ? simulcastLayers(media) : [],
     reducedSize: attribute(media, 'rtcp-rsize') !== undefined,
@@ -113,31 +109,12 @@ function agree(offer: Sdp, media: SdpMedia, index: number, flow: MediaFlow): Agr
   }
 }
 
-const chooseAudio = (codecs: readonly RtpCodec[]) =>
-  codecs.find(({ name, clockRate }) => name === 'opus' && clockRate === 48000)
-
-/** What this server sends is constrained baseline in mode 1, which every profile but plain baseline contains. */
-const PROFILE_ORDER = ['constrained-baseline', 'main', 'high', 'baseline', 'other'] as const
-
-function chooseH264(codecs: readonly RtpCodec[]): RtpCodec | undefined {
-  const rank = (codec: RtpCodec) =>
-    PROFILE_ORDER.indexOf(h264Profile(codec)) + (h264Mode(codec) === 1 ? 0 : PROFILE_ORDER.length)
-  return codecs
-    .filter(({ name, clockRate }) => name === 'h264' && clockRate === 90000)
-    .reduce<RtpCodec | undefined>((best, codec) => (!best || rank(codec) < rank(best) ? codec : best), undefined)
-}
-
-/** The publisher's first choice of those that can be decoded; only modes 0 and 1 of H.264 can be put together again. */
-function chooseVideo(codecs: readonly RtpCodec[]): RtpCodec | undefined {
-  return codecs.find(
-    (codec) => codec.clockRate === 90000 && (codec.name === 'vp8' || (codec.name === 'h264' && h264Mode(codec) <= 1)),
-  )
-}
-
-function commonExtensions(media: SdpMedia, flow: MediaFlow): Map<string, number> {
+function commonExtensions(media: SdpMedia, flow: MediaFlow): Map<string, HeaderExtension> {
+  const refused = flow === 'send' ? ['sendonly', 'inactive'] : ['recvonly', 'inactive']
   // Ids above 14 need the two-byte form, which few implement.
-  const known = headerExtensions(media).filter(({ id, uri }) => id <= 14 && KNOWN_EXTENSIONS[flow].includes(uri))
-  return new Map(known.map(({ id, uri }) => [uri, id]))
+  const usable = headerExtensions(media).filter(({ id, direction }) => id <= 14 && !refused.includes(direction))
+  const known = usable.filter(({ uri }) => KNOWN_EXTENSIONS[flow].includes(uri))
+  return new Map(known.map((extension) => [extension.uri, extension]))
 }
 
 /** One transport serves all sections, so they must be one bundle (RFC 9725 §4.4.1). */

@@ -1,6 +1,7 @@
 // Sorts the packets of a publisher into streams: by payload type, SSRC and, for layers and repairs, by name (RFC 8852).
 import type { RtcpMessage } from '../codec/rtcp.ts'
 import { extensionElement, type RtpPacket } from '../codec/rtp.ts'
+import type { AgreedCodec } from './codec-choice.ts'
 import type { OrderedPacket } from './jitter-buffer.ts'
 import { type AgreedMedia, type Agreement, EXTENSIONS } from './negotiate.ts'
 import { PublisherClock } from './publisher-clock.ts'
@@ -11,7 +12,7 @@ export type PublisherStreamsOptions = {
   localSsrc: number
   sendRtcp(message: Buffer): void
   /** A stream of video begins; its packets follow. */
-  onVideoStream(ssrc: number, receiver: RtpReceiver): void
+  onVideoStream(ssrc: number, receiver: RtpReceiver, codec: AgreedCodec): void
   onVideoStreamEnd(ssrc: number): void
   onVideo(ssrc: number, packets: OrderedPacket[]): void
   onAudio(receiver: RtpReceiver, packets: OrderedPacket[]): void
@@ -20,7 +21,7 @@ export type PublisherStreamsOptions = {
 /** Four layers and one change of each. */
 const MAX_STREAMS = 8
 
-type Stream = { media: AgreedMedia; receiver: RtpReceiver; name: string | undefined }
+type Stream = { media: AgreedMedia; codec: AgreedCodec; receiver: RtpReceiver; name: string | undefined }
 
 export class PublisherStreams {
   readonly #options: PublisherStreamsOptions
@@ -54,11 +55,11 @@ export class PublisherStreams {
 
   push(packet: RtpPacket): void {
     const { media } = this.#options.agreement
-    const plain = media.find(({ codec }) => codec.payloadType === packet.payloadType)
-    if (plain) this.#stream(plain, packet).receiver.push(packet, false)
-    else {
-      const repaired = media.find(({ retransmission }) => retransmission === packet.payloadType)
-      if (repaired) this.#repair(repaired, packet)
+    for (const one of media) {
+      for (const codec of one.codecs) {
+        if (codec.payloadType === packet.payloadType) this.#stream(one, codec, packet).receiver.push(packet, false)
+        else if (codec.retransmission === packet.payloadType) this.#repair(one, codec, packet)
+      }
     }
   }
 
@@ -70,41 +71,42 @@ export class PublisherStreams {
     for (const receiver of this.receivers) receiver.close()
   }
 
-  #stream(media: AgreedMedia, packet: RtpPacket): Stream {
+  #stream(media: AgreedMedia, codec: AgreedCodec, packet: RtpPacket): Stream {
     const known = this.#streams.get(packet.ssrc)
-    if (known) {
+    if (known && known.codec === codec) {
       known.name ??= text(packet, media, EXTENSIONS.streamId)
       return known
     }
-    const stream = this.#open(media, packet)
+    if (known) this.#forget(packet.ssrc, known)
+    const stream = this.#open(media, codec, packet)
     this.#streams.set(packet.ssrc, stream)
-    if (this.#streams.size > MAX_STREAMS) this.#forgetOne()
-    if (media.kind === 'video') this.#options.onVideoStream(packet.ssrc, stream.receiver)
+    if (this.#streams.size > MAX_STREAMS) {
+      const [ssrc, silent] = [...this.#streams].reduce((a, b) =>
+        b[1].receiver.newestAt < a[1].receiver.newestAt && b[1] !== stream ? b : a,
+      )
+      this.#forget(ssrc, silent)
+    }
+    if (media.kind === 'video') this.#options.onVideoStream(packet.ssrc, stream.receiver, codec)
     return stream
   }
 
-  #open(media: AgreedMedia, packet: RtpPacket): Stream {
+  #open(media: AgreedMedia, codec: AgreedCodec, packet: RtpPacket): Stream {
     const { sendRtcp, localSsrc, onVideo, onAudio } = this.#options
     const { ssrc } = packet
-    const { clockRate, feedback } = media.codec
     const isVideo = media.kind === 'video'
     const receiver: RtpReceiver = new RtpReceiver({
       ssrc,
-      clockRate,
-      clock: this.#clock.stream(clockRate, isVideo),
-      repairs: feedback.includes('nack'),
+      clockRate: codec.clockRate,
+      clock: this.#clock.stream(codec.clockRate, isVideo),
+      repairs: codec.feedback.includes('nack'),
       localSsrc,
       sendRtcp,
       onPackets: (packets) => (isVideo ? onVideo(ssrc, packets) : onAudio(receiver, packets)),
     })
-    return { media, receiver, name: text(packet, media, EXTENSIONS.streamId) }
+    return { media, codec, receiver, name: text(packet, media, EXTENSIONS.streamId) }
   }
 
-  /** The one that was silent longest. */
-  #forgetOne(): void {
-    const [ssrc, stream] = [...this.#streams].reduce((a, b) =>
-      b[1].receiver.newestAt < a[1].receiver.newestAt ? b : a,
-    )
+  #forget(ssrc: number, stream: Stream): void {
     stream.receiver.close()
     this.#bytes += stream.receiver.bytes
     this.#lost += stream.receiver.lost
@@ -113,13 +115,12 @@ export class PublisherStreams {
   }
 
   /** RFC 4588 §4: the first two bytes are the sequence number of the packet that is sent again. */
-  #repair(media: AgreedMedia, packet: RtpPacket): void {
+  #repair(media: AgreedMedia, { payloadType }: AgreedCodec, packet: RtpPacket): void {
     if (packet.payload.length < 3) return
     const target = this.#repairedStream(media, packet)
     if (!target) return
     const [ssrc, stream] = target
     const sequence = (packet.payload[0]! << 8) | packet.payload[1]!
-    const { payloadType } = media.codec
     stream.receiver.push({ ...packet, ssrc, payloadType, sequence, payload: packet.payload.subarray(2) }, true)
   }
 
@@ -136,7 +137,7 @@ export class PublisherStreams {
 }
 
 function text(packet: RtpPacket, media: AgreedMedia, uri: string): string | undefined {
-  const id = media.extensions.get(uri)
+  const id = media.extensions.get(uri)?.id
   const data = id === undefined ? undefined : extensionElement(packet, id)
   return data && Buffer.from(data).toString('latin1')
 }

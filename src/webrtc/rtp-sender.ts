@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { ntpFromUnixMs, writeCname, writeSenderReport } from '../codec/rtcp.ts'
 import { RTP_HEADER_BYTES } from '../codec/rtp.ts'
 import { nowMs } from '../core/clock.ts'
+import type { AgreedCodec } from './codec-choice.ts'
 import { type AgreedMedia, EXTENSIONS } from './negotiate.ts'
 import type { Peer } from './peer.ts'
 
@@ -37,8 +38,7 @@ export class RtpSender {
   readonly cname: string
   readonly stats: SenderStats = { packets: 0, bytes: 0, resent: 0 }
   readonly #peer: Peer
-  readonly #media: AgreedMedia
-  readonly #retransmission: number | undefined
+  readonly #codec: AgreedCodec
   readonly #absoluteSendTime: number | undefined
   readonly #extension: Buffer
   readonly #history: (Sent | undefined)[] = new Array(HISTORY)
@@ -52,10 +52,9 @@ export class RtpSender {
 
   constructor(peer: Peer, media: AgreedMedia, cname: string) {
     this.#peer = peer
-    this.#media = media
     this.cname = cname
-    this.#retransmission = media.retransmission
-    this.retransmissionSsrc = media.retransmission === undefined ? undefined : randomInt(1, 2 ** 32 - 1)
+    this.#codec = media.codecs[0]!
+    this.retransmissionSsrc = this.#codec.retransmission === undefined ? undefined : randomInt(1, 2 ** 32 - 1)
     const extension = extensionTemplate(media.extensions)
     this.#extension = extension.bytes
     this.#absoluteSendTime = extension.absoluteSendTimeAt
@@ -63,13 +62,13 @@ export class RtpSender {
 
   /** RTP time stamp of a presentation time in 90 kHz ticks. */
   timestamp(pts: number): number {
-    const ticks = Math.round((pts * this.#media.codec.clockRate) / 90_000) + this.#timestampOffset
+    const ticks = Math.round((pts * this.#codec.clockRate) / 90_000) + this.#timestampOffset
     return ((ticks % 2 ** 32) + 2 ** 32) % 2 ** 32
   }
 
   send(payload: Uint8Array, timestamp: number, marker: boolean): void {
     const sequence = this.#sequence
-    const { payloadType } = this.#media.codec
+    const { payloadType } = this.#codec
     const packet = this.#packet(payloadType, marker, sequence, timestamp, this.ssrc, payload.length)
     this.#peer.sendRtp(packet, this.#headerBytes, payload, this.#rollover)
     this.#sequence = (sequence + 1) & 0xffff
@@ -77,7 +76,7 @@ export class RtpSender {
     this.stats.packets++
     this.stats.bytes += packet.length
     this.#payloadBytes += payload.length
-    const kept = this.#retransmission === undefined ? packet : undefined
+    const kept = this.#codec.retransmission === undefined ? packet : undefined
     this.#history[sequence % HISTORY] = { sequence, timestamp, marker, payload, packet: kept, at: nowMs() }
   }
 
@@ -114,7 +113,7 @@ export class RtpSender {
     const original = Buffer.allocUnsafe(2 + payload.length)
     original.writeUInt16BE(sequence)
     original.set(payload, 2)
-    const [type, ssrc] = [this.#retransmission!, this.retransmissionSsrc!]
+    const [type, ssrc] = [this.#codec.retransmission!, this.retransmissionSsrc!]
     const packet = this.#packet(type, marker, this.#resendSequence, timestamp, ssrc, original.length)
     this.#peer.sendRtp(packet, this.#headerBytes, original, this.#resendRollover)
     this.#resendSequence = (this.#resendSequence + 1) & 0xffff
@@ -145,14 +144,14 @@ export class RtpSender {
  * The header extension block that all packets of a stream carry (RFC 8285 §4.2): playout delay 0 to 0, which asks the
  * viewer to show each picture at once, and room for the time of sending, which lets it estimate its bandwidth.
  */
-function extensionTemplate(ids: ReadonlyMap<string, number>): {
+function extensionTemplate(agreed: AgreedMedia['extensions']): {
   bytes: Buffer
   absoluteSendTimeAt: number | undefined
 } {
   const elements: number[] = []
-  const playoutDelay = ids.get(EXTENSIONS.playoutDelay)
+  const playoutDelay = agreed.get(EXTENSIONS.playoutDelay)?.id
   if (playoutDelay !== undefined) elements.push((playoutDelay << 4) | 2, 0, 0, 0)
-  const sendTime = ids.get(EXTENSIONS.absoluteSendTime)
+  const sendTime = agreed.get(EXTENSIONS.absoluteSendTime)?.id
   const absoluteSendTimeAt = sendTime === undefined ? undefined : RTP_HEADER_BYTES + 4 + elements.length + 1
   if (sendTime !== undefined) elements.push((sendTime << 4) | 2, 0, 0, 0)
   if (elements.length === 0) return { bytes: Buffer.alloc(0), absoluteSendTimeAt }

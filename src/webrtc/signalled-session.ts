@@ -41,8 +41,8 @@ export class IceSignalling {
     this.#peer.restart(ufrag)
     this.#remoteUfrag = ufrag
     this.etag = newTag()
-    const { kind, mid, codec } = this.#agreement.media[0]!
-    return { restarted: writeSdpFragment(this.#peer.local, { kind, mid, format: codec.payloadType }) }
+    const { kind, mid, codecs } = this.#agreement.media[0]!
+    return { restarted: writeSdpFragment(this.#peer.local, { kind, mid, format: codecs[0]!.payloadType }) }
   }
 }
 

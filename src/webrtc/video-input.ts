@@ -1,18 +1,21 @@
 // The video of a publisher: the best of its layers, whole and in order.
+import { h264ParameterSets } from '../codec/sdp-media.ts'
+import type { AgreedCodec } from './codec-choice.ts'
 import type { OrderedPacket } from './jitter-buffer.ts'
 import type { RtpReceiver } from './rtp-receiver.ts'
-import { type VideoUnit, VideoUnits, type VideoUnitsOptions } from './video-units.ts'
+import { type VideoUnit, VideoUnits } from './video-units.ts'
 
-export type VideoInputOptions = VideoUnitsOptions & {
+export type VideoInputOptions = {
   onUnit(unit: VideoUnit, layer: Layer): void
-  /** True when the publisher says that it sends keyframes when asked. Otherwise damaged pictures pass at once. */
-  sendsKeyframes: boolean
   /** Asks the publisher for a keyframe of one stream. */
   requestKeyframe(ssrc: number): void
 }
 
 export type Layer = {
   ssrc: number
+  codec: 'h264' | 'vp8'
+  /** How long damaged pictures are held back, for a keyframe to come. */
+  patienceMs: number
   receiver: RtpReceiver
   units: VideoUnits
   /** Of the last keyframe. */
@@ -37,9 +40,11 @@ export class VideoInput {
   }
 
   /** Adds a stream; its packets go to `push`. */
-  add(ssrc: number, receiver: RtpReceiver): void {
-    const layer = { ssrc, receiver, units: new VideoUnits(this.#options), pixels: 0, brokenAt: undefined }
-    this.#layers.set(ssrc, layer)
+  add(ssrc: number, receiver: RtpReceiver, offered: AgreedCodec): void {
+    const codec = offered.name as 'h264' | 'vp8'
+    const units = new VideoUnits(codec, codec === 'h264' ? h264ParameterSets(offered) : [])
+    const patienceMs = offered.feedback.includes('nack pli') ? PATIENCE_MS : 0
+    this.#layers.set(ssrc, { ssrc, codec, patienceMs, receiver, units, pixels: 0, brokenAt: undefined })
     receiver.wanted = this.#layers.size === 1
   }
 
@@ -96,8 +101,7 @@ export class VideoInput {
       if (this.#isBetter(layer, now)) this.#select(layer)
     }
     if (layer !== this.#selected) return
-    const patience = this.#options.sendsKeyframes ? PATIENCE_MS : 0
-    if (layer.brokenAt !== undefined && now - layer.brokenAt < patience) return
+    if (layer.brokenAt !== undefined && now - layer.brokenAt < layer.patienceMs) return
     this.#options.onUnit(unit, layer)
   }
 

@@ -16,12 +16,6 @@ export type VideoUnit = {
   size?: { width: number; height: number }
 }
 
-export type VideoUnitsOptions = {
-  codec: 'h264' | 'vp8'
-  /** Parameter sets from the session description, for publishers that do not send them with the pictures. */
-  parameterSets: readonly Uint8Array[]
-}
-
 /** Longer ones are the work of someone who wants our memory. */
 const MAX_UNIT_BYTES = 8 * 1024 * 1024
 
@@ -34,7 +28,8 @@ export class VideoUnits {
   #bytes = 0
   #damaged = false
 
-  constructor({ codec, parameterSets }: VideoUnitsOptions) {
+  /** `parameterSets` are those of the session description, for publishers that do not send them with the pictures. */
+  constructor(codec: 'h264' | 'vp8', parameterSets: readonly Uint8Array[] = []) {
     this.#assembler = codec === 'h264' ? new H264Assembler() : new Vp8Assembler()
     this.#finish = codec === 'h264' ? h264Finisher(parameterSets) : finishVp8
   }

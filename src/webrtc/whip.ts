@@ -3,7 +3,6 @@ import { randomInt } from 'node:crypto'
 import { type RtcpMessage, writePictureLoss, writeReceiverReport } from '../codec/rtcp.ts'
 import { extensionElement, type RtpPacket } from '../codec/rtp.ts'
 import { parseSdp } from '../codec/sdp.ts'
-import { h264ParameterSets } from '../codec/sdp-media.ts'
 import { Broadcast, type Reader } from '../core/broadcast.ts'
 import { nowMs } from '../core/clock.ts'
 import type { IngestSource, IngestStats } from '../core/endpoints.ts'
@@ -85,19 +84,15 @@ class Publisher implements WhipSession, IngestSource {
     this.connected = peer.connected
     this.source = this.#ready.promise
     this.source.catch(() => {})
-    const { codec } = agreement.media.find(({ kind }) => kind === 'video')!
     this.#input = new VideoInput({
-      codec: codec.name as 'h264' | 'vp8',
-      parameterSets: h264ParameterSets(codec),
-      onUnit: (unit, layer) => this.#writeVideo(unit, layer, codec.name as 'h264' | 'vp8'),
-      sendsKeyframes: codec.feedback.includes('nack pli'),
+      onUnit: (unit, layer) => this.#writeVideo(unit, layer),
       requestKeyframe: (ssrc) => this.#askKeyframe(ssrc),
     })
     this.#streams = new PublisherStreams({
       agreement,
       localSsrc: this.#ssrc,
       sendRtcp: (message) => this.#sendRtcp(message),
-      onVideoStream: (ssrc, receiver) => this.#input.add(ssrc, receiver),
+      onVideoStream: (ssrc, receiver, codec) => this.#input.add(ssrc, receiver, codec),
       onVideoStreamEnd: (ssrc) => {
         this.#input.remove(ssrc)
         this.#asked.delete(ssrc)
@@ -192,7 +187,7 @@ class Publisher implements WhipSession, IngestSource {
   }
 
   #receive(packet: RtpPacket): void {
-    const id = this.#agreement.media[0]!.extensions.get(EXTENSIONS.transportSequence)
+    const id = this.#agreement.media[0]!.extensions.get(EXTENSIONS.transportSequence)?.id
     const sequence = id === undefined ? undefined : extensionElement(packet, id)
     if (sequence?.length === 2) this.#arrivals.add((sequence[0]! << 8) | sequence[1]!, nowMs())
     this.#streams.push(packet)
@@ -202,12 +197,11 @@ class Publisher implements WhipSession, IngestSource {
     if (message.kind === 'sender-report') this.#streams.reported(message)
   }
 
-  #writeVideo({ data, timestamp, key, size }: VideoUnit, { receiver }: Layer, codec: 'h264' | 'vp8'): void {
+  #writeVideo({ data, timestamp, key, size }: VideoUnit, { codec, receiver }: Layer): void {
     const track = this.#video
     if (!track) this.#videoAt = nowMs()
-    if (!track || (size && (size.width !== track.width || size.height !== track.height))) {
-      this.#video = { id: 'video', kind: 'video', codec, ...size }
-    }
+    const sameSize = !size || (size.width === track?.width && size.height === track.height)
+    if (!track || track.codec !== codec || !sameSize) this.#video = { id: 'video', kind: 'video', codec, ...size }
     this.#broadcast.write({ track: this.#video!, data, pts: receiver.clock.pts(timestamp, nowMs()), key })
   }
 
