@@ -109,6 +109,8 @@ const Settings = z.object({
     .default(1920 * 1088),
   MAX_FPS: whole(1, 240).default(60),
   STREAM_LINGER_SECONDS: whole(0, 3600).default(10),
+  DRAIN_SECONDS: whole(0, 86_400).default(0),
+  MAX_SESSIONS_PER_MINUTE: whole(0, 1_000_000).default(120),
   ALLOWED_URLS: origins.default([]),
   VERIFY_TLS: z.enum(['0', '1', 'true', 'false']).default('0'),
   INPUT_TIMEOUT_SECONDS: whole(1, 3600).default(60),
@@ -127,12 +129,22 @@ export type SettingName = keyof typeof Settings.shape
 
 export type IceServer = { urls: string | string[]; username?: string | undefined; credential?: string | undefined }
 
+/** Settings whose values are told to nobody: no message, no child process. */
+export const SECRET_SETTINGS: readonly SettingName[] = [
+  'AUTH_TOKEN',
+  'VIEW_TOKEN',
+  'ICE_SERVERS',
+  'LIVEPEER_ORCH_SECRET',
+]
+
 /** The settings as the server uses them. */
 export type Config = Readonly<{
   port: number
   host: string
   /** True when the server listens beyond loopback without a token. */
   unprotected: boolean
+  /** True when it listens on loopback only and has no token: nobody but this machine may publish and control. */
+  localOnly: boolean
   authToken: string | undefined
   viewToken: string | undefined
   pipeline: string
@@ -152,6 +164,10 @@ export type Config = Readonly<{
   maxPixels: number
   maxFps: number
   streamLingerMs: number
+  /** How long SIGTERM lets running streams go on. */
+  drainMs: number
+  /** From one address; 0 is no limit. */
+  maxSessionsPerMinute: number
   allowedUrls: string[]
   verifyTls: boolean
   inputTimeoutMs: number
@@ -184,7 +200,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   if (!result.success) {
     const issue = result.error.issues[0]
     const name = String(issue?.path[0] ?? '')
-    const secret = /_(TOKEN|SECRET)$/.test(name)
+    const secret = SECRET_SETTINGS.some((setting) => setting === name)
     const got = secret ? 'a value' : JSON.stringify(given[name])
     throw new AppError('invalid-request', `${name} is ${got}: ${issue?.message ?? 'not accepted'}`)
   }
@@ -195,6 +211,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     port: s.PORT,
     host,
     unprotected: !s.AUTH_TOKEN && !isLoopback(host),
+    localOnly: !s.AUTH_TOKEN && isLoopback(host),
     authToken: s.AUTH_TOKEN,
     viewToken: s.VIEW_TOKEN,
     pipeline,
@@ -214,6 +231,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     maxPixels: s.MAX_PIXELS,
     maxFps: s.MAX_FPS,
     streamLingerMs: s.STREAM_LINGER_SECONDS * 1000,
+    drainMs: s.DRAIN_SECONDS * 1000,
+    maxSessionsPerMinute: s.MAX_SESSIONS_PER_MINUTE,
     allowedUrls: s.ALLOWED_URLS,
     verifyTls: isOn(s.VERIFY_TLS),
     inputTimeoutMs: s.INPUT_TIMEOUT_SECONDS * 1000,
