@@ -4,9 +4,9 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
-import { openServer } from './server.ts'
+import { type MillraceServer, openServer } from './server.ts'
 
-/** A second signal, or an end that takes longer than this, ends the process at once. */
+/** One more signal, or an end that takes longer than this, ends the process at once. */
 const SHUTDOWN_MS = 15_000
 
 /** Runs the server until a signal ends it. */
@@ -16,11 +16,22 @@ export async function serve(config: Config): Promise<never> {
     ? pino({ level: config.logLevel }, pretty({ ignore: 'pid,hostname', singleLine: true }))
     : pino({ level: config.logLevel })
   const stop = new AbortController()
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(1)
-    log.info({ signal }, 'shutting down')
+  let server: MillraceServer | undefined
+  let draining = false
+  const end = () => {
+    if (stop.signal.aborted) return
+    log.info('shutting down')
     setTimeout(() => process.exit(1), SHUTDOWN_MS).unref()
     stop.abort()
+  }
+  const onSignal = (signal: NodeJS.Signals) => {
+    log.info({ signal }, 'signal')
+    if (stop.signal.aborted) process.exit(1)
+    if (signal === 'SIGTERM' && server && config.drainMs > 0 && !draining) {
+      draining = true
+      log.info({ drainMs: config.drainMs }, 'draining: no new streams')
+      void server.drain(config.drainMs).then(end)
+    } else end()
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
@@ -28,7 +39,7 @@ export async function serve(config: Config): Promise<never> {
   process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
   try {
-    const server = await openServer(config, { version }, { signal: stop.signal, log })
+    server = await openServer(config, { version }, { signal: stop.signal, log })
     greet(server.url, config)
     const closed = await server.closed
     log.info({ why: closed.why, err: closed.error }, 'closed')

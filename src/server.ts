@@ -5,8 +5,10 @@ import { createAdaptorServer } from '@hono/node-server'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
 import { type Context, type Resource, Scope } from './core/resource.ts'
+import { drain } from './drain.ts'
 import { findFfmpeg } from './ffmpeg/probe.ts'
 import { createApp } from './http/app.ts'
+import { EventLoopWatch } from './http/event-loop.ts'
 import { trickleHooks } from './http/trickle.ts'
 import { discoverPipelines } from './pipeline/catalog.ts'
 import { openPipelinePool } from './pipeline/pool.ts'
@@ -17,6 +19,8 @@ import { openTrickle, type TrickleServer } from './trickle/server.ts'
 export interface MillraceServer extends Resource {
   /** Address of the page, without a slash at the end. */
   readonly url: string
+  /** Takes no new streams from now on. Resolves when no stream has a publisher any more, or after `ms`. */
+  drain(ms: number): Promise<void>
 }
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -74,6 +78,7 @@ export async function openServer(
     const testPictures = scope.use(
       new TestPictures({ ffmpeg, registry, pool, url: () => url, authToken: config.authToken }, inner),
     )
+    const eventLoop = scope.use(new EventLoopWatch())
     const app = createApp({
       registry,
       catalog,
@@ -88,8 +93,10 @@ export async function openServer(
         },
         context: inner,
       },
-      tokens: config,
-      info: { version: about.version, pipeline: config.pipeline, maxStreams: config.maxStreams },
+      access: config,
+      maxSessionsPerMinute: config.maxSessionsPerMinute,
+      info: { version: about.version, pipeline: config.pipeline },
+      eventLoop,
       publicDir: folder('../public'),
       log,
     })
@@ -100,6 +107,8 @@ export async function openServer(
       serverOptions: { requestTimeout: 0, headersTimeout: 20_000, keepAliveTimeout: 75_000, noDelay: true },
     }) as Server
     scope.defer(() => closeServer(server))
+    // Streams first, so that their watchers still hear how they ended.
+    scope.defer(() => registry.close())
     url = await listen(server, config)
     log.info(
       { url, pipelines: [...catalog.pipelines.keys()], encoder: ffmpeg.videoEncoder, ffmpeg: ffmpeg.version.text },
@@ -108,6 +117,7 @@ export async function openServer(
     for (const { where, reason } of catalog.rejected) log.warn({ where, reason }, 'pipeline rejected')
     return {
       url,
+      drain: (ms) => drain(registry, ms, scope.signal),
       closed: scope.closed,
       close: () => scope.close(),
       [Symbol.asyncDispose]: async () => void (await scope.close()),

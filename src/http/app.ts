@@ -1,11 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { OpenAPIHono } from '@hono/zod-openapi'
-import type { MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
-import { cors } from 'hono/cors'
-import { secureHeaders } from 'hono/secure-headers'
 import { AppError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Catalog } from '../pipeline/catalog.ts'
@@ -13,10 +8,17 @@ import type { PipelinePool } from '../pipeline/pool.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
 import type { TestPictures } from '../stream/test-pictures.ts'
 import type { TrickleServer } from '../trickle/server.ts'
-import { requireToken, type Tokens } from './auth.ts'
+import { type Access, guardsFor, ownNamesOnly } from './auth.ts'
+import type { EventLoopWatch } from './event-loop.ts'
 import { ingestRoutes } from './ingest.ts'
+import { bodyDeadline, smallBodies } from './limits.ts'
+import { metricsRoutes } from './metrics.ts'
 import { outRoutes } from './out.ts'
 import { pipelineRoutes } from './pipelines.ts'
+import { sessionLimit } from './rate-limit.ts'
+import { readinessOf } from './readiness.ts'
+import { RequestCounts } from './request-counts.ts'
+import { responseHeaders } from './response-headers.ts'
 import { type ServiceInfo, serviceRoutes } from './service.ts'
 import { signallingRoutes } from './signalling.ts'
 import { errorOf, problemResponse } from './status.ts'
@@ -33,30 +35,47 @@ export type AppOptions = {
   trickle: TrickleServer
   testPictures: TestPictures
   webrtc: WebRtc
-  tokens: Tokens
+  access: Access
+  /** That one address may ask for; 0 is no limit. */
+  maxSessionsPerMinute: number
   info: ServiceInfo
+  eventLoop: EventLoopWatch
   /** Folder of the page. */
   publicDir: string
   log: Log
 }
 
 const MAX_BODY_BYTES = 256 * 1024
+const BODY_MS = 15_000
 
 /** Every route of the server. */
 export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBindings }> {
-  const { registry, tokens, log } = options
+  const { registry, access, eventLoop, info, log } = options
   const app = new OpenAPIHono<{ Bindings: HttpBindings }>()
-  const control = requireToken(tokens.authToken)
-  const view = requireToken(tokens.viewToken, tokens.viewToken && tokens.authToken)
+  const { control, view } = guardsFor(access)
+  const requests = new RequestCounts()
+  const sessions = sessionLimit(options.maxSessionsPerMinute)
 
   app.onError((thrown, c) => {
     const error = errorOf(thrown)
-    if (error.code === 'internal') log.error({ err: error.cause ?? error, path: c.req.path }, 'request failed')
+    if (error.code === 'internal') {
+      const requestId = c.env.outgoing.getHeader('x-request-id')
+      log.error({ err: error.cause ?? error, path: c.req.path, requestId }, 'request failed')
+    }
+    // Nobody reads the rest of an endless body.
+    if (c.req.path.startsWith('/ingest/')) c.header('connection', 'close')
     return problemResponse(c, error)
   })
   app.notFound((c) =>
     problemResponse(c, new AppError('not-found', `there is nothing at ${c.req.method} ${c.req.path}`)),
   )
+
+  app.use(requests.middleware())
+  app.use(responseHeaders(access))
+  app.use(ownNamesOnly(access))
+  for (const path of ['/ingest/:stream', '/whip/:stream', '/whep/:stream', '/test-picture/:stream', '/streams']) {
+    app.on(['POST', 'PUT'], path, sessions)
+  }
 
   // These write to the socket themselves, so nothing below may want to change their answers.
   app.use('/trickle/*', async (c, next) => {
@@ -69,16 +88,11 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.use('/out/*', view)
   app.route('/', outRoutes(registry))
 
-  app.use(async (c, next) => {
-    await next()
-    c.header('x-request-id', c.req.header('x-request-id')?.slice(0, 64) ?? randomUUID())
-  })
-  app.use(secureHeaders({ crossOriginResourcePolicy: false, crossOriginOpenerPolicy: false }))
+  app.use(bodyDeadline(BODY_MS))
   app.route('/', signallingRoutes(whepEndpoint(registry, options.webrtc, view)))
   app.route('/', signallingRoutes(whipEndpoint(registry, options.webrtc, control)))
 
-  app.use(smallBodies)
-  app.use('/streams/*', cors())
+  app.use(smallBodies(MAX_BODY_BYTES))
   app.use('/streams/*', async (c, next) => {
     const reading = c.req.method === 'GET' || c.req.method === 'HEAD'
     return await (reading ? view : control)(c, next)
@@ -87,16 +101,21 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.use('/test-picture/*', control)
   app.route('/', streamEventRoutes(registry))
   app.route('/', streamRoutes(registry))
+  app.use('/pipelines/*', view)
   app.route('/', pipelineRoutes(options.catalog, options.pool))
   app.route('/', testPictureRoutes(options.testPictures))
-  app.route('/', serviceRoutes(registry, options.info))
+  app.use('/metrics', view)
+  app.route('/', serviceRoutes(registry, info, eventLoop))
+  app.route(
+    '/',
+    metricsRoutes({
+      streams: () => registry.streams.map((stream) => stream.status()),
+      server: () => {
+        const readiness = readinessOf(registry, eventLoop)
+        return { info, readiness, trickle: options.trickle, eventLoop, requests }
+      },
+    }),
+  )
   app.get('*', serveStatic({ root: options.publicDir }))
   return app
 }
-
-const smallBodies: MiddlewareHandler = bodyLimit({
-  maxSize: MAX_BODY_BYTES,
-  onError: () => {
-    throw new AppError('invalid-request', `the body is larger than ${MAX_BODY_BYTES} bytes`)
-  },
-})

@@ -30,12 +30,14 @@ export const ParamsAnswer = z
   })
   .openapi('ParamsAnswer')
 
+export const STREAM_STATES = ['OFFLINE', 'LOADING', 'ONLINE', 'DEGRADED_INPUT', 'DEGRADED_INFERENCE', 'ERROR'] as const
+
 const Size = z.object({ width: z.int(), height: z.int() })
 
 export const Status = z
   .object({
     name: z.string(),
-    state: z.enum(['OFFLINE', 'LOADING', 'ONLINE', 'DEGRADED_INPUT', 'DEGRADED_INFERENCE', 'ERROR']),
+    state: z.enum(STREAM_STATES),
     pipeline: z.string().nullable(),
     startedAt: z.string(),
     publishing: z.boolean(),

@@ -47,11 +47,11 @@ export type Problem = {
   details?: Record<string, unknown>
 }
 
-export function problemOf(error: AppError): Problem {
+export function problemOf(error: AppError, status = STATUS[error.code]): Problem {
   return {
     type: 'about:blank',
     title: TITLES[error.code],
-    status: STATUS[error.code],
+    status,
     detail: error.message,
     code: error.code,
     ...(error.issues && { errors: error.issues.map(pointed) }),
@@ -59,8 +59,9 @@ export function problemOf(error: AppError): Problem {
   }
 }
 
-export function problemResponse(c: Context, error: AppError): Response {
-  const problem = problemOf(error)
+/** `status` is for what only HTTP tells apart, such as 413 and 429. */
+export function problemResponse(c: Context, error: AppError, status?: ContentfulStatusCode): Response {
+  const problem = problemOf(error, status)
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
   if (error.code === 'capacity') headers['retry-after'] = String(error.details?.retryAfterSeconds ?? 5)
   if (error.code === 'unauthorized') headers['www-authenticate'] = 'Bearer'
