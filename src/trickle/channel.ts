@@ -20,7 +20,7 @@ export type ChannelOptions = {
 
 export const CHANNEL_DEFAULTS = {
   ringSegments: 64,
-  ringBytes: 64 * 1024 * 1024,
+  ringBytes: 32 * 1024 * 1024,
   segmentBytes: 10_000_000,
   replay: true,
   restart: true,
