@@ -1,5 +1,5 @@
 import { nowMs } from '../core/clock.ts'
-import { LatencyMeter, type Percentiles, RateMeter } from '../core/counters.ts'
+import type { Percentiles } from '../core/counters.ts'
 import { Emitter } from '../core/emitter.ts'
 import { AppError, type AppErrorJson } from '../core/errors.ts'
 import type { PixelFormat, VideoFrame } from '../core/frame.ts'
@@ -8,12 +8,10 @@ import { combine, type FrameAccounts } from './accounts.ts'
 import type { EpochFrame } from './frame-ring.ts'
 import type { Guardian, GuardianStatus } from './guardian.ts'
 import { assess, type Observations, type PipelineState, type Thresholds } from './health.ts'
+import { LeaseMeter } from './lease-meter.ts'
 import { OutputGate } from './output-gate.ts'
 import type { UpdateMode, Values } from './protocol.ts'
 import { StallWatch } from './stall-watch.ts'
-
-/** Rates over a shorter time say nothing yet. */
-const MEASURED_MS = 2000
 
 export type LeaseStatus = Omit<GuardianStatus, 'phase'> & {
   /** `stalled`: loaded, and it takes frames, but none has come out for too long. */
@@ -27,7 +25,15 @@ export type ParamsReply = {
   params: Values
 }
 
-export type PipelineError = { message: string; during: string; count: number; time: number }
+export type PipelineError = {
+  message: string
+  /** The method of the pipeline, or what else went wrong. */
+  during: string
+  /** How often, since it was last told. */
+  count: number
+  /** Milliseconds since 1970. */
+  time: number
+}
 
 export type LeaseEvents = {
   state: { state: PipelineState; previous: PipelineState }
@@ -44,7 +50,13 @@ export type PipelineStats = {
   /** Frames offered and delivered a second, over a rolling window. */
   inputFps: number
   fps: number
+  /** Milliseconds since 1970: the last frame from the stream, output to it, and change of params. */
+  lastInputTime: number | undefined
+  lastOutputTime: number | undefined
+  lastParamsTime: number | undefined
   lastError: PipelineError | undefined
+  /** `logs` are the last lines that the runner before it printed. */
+  lastRestart: { time: number; logs: string[] } | undefined
   restarts: number
   dropped: { beforePipeline: number; afterPipeline: number; failed: number }
   /** For a pipeline that gives one output for each input: in = out + all of `dropped` + inside. */
@@ -78,10 +90,7 @@ export class PipelineLease implements Resource {
   readonly #context: Context
   readonly #gate = new OutputGate()
   readonly #stall = new StallWatch()
-  readonly #inputs = new RateMeter()
-  readonly #outputs = new RateMeter()
-  readonly #latency = new LatencyMeter()
-  readonly #offeredAt = new Map<number, number>()
+  readonly #meter = new LeaseMeter()
   readonly #listening: (() => void)[] = []
   readonly #startedAt = nowMs()
   readonly #baseAccounts: FrameAccounts
@@ -92,11 +101,9 @@ export class PipelineLease implements Resource {
   #state: PipelineState = 'LOADING'
   #stalledSince: number | undefined
   #lastError: PipelineError | undefined
-  #firstInputAt: number | undefined
-  #lastInputAt: number | undefined
-  #lastOutputAt: number | undefined
+  #lastErrorAt: number | undefined
   #lastParamsAt: number | undefined
-  #delivered = 0
+  #lastRestart: PipelineStats['lastRestart']
   #closing = false
 
   private constructor(parts: LeaseParts, params: { revision: number; value: Values }, context: Context) {
@@ -164,9 +171,7 @@ export class PipelineLease implements Resource {
   offer(frame: VideoFrame): boolean {
     if (this.#closing) return false
     const now = nowMs()
-    this.#inputs.add(1, now)
-    this.#firstInputAt ??= now
-    this.#lastInputAt = now
+    this.#meter.input(now)
     if (!this.#guardian.ready) {
       this.#gate.replaced(frame.pts)
       return false
@@ -174,8 +179,7 @@ export class PipelineLease implements Resource {
     this.#checkInput(frame)
     this.#gate.offered(frame)
     this.#stall.offered(now)
-    this.#offeredAt.set(frame.pts, now)
-    if (this.#offeredAt.size > 256) this.#offeredAt.delete(this.#offeredAt.keys().next().value!)
+    this.#meter.offered(frame.pts, now)
     // A pipeline that stalls goes on getting frames: the newest waits for it when it comes back.
     this.#guardian.write(frame)
     this.#noteStall(now)
@@ -199,19 +203,19 @@ export class PipelineLease implements Resource {
 
   stats(): PipelineStats {
     const now = nowMs()
-    const accounts = this.#accounts()
+    const { offered, inside, beforePipeline, afterPipeline, failed } = this.#accounts()
+    const time = (at: number | undefined) => at && Math.round(Date.now() - (now - at))
     return {
-      inputFps: this.#inputs.perSecond(now),
-      fps: this.#outputs.perSecond(now),
+      ...this.#meter.rates(now),
+      lastInputTime: time(this.#meter.lastInputAt),
+      lastOutputTime: time(this.#meter.lastOutputAt),
+      lastParamsTime: time(this.#lastParamsAt),
       lastError: this.#lastError,
+      lastRestart: this.#lastRestart,
       restarts: this.#guardian.restarts - this.#baseRestarts,
-      dropped: {
-        beforePipeline: accounts.beforePipeline,
-        afterPipeline: accounts.afterPipeline + this.#gate.refused,
-        failed: accounts.failed,
-      },
-      frames: { in: accounts.offered, out: this.#delivered, inside: accounts.inside },
-      latencyMs: this.#latency.percentiles(),
+      dropped: { beforePipeline, afterPipeline: afterPipeline + this.#gate.refused, failed },
+      frames: { in: offered, out: this.#meter.delivered, inside },
+      latencyMs: this.#meter.latencyMs,
       pid: this.pid,
     }
   }
@@ -246,11 +250,7 @@ export class PipelineLease implements Resource {
       return
     }
     const { frame } = output
-    this.#lastOutputAt = now
-    this.#outputs.add(1, now)
-    const offeredAt = this.#offeredAt.get(frame.pts)
-    if (offeredAt !== undefined) this.#latency.add(now - offeredAt)
-    this.#delivered++
+    this.#meter.output(frame.pts, now)
     this.#parts.onFrame(frame)
   }
 
@@ -275,6 +275,7 @@ export class PipelineLease implements Resource {
       ),
       events.on('restart', ({ count, reason, lines }) => {
         this.#noteError({ message: reason.message, during: 'process', count: 1 })
+        this.#lastRestart = { time: Date.now(), logs: lines }
         this.events.emit('restart', { count: count - this.#baseRestarts, reason: reason.message, logs: lines })
       }),
     )
@@ -290,6 +291,7 @@ export class PipelineLease implements Resource {
   #noteError(error: Omit<PipelineError, 'time'>): void {
     const { message, during, count } = error
     this.#lastError = { message, during, count, time: Date.now() }
+    this.#lastErrorAt = nowMs()
     this.events.emit('error', this.#lastError)
   }
 
@@ -323,7 +325,6 @@ export class PipelineLease implements Resource {
 
   #observe(now: number): Observations {
     const guardian = this.#guardian
-    const measured = this.#firstInputAt !== undefined && now - this.#firstInputAt > MEASURED_MS
     const { lastRestartAt } = guardian
     return {
       failed: guardian.status.phase === 'failed',
@@ -332,13 +333,12 @@ export class PipelineLease implements Resource {
       processStartedAt: guardian.processStartedAt,
       readyAt: guardian.readyAt,
       streamStartedAt: this.#startedAt,
-      lastInputAt: this.#lastInputAt,
-      lastOutputAt: this.#lastOutputAt,
+      lastInputAt: this.#meter.lastInputAt,
+      lastOutputAt: this.#meter.lastOutputAt,
       lastParamsAt: this.#lastParamsAt,
-      lastErrorAt: this.#lastError && now - (Date.now() - this.#lastError.time),
+      lastErrorAt: this.#lastErrorAt,
       lastRestartAt: lastRestartAt !== undefined && lastRestartAt > this.#startedAt ? lastRestartAt : undefined,
-      inputFps: measured ? this.#inputs.perSecond(now) : undefined,
-      outputFps: measured ? this.#outputs.perSecond(now) : undefined,
+      ...this.#meter.knownRates(now),
     }
   }
 }
