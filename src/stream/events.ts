@@ -5,7 +5,11 @@ export type StreamEventData =
   | { type: 'state'; state: string; previous: string }
   | { type: 'publisher'; event: 'joined' | 'left'; kind: string; reason?: string }
   | { type: 'params'; status: 'applied' | 'rejected'; revision: number; hash: string; error?: AppErrorJson }
-  | { type: 'error'; source: 'pipeline' | 'decoder' | 'encoder' | 'audio' | 'ingest' | 'control'; message: string }
+  | {
+      type: 'error'
+      source: 'pipeline' | 'decoder' | 'encoder' | 'audio' | 'ingest' | 'egress' | 'control' | 'events'
+      message: string
+    }
   | { type: 'restart'; source: 'pipeline' | 'decoder' | 'encoder' | 'audio'; count: number; logs?: string[] }
   | { type: 'log'; level: string; line: string }
   | { type: 'viewers'; viewers: number }

@@ -1,10 +1,10 @@
-import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, type Resource, Scope } from '../core/resource.ts'
 import { openTrickleEgress, type TrickleEgress } from '../trickle/egress.ts'
-import { JsonPublisher, jsonMessages } from '../trickle/json.ts'
+import { JsonPublisher } from '../trickle/json.ts'
 import { publishTo } from '../trickle/local-publication.ts'
 import { subscribeTo } from '../trickle/local-subscription.ts'
 import type { TrickleServer } from '../trickle/server.ts'
+import { followControl } from './control.ts'
 import type { LiveStream } from './live-stream.ts'
 
 const JSON_TYPE = 'application/json'
@@ -37,9 +37,7 @@ export class StreamChannels implements Resource {
       return await this.#egress.closed
     })
     this.#scope.spawn(async () => {
-      const onError = (error: AppError) =>
-        stream.events.emit({ type: 'error', source: 'control', message: error.message })
-      for await (const value of jsonMessages(control, { onError })) await applyControl(stream, value)
+      await followControl(stream, control)
       return undefined
     })
   }
@@ -55,16 +53,5 @@ export class StreamChannels implements Resource {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-}
-
-async function applyControl(stream: LiveStream, value: unknown): Promise<void> {
-  try {
-    if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-      throw new AppError('invalid-request', 'a control message must be a JSON object of params')
-    }
-    await stream.updateParams('replace', value as Record<string, unknown>)
-  } catch (thrown) {
-    stream.events.emit({ type: 'error', source: 'control', message: AppError.from(thrown).message })
   }
 }
