@@ -28,10 +28,7 @@ const RECORD = '.installed.json'
  * `pipeline-failed` when npm
  * fails or a package has no pipelines for this server; the start of the server ends there.
  */
-export async function installPipelines(
-  { specs, pipelineDir, appDir }: InstallOptions,
-  context: Context,
-): Promise<void> {
+export async function installPipelines(options: InstallOptions, context: Context): Promise<void> {
   const { specs, pipelineDir, appDir, version } = options
   const checked = specs.map((spec) => readSpec(spec, [appDir, pipelineDir]))
   if (checked.length === 0) return
