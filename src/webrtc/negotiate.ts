@@ -63,19 +63,22 @@ export const FEEDBACK: Record<MediaFlow, readonly string[]> = {
 /** Throws `invalid-request` for an offer that makes no sense, `unsupported-media` for one without a common codec. */
 export function negotiate(offer: Sdp, flow: MediaFlow): Agreement {
   const sections = offer.media
-  const wanted = sections.flatMap((media, index) =>
-    media.kind === 'audio' || media.kind === 'video' ? { media, index } : [],
-  )
-  for (const kind of ['audio', 'video'] as const) {
-    const count = wanted.filter(({ media }) => media.kind === kind && media.port > 0).length
+  const open = sections.flatMap((media, index) => (isOpenMedia(media) ? { media, index } : []))
+  if (open.length === 0) throw invalid('the offer has neither an audio nor a video section')
+  for (const kind of ['audio', 'video']) {
+    const count = open.filter(({ media }) => media.kind === kind).length
     if (count > 1) throw invalid(`the offer has ${count} ${kind} sections; one of each kind is accepted`)
   }
-  const open = wanted.filter(({ media }) => media.port > 0)
-  if (open.length === 0) throw invalid('the offer has neither an audio nor a video section')
   const media = open.map(({ media: section, index }) => agree(offer, section, index, flow))
   if (flow === 'receive' && !media.some(({ kind }) => kind === 'video')) throw invalid('the offer has no video section')
   requireBundle(offer, media)
   return { flow, transport: remoteTransport(offer, sections[media[0]!.index]!), media, sections }
+}
+
+/** Port 0 closes a section, unless it is to share the port of another (RFC 9143 §6). */
+function isOpenMedia(media: SdpMedia): boolean {
+  const isOpen = media.port > 0 || attribute(media, 'bundle-only') !== undefined
+  return isOpen && (media.kind === 'audio' || media.kind === 'video')
 }
 
 function agree(offer: Sdp, media: SdpMedia, index: number, flow: MediaFlow): AgreedMedia {
