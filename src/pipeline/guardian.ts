@@ -17,6 +17,12 @@ const TICK_MS = 250
 /** A runner that was ready for as long has proved itself. */
 const RAN_WELL_MS = 30_000
 const NEW_HOST_MS = 15_000
+/** An event loop that does not turn for as long between streams is not worth waiting for. */
+const HUNG_MS = 5000
+/** The same for one that waits for a stream. */
+const HUNG_IDLE_MS = 30_000
+/** Who has not been heard of for as long is not given to a stream, if there is another. */
+const RESPONSIVE_MS = 2000
 /** A stream's params count from here. */
 const FIRST_REVISION = 1
 
@@ -81,6 +87,8 @@ export class Guardian implements Resource {
   #stream: Stream | undefined
   #past: FrameAccounts = NO_FRAMES
   #readyAt: number | undefined
+  #heartbeat = 0
+  #lastBeatAt = nowMs()
 
   private constructor(options: GuardianOptions, context: Context, host: PipelineHost, events: Emitter<HostEvents>) {
     this.entry = options.entry
@@ -103,15 +111,8 @@ export class Guardian implements Resource {
       this.#revision = params.revision
       this.events.emit('params', params)
     })
-    const log = context.log.child({ pipeline: options.entry.name })
-    events.on('error', (error) => {
-      log.warn(error, 'the pipeline threw')
-      this.events.emit('error', error)
-    })
-    events.on('log', (line) => {
-      log[line.level]({ ...line.fields, line: line.message }, 'the pipeline says')
-      this.events.emit('log', line)
-    })
+    events.on('error', (error) => this.events.emit('error', error))
+    events.on('log', (line) => this.events.emit('log', line))
     this.#attachHost(host)
     this.#scope.spawn((signal) => this.#run(signal))
     this.#scope.spawn((signal) => this.#watch(signal))
@@ -121,6 +122,10 @@ export class Guardian implements Resource {
   /** Resolves when the author's module is imported and the params are good; it loads from then on. */
   static async open(options: GuardianOptions, context: Context): Promise<Guardian> {
     const events = new Emitter<HostEvents>(context.log)
+    const log = context.log.child({ pipeline: options.entry.name })
+    // From the first line on: what goes wrong while it is imported is told here only.
+    events.on('error', (error) => log.warn(error, 'the pipeline threw'))
+    events.on('log', ({ level, message, fields }) => log[level]({ ...fields, line: message }, 'the pipeline says'))
     const host = await PipelineHost.open({ ...options, revision: FIRST_REVISION, events }, context)
     return new Guardian(options, context, host, events)
   }
@@ -141,6 +146,11 @@ export class Guardian implements Resource {
   /** Frames are taken. */
   get ready(): boolean {
     return this.#status.phase === 'ready'
+  }
+
+  /** Its event loop turns. */
+  get responsive(): boolean {
+    return this.#alive && nowMs() - this.#lastBeatAt < RESPONSIVE_MS
   }
 
   get pid(): number | undefined {
@@ -170,7 +180,7 @@ export class Guardian implements Resource {
     if (isDeepStrictEqual(params, this.#given)) {
       // They are known to be good: nothing to wait for, and nothing that a crash on load could spoil.
       this.#begin(stream)
-      this.#host.lease(requestId, FIRST_REVISION, params).catch((err) => this.#context.log.debug({ err }, 'late lease'))
+      this.#tellLease(this.#host, requestId, FIRST_REVISION, params)
       return { revision: FIRST_REVISION, params: this.#value }
     }
     const reply = await this.#host.lease(requestId, FIRST_REVISION, params)
@@ -178,22 +188,39 @@ export class Guardian implements Resource {
     return reply
   }
 
+  /** With params that were checked before; a model that blocks its event loop while it loads answers late. */
+  #tellLease(host: PipelineHost, requestId: string, revision: number, params: Values): void {
+    host
+      .lease(requestId, revision, params)
+      .catch((err) => this.#context.log.debug({ err, pipeline: this.entry.name }, 'the lease is not answered yet'))
+  }
+
   #begin(stream: Stream): void {
     this.#stream = stream
     this.#revision = FIRST_REVISION
   }
 
-  /** The stream is over. True when the runner is fit for the next one. */
+  /** The stream is over. True when the runner is fit for the next one; when it is not, this guardian ends. */
   async detach(): Promise<boolean> {
     this.#stream = undefined
-    if (!this.#alive || this.#scope.reason) return false
-    try {
-      await this.#host.release()
-      return true
-    } catch (thrown) {
-      this.#context.log.warn({ err: thrown, pipeline: this.entry.name }, 'the pipeline could not be reset')
-      return false
+    if (this.#alive && !this.#scope.reason) {
+      try {
+        await Promise.race([this.#host.release(), this.#hung()])
+        return true
+      } catch (thrown) {
+        this.#context.log.warn({ err: thrown, pipeline: this.entry.name }, 'the pipeline could not be reset')
+        this.#scope.end({ why: 'stopped' })
+        this.#host.kill(AppError.from(thrown))
+      }
     }
+    await this.close()
+    return false
+  }
+
+  /** Rejects when the runner's event loop has not turned for too long. */
+  async #hung(): Promise<never> {
+    while (nowMs() - this.#lastBeatAt < HUNG_MS) await sleep(TICK_MS, this.#scope.signal)
+    throw new AppError('pipeline-failed', `${this.entry.name} does not answer`)
   }
 
   /** Gives the runner a frame, whether it answers at the moment or not. */
@@ -262,16 +289,11 @@ export class Guardian implements Resource {
         const options = { ...this.#options, params: this.#given, revision: this.#revision, events: this.#hostEvents }
         const host = await PipelineHost.open(options, { ...this.#context, signal })
         this.#attachHost(host)
-        if (this.#stream) await host.lease(this.#stream.requestId, this.#revision, this.#given)
+        if (this.#stream) this.#tellLease(host, this.#stream.requestId, this.#revision, this.#given)
         return
       } catch (thrown) {
         signal.throwIfAborted()
         why = AppError.from(thrown)
-        if (this.#alive) {
-          this.#host.kill(why)
-          await this.#host.closed
-          this.#alive = false
-        }
       }
     }
   }
@@ -279,6 +301,7 @@ export class Guardian implements Resource {
   #attachHost(host: PipelineHost): void {
     this.#host = host
     this.#alive = true
+    this.#lastBeatAt = nowMs()
     host.onFrame = (output) => this.#stream?.onOutput(output)
     host.allocate = (bytes) => this.#stream?.allocate?.(bytes) ?? new Uint8Array(bytes)
     this.#nextHost.resolve()
@@ -306,6 +329,7 @@ export class Guardian implements Resource {
       await sleep(TICK_MS, signal)
       this.events.emit('tick', undefined)
       if (!this.#alive) continue
+      this.#feelPulse()
       const { phase, phaseSince } = this.#host
       if (phase !== 'ready' && nowMs() - phaseSince > thresholds.loadMs + thresholds.settleMs) {
         const seconds = thresholds.loadMs / 1000
@@ -320,6 +344,14 @@ export class Guardian implements Resource {
         )
       }
     }
+  }
+
+  #feelPulse(): void {
+    const { heartbeat } = this.#host
+    if (heartbeat !== this.#heartbeat) this.#lastBeatAt = nowMs()
+    this.#heartbeat = heartbeat
+    if (!this.#stream && this.ready && nowMs() - this.#lastBeatAt > HUNG_IDLE_MS)
+      this.restart(new AppError('pipeline-failed', `${this.entry.name} hangs`))
   }
 }
 

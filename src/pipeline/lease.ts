@@ -203,7 +203,9 @@ export class PipelineLease implements Resource {
 
   stats(): PipelineStats {
     const now = nowMs()
-    const { offered, inside, beforePipeline, afterPipeline, failed } = this.#accounts()
+    const { offered, inside, beforePipeline, afterPipeline, failed, arrived } = this.#accounts()
+    // Of what arrived, the gate refused some, and some came when the stream was over.
+    const undelivered = arrived - this.#meter.delivered
     const time = (at: number | undefined) => at && Math.round(Date.now() - (now - at))
     return {
       ...this.#meter.rates(now),
@@ -213,7 +215,7 @@ export class PipelineLease implements Resource {
       lastError: this.#lastError,
       lastRestart: this.#lastRestart,
       restarts: this.#guardian.restarts - this.#baseRestarts,
-      dropped: { beforePipeline, afterPipeline: afterPipeline + this.#gate.refused, failed },
+      dropped: { beforePipeline, afterPipeline: afterPipeline + undelivered, failed },
       frames: { in: offered, out: this.#meter.delivered, inside },
       latencyMs: this.#meter.latencyMs,
       pid: this.pid,
@@ -251,7 +253,11 @@ export class PipelineLease implements Resource {
     }
     const { frame } = output
     this.#meter.output(frame.pts, now)
-    this.#parts.onFrame(frame)
+    try {
+      this.#parts.onFrame(frame)
+    } catch (err) {
+      this.#context.log.error({ err, pipeline: this.pipeline }, 'the stream failed on an output')
+    }
   }
 
   #listen(): void {

@@ -9,11 +9,9 @@ const AHEAD_TICKS = TICKS_PER_SECOND
 
 /**
  * Lets through only outputs that can follow what the viewers have seen: of the running load, in one shape while the
- * inputs keep theirs, later than the output before and than any picture drawn instead. All others are counted.
+ * inputs keep theirs, later than the output before and than any picture drawn instead.
  */
 export class OutputGate {
-  /** Outputs not let through. */
-  refused = 0
   #shape: Shape | undefined
   #inputShape: Shape | undefined
   /** From this time on inputs have another shape, and outputs may follow. */
@@ -38,7 +36,6 @@ export class OutputGate {
   refusal({ frame, epoch }: EpochFrame, current: number): string | undefined {
     const refusal = this.#judge(frame, epoch === current)
     if (refusal === undefined) this.#floor = frame.pts
-    else this.refused++
     return refusal
   }
 

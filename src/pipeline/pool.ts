@@ -178,7 +178,7 @@ export class PipelinePool implements Resource {
   /** A loaded one before one that still loads. */
   #takeIdle(name: string): Guardian | undefined {
     const fitting = this.#idle.filter(({ guardian }) => guardian.entry.name === name && guardian.pid !== undefined)
-    const best = fitting.find(({ guardian }) => guardian.ready) ?? fitting[0]
+    const best = fitting.find(({ guardian }) => guardian.ready && guardian.responsive) ?? fitting[0]
     if (!best) return undefined
     return this.#takeOut(best)
   }
@@ -195,9 +195,8 @@ export class PipelinePool implements Resource {
 
   async #release(guardian: Guardian): Promise<void> {
     const fit = await guardian.detach()
-    if (!fit || this.#scope.reason) {
-      await guardian.close()
-    } else {
+    if (this.#scope.reason) await guardian.close()
+    else if (fit) {
       const idle: Idle = { guardian, expire: undefined }
       if (!this.#isWarm(guardian)) idle.expire = setTimeout(() => this.#retire(idle), LINGER_MS)
       this.#idle.push(idle)

@@ -135,6 +135,8 @@ export class Stage {
       const reload = await this.#parts.pipeline.updateParams(next.value)
       if (!(reload instanceof Reload)) return
       takesLong()
+      // The next stream may wait for the end of it as for any load.
+      if (this.#release) this.#finishRelease(this.#release)
       try {
         await this.#reload(reload)
       } catch (thrown) {
@@ -163,6 +165,8 @@ export class Stage {
     const { desk, pipeline, send } = this.#parts
     this.#release = undefined
     pipeline.outputs.clear()
+    // Frames of the stream that is over are counted as its own.
+    this.#input.takeNewest(this.#epoch)
     send({ type: 'done', id, status: 'applied', revision: desk.revision, params: desk.inForce.value })
   }
 

@@ -127,3 +127,44 @@ test('warm runners are there before the first stream, and after', async () => {
   await world.pool.close()
   expect(runnersLeft()).toEqual([])
 })
+
+test('a stream that ends while its pipeline hangs does not wait for it', async () => {
+  const stage = await play('noop')
+  await until('outputs', () => stage.source.outputs.length > 10)
+  const pid = stage.lease.pid!
+  process.kill(pid, 'SIGSTOP')
+  stage.source.stop()
+  const at = performance.now()
+  await stage.lease.close()
+  expect(performance.now() - at).toBeLessThan(7000)
+  expect(alive(pid)).toBe(false)
+  await stage[Symbol.asyncDispose]()
+})
+
+test('a runner that reloads when its stream ends is there for the next one', async () => {
+  await using world = await openTestPool()
+  const source = new Source()
+  const lease = (params: Record<string, unknown>) =>
+    world.pool.lease({ pipeline: 'reload-fails', params, requestId: 'r', onFrame: source.onFrame }, { log: world.log })
+  const one = await lease({ model: 'other' })
+  source.start(one)
+  await until('outputs', () => source.outputs.length > 5)
+  source.stop()
+  await until('nothing inside', () => one.stats().frames.inside === 0)
+  const { pid } = one
+  const at = performance.now()
+  // Back to its own model, which takes 700 ms.
+  await one.close()
+  expect(performance.now() - at).toBeLessThan(500)
+  const { frames, dropped } = one.stats()
+  expect(frames.out + dropped.beforePipeline + dropped.afterPipeline + dropped.failed).toBe(frames.in)
+
+  const two = await lease({})
+  expect(two.pid).toBe(pid)
+  expect(two.params.value).toMatchObject({ model: 'good' })
+  expect(two.status.phase).toBe('reloading')
+  source.start(two)
+  await until('its own model', () => source.outputs.at(-1)?.value === 1)
+  source.stop()
+  await two.close()
+})
