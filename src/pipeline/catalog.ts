@@ -13,7 +13,7 @@ export type Catalog = {
 export type DiscoverOptions = {
   /** The built-in pipelines, a package in each folder. */
   builtinDir?: string
-  /** The package the server is started in; its dependencies are searched. */
+  /** The package the server is started in; it and its dependencies are searched. */
   appDir?: string
   /** Packages put, or installed, there by hand: direct folders, and its `node_modules`. */
   pipelineDir?: string
@@ -60,7 +60,10 @@ function add(pipelines: Map<string, PipelineEntry>, entry: PipelineEntry): void 
 
 function* candidates({ builtinDir, appDir, pipelineDir }: DiscoverOptions, rejected: Rejected[]): Generator<string> {
   if (builtinDir) yield* packagesIn(builtinDir)
-  if (appDir) yield* dependencies(appDir, rejected)
+  if (appDir) {
+    if (existsSync(join(appDir, 'package.json'))) yield appDir
+    yield* dependencies(appDir, rejected)
+  }
   if (pipelineDir) {
     yield* packagesIn(pipelineDir)
     yield* packagesIn(join(pipelineDir, 'node_modules'))

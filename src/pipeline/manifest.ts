@@ -17,7 +17,7 @@ const PackageJson = z.object({
   description: z.string().optional(),
   peerDependencies: z.record(z.string(), z.string()).default({}),
   dependencies: z.record(z.string(), z.string()).default({}),
-  millrace: z.object({ pipelines: z.record(z.string(), z.unknown()) }).optional(),
+  millrace: z.looseObject({ pipelines: z.record(z.string(), z.unknown()) }).optional(),
 })
 export type PackageJson = z.infer<typeof PackageJson>
 
@@ -60,6 +60,8 @@ export function readManifest(directory: string, serverVersion: string): Manifest
       : `peerDependencies.millrace is not a version range: ${range}`
     return { entries, rejected: [{ where: `${json.name} in ${directory}`, reason }] }
   }
+  for (const key of Object.keys(json.millrace).filter((key) => key !== 'pipelines'))
+    rejected.push({ where: `millrace.${key} of ${json.name} in ${directory}`, reason: 'unknown key; known: pipelines' })
   for (const [name, declared] of Object.entries(json.millrace.pipelines)) {
     try {
       entries.push(readEntry(name, declared, directory, json))
