@@ -9,6 +9,7 @@ import type { StreamRegistry } from '../stream/registry.ts'
 import type { TestPictures } from '../stream/test-pictures.ts'
 import type { TrickleServer } from '../trickle/server.ts'
 import { type Access, guardsFor, ownNamesOnly } from './auth.ts'
+import { docsRoutes } from './docs.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import { ingestRoutes } from './ingest.ts'
 import { bodyDeadline, smallBodies } from './limits.ts'
@@ -116,6 +117,7 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
       },
     }),
   )
+  app.route('/', docsRoutes({ app, version: info.version, publicDir: options.publicDir }))
   app.get('*', serveStatic({ root: options.publicDir }))
   return app
 }

@@ -2,28 +2,32 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { type Catalog, findPipeline } from '../pipeline/catalog.ts'
 import type { PipelineEntry } from '../pipeline/entry.ts'
 import type { PipelinePool } from '../pipeline/pool.ts'
-import { describedRoutes } from './openapi.ts'
-import { PipelineDetails, PipelineSummary, ProblemSchema } from './schemas.ts'
+import { describedRoutes, needs, ok, problem } from './openapi.ts'
+import { PipelineDetails, PipelineSummary } from './schemas.ts'
 
 const list = createRoute({
   method: 'get',
   path: '/pipelines',
-  responses: {
-    200: { description: 'What can run.', content: { 'application/json': { schema: z.array(PipelineSummary) } } },
-  },
+  operationId: 'listPipelines',
+  tags: ['Pipelines'],
+  summary: 'What can run',
+  security: needs.viewToken,
+  responses: { 200: ok('Every pipeline that was found.', z.array(PipelineSummary)) },
 })
 const show = createRoute({
   method: 'get',
   path: '/pipelines/{name}',
+  operationId: 'getPipeline',
+  tags: ['Pipelines'],
+  summary: 'One pipeline, with the JSON Schema of its params',
+  security: needs.viewToken,
   request: {
     params: z.object({ name: z.string().openapi({ param: { name: 'name', in: 'path' }, example: 'effects' }) }),
   },
   responses: {
-    200: {
-      description: 'One pipeline, with the JSON Schema of its params.',
-      content: { 'application/json': { schema: PipelineDetails } },
-    },
-    404: { description: 'No such pipeline.', content: { 'application/problem+json': { schema: ProblemSchema } } },
+    200: ok('What it is and takes.', PipelineDetails),
+    404: problem('No such pipeline.'),
+    502: problem('It could not be asked; it does not start.'),
   },
 })
 

@@ -81,3 +81,43 @@ export const PipelineDetails = PipelineSummary.extend({
   defaults: Params,
   input: z.object({ format: z.string().optional(), width: z.int().optional(), height: z.int().optional() }),
 }).openapi('PipelineDetails')
+
+export const Health = z.object({ status: z.enum(['LOADING', 'IDLE', 'OK', 'ERROR']) }).openapi('Health')
+
+export const Version = z
+  .object({ pipeline: z.string(), model_id: z.string().describe('The default pipeline.'), version: z.string() })
+  .openapi('Version')
+
+export const ReadinessSchema = z
+  .object({
+    ready: z.boolean().describe('True while one more stream would be taken.'),
+    draining: z.boolean().describe('True once the server is shutting down.'),
+    streams: z.object({ running: z.int(), max: z.int() }),
+    eventLoopDelayMs: z
+      .object({ p50: z.number(), p99: z.number(), max: z.number() })
+      .describe('How late timers were over the last ten seconds; tens mean too much to do.'),
+  })
+  .openapi('Readiness')
+
+const told = { id: z.int().describe('Rises by one.'), timestamp: z.int().describe('Milliseconds since 1970.') }
+const event = <T extends z.core.$ZodLooseShape>(type: string, shape: T) =>
+  z.object({ type: z.literal(type), ...told, ...shape })
+
+export const StreamEventSchema = z
+  .union([
+    event('state', { state: z.enum(STREAM_STATES), previous: z.enum(STREAM_STATES) }),
+    event('publisher', { event: z.enum(['joined', 'left']), kind: z.string(), reason: z.string().optional() }),
+    event('params', {
+      status: z.enum(['applied', 'rejected']),
+      revision: z.int(),
+      hash: z.string(),
+      error: z.record(z.string(), z.unknown()).optional(),
+    }),
+    event('error', { source: z.string(), message: z.string() }),
+    event('restart', { source: z.string(), count: z.int(), logs: z.array(z.string()).optional() }),
+    event('log', { level: z.string(), line: z.string() }),
+    event('viewers', { viewers: z.int() }),
+    event('status', { status: Status }),
+    event('ended', { why: z.string(), error: z.record(z.string(), z.unknown()).optional() }),
+  ])
+  .openapi('StreamEvent')

@@ -2,16 +2,8 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { AppError } from '../core/errors.ts'
 import type { LiveStream } from '../stream/live-stream.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
-import { describedRoutes } from './openapi.ts'
-import { Params, ParamsAnswer, ProblemSchema, Status } from './schemas.ts'
-
-const json = <T extends z.ZodType>(schema: T) => ({ 'application/json': { schema } })
-const problem = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: ProblemSchema } },
-})
-const streamParam = z.object({ stream: z.string().openapi({ param: { name: 'stream', in: 'path' }, example: 'demo' }) })
-const ok = <T extends z.ZodType>(description: string, schema: T) => ({ description, content: json(schema) })
+import { describedRoutes, needs, ok, problem, streamParam } from './openapi.ts'
+import { Params, ParamsAnswer, Status } from './schemas.ts'
 
 const paramsAnswers = {
   200: ok('Applied.', ParamsAnswer),
@@ -24,17 +16,29 @@ const paramsAnswers = {
 const list = createRoute({
   method: 'get',
   path: '/streams',
+  operationId: 'listStreams',
+  tags: ['Streams'],
+  summary: 'Every stream of the server',
+  security: needs.viewToken,
   responses: { 200: ok('Every stream of the server.', z.array(Status)) },
 })
 const show = createRoute({
   method: 'get',
   path: '/streams/{stream}',
+  operationId: 'getStream',
+  tags: ['Streams'],
+  summary: 'Status of a stream',
+  security: needs.viewToken,
   request: { params: streamParam },
   responses: { 200: ok('Its status.', Status), 404: problem('No such stream.') },
 })
 const remove = createRoute({
   method: 'delete',
   path: '/streams/{stream}',
+  operationId: 'endStream',
+  tags: ['Streams'],
+  summary: 'End a stream',
+  security: needs.authToken,
   request: { params: streamParam },
   responses: {
     200: ok('Ended.', z.object({ name: z.string(), ended: z.literal(true) })),
@@ -44,6 +48,10 @@ const remove = createRoute({
 const getParams = createRoute({
   method: 'get',
   path: '/streams/{stream}/params',
+  operationId: 'getParams',
+  tags: ['Streams'],
+  summary: 'The params in force',
+  security: needs.viewToken,
   request: { params: streamParam },
   responses: {
     200: ok('The params in force.', ParamsAnswer),
@@ -54,12 +62,20 @@ const getParams = createRoute({
 const putParams = createRoute({
   method: 'put',
   path: '/streams/{stream}/params',
-  request: { params: streamParam, body: { content: json(Params), required: true } },
+  operationId: 'replaceParams',
+  tags: ['Streams'],
+  summary: 'Replace the params; missing ones return to their defaults',
+  security: needs.authToken,
+  request: { params: streamParam, body: { content: { 'application/json': { schema: Params } }, required: true } },
   responses: paramsAnswers,
 })
 const patchParams = createRoute({
   method: 'patch',
   path: '/streams/{stream}/params',
+  operationId: 'mergeParams',
+  tags: ['Streams'],
+  summary: 'Merge into the params (RFC 7396)',
+  security: needs.authToken,
   request: {
     params: streamParam,
     body: {
@@ -72,7 +88,14 @@ const patchParams = createRoute({
 const postParams = createRoute({
   method: 'post',
   path: '/params',
-  request: { query: z.object({ stream: z.string().optional() }), body: { content: json(Params), required: true } },
+  operationId: 'mergeOnlyParams',
+  tags: ['Streams'],
+  summary: 'Merge into the params of the only stream, or of the one that is named',
+  security: needs.authToken,
+  request: {
+    query: z.object({ stream: z.string().optional().openapi({ example: 'demo' }) }),
+    body: { content: { 'application/json': { schema: Params } }, required: true },
+  },
   responses: paramsAnswers,
 })
 
