@@ -21,11 +21,10 @@ for (const path of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
   writeFileSync(file, readFileSync(file, 'utf8').replace(DECLARATION, '$1$2$3.js$2'))
 }
 
-const { name, version, license, type } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-writeFileSync(
-  join(DIST, 'package.json'),
-  `${JSON.stringify({ name, version, license, type, private: true }, null, 2)}\n`,
-)
+const { name, version, license, type, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+// `millrace new` names the tools' versions.
+const about = { name, version, license, type, private: true, devDependencies }
+writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(about, null, 2)}\n`)
 cpSync(join(ROOT, 'public'), join(DIST, 'public'), { recursive: true })
 for (const pipeline of readdirSync(join(DIST, 'pipelines'))) {
   for (const file of ['package.json', 'README.md'])

@@ -6,7 +6,10 @@ import { readConfig, type SettingName } from './config.ts'
 import { AppError } from './core/errors.ts'
 import { discoverPipelines } from './pipeline/catalog.ts'
 
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+const about = createRequire(import.meta.url)('../package.json') as {
+  version: string
+  devDependencies: Record<string, string>
+}
 
 /** Flags of `serve` and the settings they stand for. */
 const FLAGS: [flag: string, setting: SettingName, help: string][] = [
@@ -24,7 +27,7 @@ const FLAGS: [flag: string, setting: SettingName, help: string][] = [
 
 const program = new Command('millrace')
   .description('Puts live video streams through an AI pipeline and back out to viewers.')
-  .version(version)
+  .version(about.version)
   .exitOverride((error) => {
     process.exitCode = error.exitCode === 0 ? 0 : 2
     throw error
@@ -73,6 +76,26 @@ program
   .description('let pipelines download or compile their models, and exit')
   .argument('[name]', 'the pipeline; all of them unless told')
   .action(prepare)
+
+program
+  .command('new')
+  .description('write a pipeline package, with TypeScript, params and a test')
+  .argument('<folder>', 'a new folder; its name is that of the package and of the pipeline')
+  .action(async (directory: string) => {
+    const { writeNewPackage } = await import('./scaffold/new-package.ts')
+    const { typescript = '', vitest = '', '@types/node': nodeTypes = '' } = about.devDependencies
+    const checkout = fileURLToPath(new URL('..', import.meta.url))
+    // From a checkout the package uses that; what npm installed is asked for by its version.
+    const millrace = import.meta.url.endsWith('.ts') ? `file:${checkout}` : `^${about.version}`
+    const files = writeNewPackage({ directory, millrace, tools: { typescript, vitest, nodeTypes } })
+    console.log(
+      [...files.map((file) => `  ${file}`), '', `Next: cd ${directory} && npm install && npm test && npm start`].join(
+        '\n',
+      ),
+    )
+    if (millrace.startsWith('file:'))
+      console.log(`It uses this checkout: run "npm run build" in ${checkout} once, first.`)
+  })
 
 try {
   await program.parseAsync()

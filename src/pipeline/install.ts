@@ -58,9 +58,10 @@ export async function installPipelines(options: InstallOptions, context: Context
 function checkInstalled(pipelineDir: string, version: string): void {
   for (const name of Object.keys(readPackage(pipelineDir)?.dependencies ?? {})) {
     const { entries, rejected } = readManifest(join(pipelineDir, 'node_modules', name), version)
-    const [first] = rejected
-    if (first) throw new AppError('pipeline-failed', `could not install ${name}: ${first.where}: ${first.reason}`)
-    if (entries.length === 0) throw new AppError('pipeline-failed', `could not install ${name}: it has no pipelines`)
+    if (entries.length > 0) continue
+    const [why] = rejected
+    const reason = why ? `${why.where}: ${why.reason}` : 'it has no pipelines'
+    throw new AppError('pipeline-failed', `could not install ${name}: ${reason}`)
   }
 }
 
