@@ -4,13 +4,20 @@ import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Broadcast } from '../../../src/core/broadcast.ts'
 import { signallingRoutes } from '../../../src/http/signalling.ts'
+import { errorOf, problemResponse } from '../../../src/http/status.ts'
 import type { IceSettings } from '../../../src/webrtc/ice-agent.ts'
 import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep.ts'
 import { openWhipSession, type WhipSession } from '../../../src/webrtc/whip.ts'
 import { LogCollector } from '../../helpers/logs.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
-export const ICE: IceSettings = { udpPorts: [50_000, 50_200], iceServers: [] }
+export const ICE: IceSettings = {
+  udpPorts: [50_000, 50_200],
+  iceServers: [
+    { urls: 'stun:stun.example.net' },
+    { urls: ['turn:turn.example.net?transport=udp', 'turns:turn.example.net'], username: 'me', credential: 'a "word"' },
+  ],
+}
 
 /** The routes of WHIP and WHEP over sessions alone: what is published goes nowhere, what is watched is `broadcast`. */
 export class SignallingServer implements AsyncDisposable {
@@ -25,6 +32,7 @@ export class SignallingServer implements AsyncDisposable {
   #server: Server | undefined
 
   constructor() {
+    this.app.onError((thrown, c) => problemResponse(c, errorOf(thrown)))
     this.app.get('/', (c) => c.html('<video autoplay muted playsinline></video>'))
     this.app.route(
       '/',
