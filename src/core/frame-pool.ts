@@ -1,5 +1,5 @@
-/** As many pictures of a stream are on their way at once, about: in decoder, ring and encoder. */
-const MAX_FREE = 8
+/** As many pictures of a stream may be on their way at once, in a burst. */
+const MAX_FREE = 12
 
 /**
  * Memory for pictures, used again: fresh memory for each would keep the garbage collector busier than everything else.

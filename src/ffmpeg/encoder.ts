@@ -1,10 +1,10 @@
 import type { NutFrame } from '../codec/nut-format.ts'
 import { NutReader } from '../codec/nut-reader.ts'
 import { NutWriter } from '../codec/nut-writer.ts'
+import { BurstQueue } from '../core/burst-queue.ts'
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import { frameBytes, type PixelFormat, sameShape, type VideoFrame } from '../core/frame.ts'
-import { LatestBox } from '../core/latest-box.ts'
 import type { EncodedPacket, VideoTrack } from '../core/packet.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from './binary.ts'
@@ -36,11 +36,11 @@ export interface VideoEncoder extends Resource {
   readonly pid: number
   /** What the frames must be. */
   readonly shape: Readonly<Pick<VideoFrame, 'format' | 'width' | 'height'>>
-  /** Frames replaced by a newer one before they could be encoded. */
+  /** Frames given up for a newer one because the encoder could not keep up. */
   readonly dropped: number
   /**
-   * Encodes a frame, or keeps it until the frames before it are done; a newer one replaces it then. `key` asks for a
-   * keyframe; the first frame is always one. Throws for a frame of another shape.
+   * Encodes a frame, or keeps it until the frames before it are done; when that takes too long a newer one takes its
+   * place. `key` asks for a keyframe; the first frame is always one. Throws for a frame of another shape.
    */
   encode(frame: VideoFrame, options?: { key?: boolean }): void
   /** No more frames: the remaining packets come out, then it closes with `ended`. */
@@ -54,6 +54,9 @@ const STAMPS_PER_TICK = 2
 // More would wait in ffmpeg's own queues, out of reach for a newer frame.
 const MAX_IN_FLIGHT = 3
 const STUCK_MS = 2000
+/** Delay that a burst of frames may cause. */
+const MAX_WAIT_MS = 100
+const MAX_WAITING = 12
 
 /** Resolves when ffmpeg runs. */
 export async function openVideoEncoder(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
@@ -72,7 +75,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
   readonly #stamps = new Stamps({ increasing: true })
   readonly #writer: NutWriter
   readonly #reader = new NutReader({ onFrame: (frame) => this.#deliver(frame) })
-  readonly #box = new LatestBox<Waiting>()
+  readonly #queue = new BurstQueue<Waiting>(MAX_WAIT_MS, MAX_WAITING)
   #process!: FfmpegProcess
   #began = false
   #lastOutMs = nowMs()
@@ -118,7 +121,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
   }
 
   get dropped(): number {
-    return this.#box.replaced
+    return this.#queue.dropped
   }
 
   encode(frame: VideoFrame, { key = false }: { key?: boolean } = {}): void {
@@ -132,17 +135,17 @@ class FfmpegVideoEncoder implements VideoEncoder {
       return
     }
     const waiting = { frame, key }
-    const replaced = this.#box.put(waiting)
-    if (replaced?.key) waiting.key = true
-    if (replaced) this.#options.onDone?.(replaced.frame)
+    for (const given of this.#queue.push(waiting)) {
+      if (given.key) waiting.key = true
+      this.#options.onDone?.(given.frame)
+    }
     this.#next()
   }
 
   end(): void {
     if (this.#ended) return
     this.#ended = true
-    const last = this.#box.take()
-    if (last) this.#write(last)
+    for (let last = this.#queue.shift(); last; last = this.#queue.shift()) this.#write(last)
     this.#process.end()
   }
 
@@ -155,9 +158,10 @@ class FfmpegVideoEncoder implements VideoEncoder {
   }
 
   #next(): void {
-    if (!this.#box.full || this.#busy()) return
-    const waiting = this.#box.take()
-    if (waiting) this.#write(waiting)
+    while (this.#queue.length > 0 && !this.#busy()) {
+      const waiting = this.#queue.shift()
+      if (waiting) this.#write(waiting)
+    }
   }
 
   #busy(): boolean {

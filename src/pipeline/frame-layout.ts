@@ -11,8 +11,8 @@ export const LAYOUT_VERSION = 1
 /** The largest picture a slot holds: 3840x2160, 4 bytes a pixel. */
 export const SLOT_BYTES = 3840 * 2160 * 4
 
-/** From the server to the runner: one being read, one being written, one filled. */
-export const INPUT_SLOTS = 3
+/** From the server to the runner: one being read, one being written, and a burst of a publisher's. */
+export const INPUT_SLOTS = 8
 /** From the runner to the server: a batch of outputs may come at once. */
 export const OUTPUT_SLOTS = 8
 

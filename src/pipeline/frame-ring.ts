@@ -91,12 +91,13 @@ export class FrameRing {
   }
 
   /**
-   * Reader: the newest frame of `epoch`, newer than any it took before; older ones, and those of other epochs, are
-   * freed and counted.
+   * Reader: a frame of `epoch`, newer than any it took before: the oldest when no more than `backlog` wait, so that a
+   * burst passes whole, else the newest. Those passed over, and those of other epochs, are freed and counted.
    */
-  takeNewest(epoch: number): EpochFrame | undefined {
+  takeNext(epoch: number, backlog = 0): EpochFrame | undefined {
     for (;;) {
       const filled = this.#filled()
+      if (filled.length > 1 && filled.length <= backlog) filled.length = 1
       const newest = filled.pop()
       if (!newest) return undefined
       // When it cannot be owned the writer is replacing it, and there is a newer one soon.

@@ -4,6 +4,7 @@ import { type Pipeline, type PipelineContext, Reload } from '../sdk/pipeline-cla
 import { VideoOutput } from '../sdk/video-output.ts'
 import { REGION, RUNNER_COUNTERS } from './frame-layout.ts'
 import { FrameRing } from './frame-ring.ts'
+import { Pace } from './runner-pace.ts'
 import type { RunnerMessage, ServerMessage } from './protocol.ts'
 import type { Doorbell } from './runner-doorbell.ts'
 import type { Checked, ParamsDesk } from './runner-params.ts'
@@ -39,6 +40,7 @@ export class Stage {
   #requestId: string | undefined
   #release: Message<'release'> | undefined
   /** Outputs with an earlier time are of before the last reload: `waiting` until its first input tells the time. */
+  readonly #pace = new Pace()
   #floor: number | 'waiting' | undefined
   #wake: (() => void) | undefined
 
@@ -113,9 +115,10 @@ export class Stage {
   async #processNext(): Promise<boolean> {
     const { pipeline, errors } = this.#parts
     const requestId = this.#requestId
-    const taken = requestId === undefined ? undefined : this.#input.takeNewest(this.#epoch)
+    const taken = requestId === undefined ? undefined : this.#input.takeNext(this.#epoch, this.#pace.backlog)
     if (!taken || requestId === undefined) return false
     if (this.#floor === 'waiting') this.#floor = taken.frame.pts
+    const done = this.#pace.begin()
     try {
       await pipeline.putVideoFrame(taken.frame, requestId)
       this.#count('accepted')
@@ -125,6 +128,7 @@ export class Stage {
     }
     // Messages and timers get their turn, however busy the pipeline is.
     await turn()
+    done()
     return true
   }
 
@@ -166,7 +170,7 @@ export class Stage {
     this.#release = undefined
     pipeline.outputs.clear()
     // Frames of the stream that is over are counted as its own.
-    this.#input.takeNewest(this.#epoch)
+    this.#input.takeNext(this.#epoch)
     send({ type: 'done', id, status: 'applied', revision: desk.revision, params: desk.inForce.value })
   }
 

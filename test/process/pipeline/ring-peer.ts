@@ -18,7 +18,7 @@ process.send?.('ready')
 let newest = -1
 let taken = 0
 while (newest < last) {
-  const got = input.takeNewest(1)
+  const got = input.takeNext(1)
   if (!got) continue
   const { frame } = got
   if (frame.pts <= newest) throw new Error(`frame ${frame.pts} came after ${newest}`)
@@ -28,6 +28,6 @@ while (newest < last) {
   output.write({ ...frame, data: frame.data.fill((frame.pts + 1) % 251) }, 1)
 }
 // An older frame that was filled while the newest was looked for may be left: it is passed over, not given.
-if (input.takeNewest(1)) throw new Error('a frame after the last')
+if (input.takeNext(1)) throw new Error('a frame after the last')
 process.send?.(taken)
 process.disconnect()

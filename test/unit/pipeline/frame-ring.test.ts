@@ -27,7 +27,7 @@ const write = (ring: FrameRing, ...times: number[]) => {
 test.each(PIXEL_FORMATS)('a frame of %s comes out as it went in, in memory of its own', (format) => {
   const sent = frame(2 ** 40 + 1, format, 6, 4)
   input.write(sent, 9)
-  const got = input.takeNewest(9)
+  const got = input.takeNext(9)
   expect(got).toEqual({ frame: sent, epoch: 9 })
   expect(got!.frame.data.buffer).not.toBe(memory.buffer)
   expect(got!.frame.data.constructor).toBe(Uint8Array)
@@ -36,22 +36,32 @@ test.each(PIXEL_FORMATS)('a frame of %s comes out as it went in, in memory of it
 test('the largest frame fits', () => {
   const sent = frame(1, 'rgba', 3840, 2160)
   input.write(sent, 1)
-  expect(input.takeNewest(1)?.frame.data.length).toBe(sent.data.length)
+  expect(input.takeNext(1)?.frame.data.length).toBe(sent.data.length)
 })
 
 test('the newest wins, and the others are counted', () => {
   write(input, 1, 2, 3)
-  expect(input.takeNewest(1)?.frame.pts).toBe(3)
-  expect(input.takeNewest(1)).toBeUndefined()
+  expect(input.takeNext(1)?.frame.pts).toBe(3)
+  expect(input.takeNext(1)).toBeUndefined()
   expect(input.count()).toEqual({ written: 3, overwritten: 0, taken: 1, skipped: 2, stale: 0, waiting: 0 })
 })
 
+test('a burst passes whole to who can take it, and not to who cannot', () => {
+  write(input, 1, 2, 3)
+  expect(input.takeNext(1, 3)?.frame.pts).toBe(1)
+  expect(input.takeNext(1, 3)?.frame.pts).toBe(2)
+  write(input, 4, 5)
+  expect(input.takeNext(1, 2)?.frame.pts).toBe(5)
+  expect(input.count()).toEqual({ written: 5, overwritten: 0, taken: 3, skipped: 2, stale: 0, waiting: 0 })
+})
+
 test('a full ring loses its oldest', () => {
-  write(input, 1, 2, 3, 4, 5)
+  const last = INPUT_SLOTS + 2
+  write(input, ...Array.from({ length: last }, (_, index) => index + 1))
   expect(input.full).toBe(true)
-  expect(input.count()).toMatchObject({ written: 5, overwritten: 5 - INPUT_SLOTS, waiting: INPUT_SLOTS })
-  expect(input.takeNewest(1)?.frame.pts).toBe(5)
-  expect(input.count()).toMatchObject({ overwritten: 2, taken: 1, skipped: 2, waiting: 0 })
+  expect(input.count()).toMatchObject({ written: last, overwritten: 2, waiting: INPUT_SLOTS })
+  expect(input.takeNext(1)?.frame.pts).toBe(last)
+  expect(input.count()).toMatchObject({ overwritten: 2, taken: 1, skipped: INPUT_SLOTS - 1, waiting: 0 })
 })
 
 test('the oldest first keeps the order, over losses too', () => {
@@ -65,9 +75,9 @@ test('the oldest first keeps the order, over losses too', () => {
 test('frames of another epoch are passed over', () => {
   input.write(frame(1), 1)
   input.write(frame(2), 1)
-  expect(input.takeNewest(2)).toBeUndefined()
+  expect(input.takeNext(2)).toBeUndefined()
   input.write(frame(3), 2)
-  expect(input.takeNewest(2)?.frame.pts).toBe(3)
+  expect(input.takeNext(2)?.frame.pts).toBe(3)
   expect(input.count()).toMatchObject({ taken: 1, stale: 2, waiting: 0 })
 })
 
@@ -75,8 +85,8 @@ test('a broken header is an error and the slot is free again', () => {
   write(input, 1)
   const width = REGION.slotHeaders / 4 + 3
   new Int32Array(memory.buffer)[width] = 5
-  expect(() => input.takeNewest(1)).toThrow('broken header')
-  expect(input.takeNewest(1)).toBeUndefined()
+  expect(() => input.takeNext(1)).toThrow('broken header')
+  expect(input.takeNext(1)).toBeUndefined()
 })
 
 test('memory of another layout is refused', () => {
@@ -96,10 +106,10 @@ test('accounts add up at every moment, and after the end of the runner', () => {
   const counters = new Int32Array(memory.buffer, REGION.runnerCounters, 16)
   const count = (name: keyof typeof RUNNER_COUNTERS, by = 1) => Atomics.add(counters, RUNNER_COUNTERS[name], by)
   write(input, 1, 2, 3, 4, 5, 6)
-  input.takeNewest(1)
+  input.takeNext(1)
   count('accepted')
   write(input, 7, 8)
-  input.takeNewest(1)
+  input.takeNext(1)
   write(input, 9)
   // One was given out, one is in its queue, one in hand.
   count('queued', 3)
