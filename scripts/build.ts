@@ -25,6 +25,7 @@ const { name, version, license, type, devDependencies } = JSON.parse(readFileSyn
 // `millrace new` names the tools' versions.
 const about = { name, version, license, type, private: true, devDependencies }
 writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(about, null, 2)}\n`)
+cpSync(join(ROOT, 'src/scaffold/template'), join(DIST, 'src/scaffold/template'), { recursive: true })
 cpSync(join(ROOT, 'public'), join(DIST, 'public'), { recursive: true })
 for (const pipeline of readdirSync(join(DIST, 'pipelines'))) {
   for (const file of ['package.json', 'README.md'])

@@ -83,18 +83,13 @@ program
   .argument('<folder>', 'a new folder; its name is that of the package and of the pipeline')
   .action(async (directory: string) => {
     const { writeNewPackage } = await import('./scaffold/new-package.ts')
-    const { typescript = '', vitest = '', '@types/node': nodeTypes = '' } = about.devDependencies
-    const checkout = fileURLToPath(new URL('..', import.meta.url))
     // From a checkout the package uses that; what npm installed is asked for by its version.
-    const millrace = import.meta.url.endsWith('.ts') ? `file:${checkout}` : `^${about.version}`
-    const files = writeNewPackage({ directory, millrace, tools: { typescript, vitest, nodeTypes } })
-    console.log(
-      [...files.map((file) => `  ${file}`), '', `Next: cd ${directory} && npm install && npm test && npm start`].join(
-        '\n',
-      ),
-    )
-    if (millrace.startsWith('file:'))
-      console.log(`It uses this checkout: run "npm run build" in ${checkout} once, first.`)
+    const checkout = import.meta.url.endsWith('.ts') ? fileURLToPath(new URL('..', import.meta.url)) : undefined
+    const { version, devDependencies: tools } = about
+    const files = writeNewPackage({ directory, version, tools, ...(checkout && { checkout }) })
+    for (const file of files) console.log(`  ${file}`)
+    console.log(`\nNext: cd ${directory} && npm install && npm test && npm start`)
+    if (checkout) console.log(`It uses this checkout: run "npm run build" in ${checkout} once, first.`)
   })
 
 try {

@@ -1,25 +1,32 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { AppError } from '../core/errors.ts'
-import { templateFiles } from './template.ts'
 
 export type NewPackageOptions = {
   /** A folder that does not exist, or is empty; its last part is the name of the package and of the pipeline. */
   directory: string
-  /** What `package.json` asks of millrace: a range of versions, or a folder as `file:…`. */
-  millrace: string
-  /** Versions of the tools, as in this package. */
-  tools: { typescript: string; vitest: string; nodeTypes: string }
+  /** Of this server. */
+  version: string
+  /** A folder to take millrace from instead of the registry. */
+  checkout?: string
+  /** What `package.json` asks of the tools, by their names. */
+  tools: Record<string, string>
 }
 
+const TEMPLATE = fileURLToPath(new URL('./template', import.meta.url))
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
+/** npm leaves these out of a package under their own names. */
+const DOTTED = ['gitignore', 'dockerignore']
+
+type Manifest = { peerDependencies: Record<string, string>; devDependencies: Record<string, string> }
 
 /**
  * Writes a pipeline package with a test, and returns the paths of its files. Throws `invalid-request` when the folder is
  * in use or its name cannot be that of a package.
  */
-export function writeNewPackage({ directory, millrace, tools }: NewPackageOptions): string[] {
-  const folder = resolve(directory)
+export function writeNewPackage(options: NewPackageOptions): string[] {
+  const folder = resolve(options.directory)
   const name = basename(folder)
   if (!NAME.test(name) || name.length > 64)
     throw new AppError(
@@ -28,13 +35,28 @@ export function writeNewPackage({ directory, millrace, tools }: NewPackageOption
     )
   if (existsSync(folder) && readdirSync(folder).length > 0)
     throw new AppError('invalid-request', `${folder} exists and is not empty`)
-  const files = templateFiles({ name, className: pascalCase(name), millrace, ...tools })
-  for (const [path, content] of Object.entries(files)) {
-    const file = join(folder, path)
-    mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, content)
-  }
-  return Object.keys(files)
+  const paths = readdirSync(TEMPLATE, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(TEMPLATE, join(parentPath, name)))
+  return paths.sort().map((path) => {
+    const text = readFileSync(join(TEMPLATE, path), 'utf8')
+      .replaceAll('my-pipeline', name)
+      .replaceAll('MyPipeline', pascalCase(name))
+    const written = DOTTED.includes(path) ? `.${path}` : path
+    mkdirSync(dirname(join(folder, written)), { recursive: true })
+    writeFileSync(join(folder, written), path === 'package.json' ? withVersions(text, options) : text)
+    return written
+  })
+}
+
+/** The template asks for any version of everything. */
+function withVersions(text: string, { version, checkout, tools }: NewPackageOptions): string {
+  const manifest = JSON.parse(text) as Manifest
+  const range = `^${version}`
+  manifest.peerDependencies.millrace = range
+  for (const tool of Object.keys(manifest.devDependencies)) manifest.devDependencies[tool] = tools[tool] ?? '*'
+  manifest.devDependencies.millrace = checkout === undefined ? range : `file:${checkout}`
+  return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
 function pascalCase(name: string): string {
