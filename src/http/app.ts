@@ -1,11 +1,14 @@
 import type { HttpBindings } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { OpenAPIHono } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
 import { AppError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
+import type { UrlGuard } from '../core/url-guard.ts'
 import type { Catalog } from '../pipeline/catalog.ts'
 import type { PipelinePool } from '../pipeline/pool.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
+import type { RemoteStreams } from '../stream/remote-streams.ts'
 import type { TestPictures } from '../stream/test-pictures.ts'
 import type { TrickleServer } from '../trickle/server.ts'
 import { type Access, guardsFor, ownNamesOnly } from './auth.ts'
@@ -18,6 +21,7 @@ import { outRoutes } from './out.ts'
 import { pipelineRoutes } from './pipelines.ts'
 import { sessionLimit } from './rate-limit.ts'
 import { readinessOf } from './readiness.ts'
+import { remoteStreamRoutes } from './remote-streams.ts'
 import { RequestCounts } from './request-counts.ts'
 import { responseHeaders } from './response-headers.ts'
 import { type ServiceInfo, serviceRoutes } from './service.ts'
@@ -35,6 +39,8 @@ export type AppOptions = {
   pool: PipelinePool
   trickle: TrickleServer
   testPictures: TestPictures
+  remotes: RemoteStreams
+  urlGuard: UrlGuard
   webrtc: WebRtc
   access: Access
   /** That one address may ask for; 0 is no limit. */
@@ -43,6 +49,8 @@ export type AppOptions = {
   eventLoop: EventLoopWatch
   /** Folder of the page. */
   publicDir: string
+  /** Routes of another network's contract, with their own error shapes; `control` stands before what controls. */
+  foreign(control: MiddlewareHandler): OpenAPIHono
   log: Log
 }
 
@@ -94,6 +102,7 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.route('/', signallingRoutes(whipEndpoint(registry, options.webrtc, control)))
 
   app.use(smallBodies(MAX_BODY_BYTES))
+  app.route('/', options.foreign(control))
   app.use('/streams/*', async (c, next) => {
     const reading = c.req.method === 'GET' || c.req.method === 'HEAD'
     return await (reading ? view : control)(c, next)
@@ -102,11 +111,12 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.use('/test-picture/*', control)
   app.route('/', streamEventRoutes(registry))
   app.route('/', streamRoutes(registry))
+  app.route('/', remoteStreamRoutes(options.remotes, options.urlGuard))
   app.use('/pipelines/*', view)
   app.route('/', pipelineRoutes(options.catalog, options.pool))
   app.route('/', testPictureRoutes(options.testPictures))
   app.use('/metrics', view)
-  app.route('/', serviceRoutes(registry, info, eventLoop))
+  app.route('/', serviceRoutes(registry, eventLoop))
   app.route(
     '/',
     metricsRoutes({

@@ -26,7 +26,13 @@ export function whepEndpoint(
       const leave = stream.admitViewer(() => session?.stats().availableKbps)
       try {
         session = await openWhepSession(
-          { offer, ice, reader: stream.subscribe(), requestKeyframe: () => stream.requestKeyframe() },
+          {
+            offer,
+            ice,
+            reader: stream.subscribe(),
+            requestKeyframe: () => stream.requestKeyframe(),
+            playoutDelayMs: () => stream.playoutDelayMs,
+          },
           { ...context, log: context.log.child({ stream: name }) },
         )
         void session.closed.then(leave)
