@@ -62,6 +62,9 @@ export class LiveStream implements Resource {
   readonly closed: Promise<Closed>
   readonly events = new StreamEvents()
   readonly startedAt = Date.now()
+  /** When the newest picture came in, and when the pipeline gave its newest; milliseconds since 1970. */
+  lastInputAt: number | undefined
+  lastOutputAt: number | undefined
   readonly #deps: StreamDeps
   readonly #context: Context
   readonly #scope: Scope
@@ -201,6 +204,11 @@ export class LiveStream implements Resource {
     }
   }
 
+  /** How long viewers should hold pictures back: as long as the publisher's bursts are, 0 for an even one. */
+  get playoutDelayMs(): number {
+    return this.#output.playoutDelayMs
+  }
+
   requestKeyframe(): void {
     this.#output.requestKeyframe()
   }
@@ -273,7 +281,10 @@ export class LiveStream implements Resource {
         maxPixels,
         maxFps,
         memory: this.#memory.decoded,
-        onFrame: (frame) => this.#loop.input(frame),
+        onFrame: (frame) => {
+          this.lastInputAt = Date.now()
+          this.#loop.input(frame)
+        },
         onAudio: (packet) => this.#output.writeAudio(packet),
       },
       this.#context,
@@ -309,7 +320,9 @@ export class LiveStream implements Resource {
         requestId: randomUUID(),
         allocate: this.#memory.processed.take,
         onFrame: (frame: VideoFrame) => {
-          if (this.#lease === lease) this.#loop.output(frame)
+          if (this.#lease !== lease) return
+          this.lastOutputAt = Date.now()
+          this.#loop.output(frame)
         },
       },
       this.#context,

@@ -8,6 +8,7 @@ import type { EncodedPacket } from '../core/packet.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import { openVideoEncoder, type VideoEncoder } from '../ffmpeg/encoder.ts'
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
+import { Evenness } from './evenness.ts'
 import type { StreamEvents } from './events.ts'
 import type { LatencyTracker } from './latency.ts'
 
@@ -43,6 +44,7 @@ export class Output implements Resource {
   readonly #broadcast: Broadcast
   readonly #frames = new RateMeter()
   readonly #bytes = new RateMeter()
+  readonly #evenness = new Evenness()
   #encoder: VideoEncoder | undefined
   #opening = false
   /** The encoder has done with `lastFrame`. */
@@ -119,6 +121,11 @@ export class Output implements Resource {
   writeAudio(packet: EncodedPacket): void {
     this.#bytes.add(packet.data.length)
     this.#broadcast.write(packet)
+  }
+
+  /** How long viewers should hold pictures back so that they are shown evenly. */
+  get playoutDelayMs(): number {
+    return this.#evenness.delayMs
   }
 
   stats() {
@@ -238,6 +245,7 @@ export class Output implements Resource {
     if (packet.pts <= this.#lastPacketPts) return
     this.#lastPacketPts = packet.pts
     this.#options.latency.encoded(packet.pts)
+    this.#evenness.add(packet.pts)
     this.#frames.add()
     this.#bytes.add(packet.data.length)
     this.#broadcast.write(packet)

@@ -30,6 +30,11 @@ export type MediaClock = {
   at: number
 }
 
+/** In the extension block, behind its own header and that of the element. */
+const PLAYOUT_DELAY_AT = 5
+/** A viewer whose network is uneven too may hold pictures 100 ms longer. */
+const PLAYOUT_SLACK = 10
+
 export type SenderStats = { packets: number; bytes: number; resent: number }
 
 export class RtpSender {
@@ -41,6 +46,7 @@ export class RtpSender {
   readonly #codec: AgreedCodec
   readonly #absoluteSendTime: number | undefined
   readonly #extension: Buffer
+  readonly #hasPlayoutDelay: boolean
   readonly #history: (Sent | undefined)[] = new Array(HISTORY)
   readonly #timestampOffset = randomInt(2 ** 32)
   // RFC 3711 §3.3.1: a low start keeps the first turn away from the first losses.
@@ -57,7 +63,19 @@ export class RtpSender {
     this.retransmissionSsrc = this.#codec.retransmission === undefined ? undefined : randomInt(1, 2 ** 32 - 1)
     const extension = extensionTemplate(media.extensions)
     this.#extension = extension.bytes
+    this.#hasPlayoutDelay = extension.hasPlayoutDelay
     this.#absoluteSendTime = extension.absoluteSendTimeAt
+  }
+
+  /**
+   * How long the viewer shall hold pictures back, from the next packet on; at 0 it shows each one at once. The extension
+   * counts in steps of 10 ms, 12 bits for the least and 12 for the most.
+   */
+  set playoutDelayMs(ms: number) {
+    if (!this.#hasPlayoutDelay) return
+    const least = Math.min(0xfff, Math.round(ms / 10))
+    const most = least === 0 ? 0 : Math.min(0xfff, least + PLAYOUT_SLACK)
+    this.#extension.writeUIntBE(least * 0x1000 + most, PLAYOUT_DELAY_AT, 3)
   }
 
   /** RTP time stamp of a presentation time in 90 kHz ticks. */
@@ -141,11 +159,12 @@ export class RtpSender {
 }
 
 /**
- * The header extension block that all packets of a stream carry (RFC 8285 §4.2): playout delay 0 to 0, which asks the
- * viewer to show each picture at once, and room for the time of sending, which lets it estimate its bandwidth.
+ * The header extension block that all packets of a stream carry (RFC 8285 §4.2): the playout delay, first and at 0 to 0,
+ * which asks the viewer to show each picture at once, and room for the time of sending, which lets it estimate its bandwidth.
  */
 function extensionTemplate(agreed: AgreedMedia['extensions']): {
   bytes: Buffer
+  hasPlayoutDelay: boolean
   absoluteSendTimeAt: number | undefined
 } {
   const elements: number[] = []
@@ -154,6 +173,7 @@ function extensionTemplate(agreed: AgreedMedia['extensions']): {
   const sendTime = agreed.get(EXTENSIONS.absoluteSendTime)?.id
   const absoluteSendTimeAt = sendTime === undefined ? undefined : RTP_HEADER_BYTES + 4 + elements.length + 1
   if (sendTime !== undefined) elements.push((sendTime << 4) | 2, 0, 0, 0)
-  if (elements.length === 0) return { bytes: Buffer.alloc(0), absoluteSendTimeAt }
-  return { bytes: Buffer.from([0xbe, 0xde, 0, elements.length / 4, ...elements]), absoluteSendTimeAt }
+  const hasPlayoutDelay = playoutDelay !== undefined
+  if (elements.length === 0) return { bytes: Buffer.alloc(0), hasPlayoutDelay, absoluteSendTimeAt }
+  return { hasPlayoutDelay, bytes: Buffer.from([0xbe, 0xde, 0, elements.length / 4, ...elements]), absoluteSendTimeAt }
 }

@@ -26,6 +26,8 @@ export type WhepOptions = {
   ice: IceSettings
   /** The viewer needs a keyframe: it has just come, or lost what cannot be sent again. */
   requestKeyframe(): void
+  /** How long the viewer should hold pictures back, up to 40,950 ms; 0 unless told. */
+  playoutDelayMs?(): number
 }
 
 export type WhepStats = EgressStats & {
@@ -164,6 +166,7 @@ class Viewer implements WhepSession {
     if (packet.track.codec !== 'h264' || !this.#video) return
     if (packet.key) this.#waitingForKey = false
     else if (this.#waitingForKey) return
+    this.#video.playoutDelayMs = this.#options.playoutDelayMs?.() ?? 0
     const timestamp = this.#video.timestamp(packet.pts)
     const payloads = payloadsOf(packet)
     this.#pacer.push(payloads.map((payload, i) => ({ payload, timestamp, marker: i === payloads.length - 1 })))

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { Evenness } from '../../../src/stream/evenness.ts'
+
+/** 30 pictures a second for some seconds, each leaving `late(index)` ms after its time. */
+function run(evenness: Evenness, seconds: number, late: (index: number) => number, from = 0): void {
+  for (let i = 0; i < seconds * 30; i++) {
+    const time = from + (i * 1000) / 30
+    evenness.add(Math.round(time * 90), time + late(i))
+  }
+}
+
+describe('Evenness', () => {
+  it('needs no delay for pictures that leave evenly, however late', () => {
+    const evenness = new Evenness()
+    run(evenness, 10, () => 40)
+    expect(evenness.delayMs).toBe(0)
+    run(evenness, 10, (i) => 500 + (i % 3) * 5, 10_000)
+    expect(evenness.delayMs).toBe(0)
+  })
+
+  it('covers bursts', () => {
+    const evenness = new Evenness()
+    // Six pictures at once, with the newest: the first of them is five intervals late.
+    run(evenness, 10, (i) => (5 - (i % 6)) * (1000 / 30))
+    expect(evenness.delayMs).toBeGreaterThanOrEqual(160)
+    expect(evenness.delayMs).toBeLessThanOrEqual(180)
+  })
+
+  it('does not follow a single late picture, and is bounded', () => {
+    const evenness = new Evenness()
+    run(evenness, 10, (i) => (i % 60 === 30 ? 400 : 0))
+    expect(evenness.delayMs).toBe(0)
+    run(evenness, 10, (i) => (i % 2) * 3000, 10_000)
+    expect(evenness.delayMs).toBe(500)
+  })
+
+  it('forgets after a while', () => {
+    const evenness = new Evenness()
+    run(evenness, 4, (i) => (i % 2) * 100)
+    expect(evenness.delayMs).toBe(100)
+    run(evenness, 16, () => 0, 4000)
+    expect(evenness.delayMs).toBe(0)
+  })
+})
