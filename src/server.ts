@@ -5,14 +5,17 @@ import { createAdaptorServer } from '@hono/node-server'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
 import { type Context, type Resource, Scope } from './core/resource.ts'
+import { UrlGuard } from './core/url-guard.ts'
 import { drain } from './drain.ts'
 import { findFfmpeg } from './ffmpeg/probe.ts'
 import { createApp } from './http/app.ts'
 import { EventLoopWatch } from './http/event-loop.ts'
 import { trickleHooks } from './http/trickle.ts'
+import { openLivepeer } from './livepeer/open.ts'
 import { discoverPipelines } from './pipeline/catalog.ts'
 import { openPipelinePool } from './pipeline/pool.ts'
 import { StreamRegistry } from './stream/registry.ts'
+import { RemoteStreams } from './stream/remote-streams.ts'
 import { TestPictures } from './stream/test-pictures.ts'
 import { openTrickle, type TrickleServer } from './trickle/server.ts'
 
@@ -78,6 +81,19 @@ export async function openServer(
     const testPictures = scope.use(
       new TestPictures({ ffmpeg, registry, pool, url: () => url, authToken: config.authToken }, inner),
     )
+    const { registration } = config.livepeer
+    const urlGuard = new UrlGuard({
+      allowed: [...config.allowedUrls, ...(registration ? [new URL(registration.orchestrator).origin] : [])],
+      verifyTls: config.verifyTls,
+    })
+    const remotes = scope.use(new RemoteStreams({ registry, inputTimeoutMs: config.inputTimeoutMs }, inner))
+    const info = { version: about.version, pipeline: config.pipeline }
+    const livepeer = scope.use(
+      openLivepeer(
+        { ...config.livepeer, registry, remotes, guard: urlGuard, info, params: config.pipelineParams, url: () => url },
+        inner,
+      ),
+    )
     const eventLoop = scope.use(new EventLoopWatch())
     const app = createApp({
       registry,
@@ -85,6 +101,8 @@ export async function openServer(
       pool,
       trickle,
       testPictures,
+      remotes,
+      urlGuard,
       webrtc: {
         ice: {
           ...(config.publicIp && { publicIp: config.publicIp }),
@@ -95,9 +113,10 @@ export async function openServer(
       },
       access: config,
       maxSessionsPerMinute: config.maxSessionsPerMinute,
-      info: { version: about.version, pipeline: config.pipeline },
+      info,
       eventLoop,
       publicDir: folder('../public'),
+      foreign: (control) => livepeer.routes(control),
       log,
     })
     const server = createAdaptorServer({
@@ -110,6 +129,7 @@ export async function openServer(
     // Streams first, so that their watchers still hear how they ended.
     scope.defer(() => registry.close())
     url = await listen(server, config)
+    livepeer.register()
     log.info(
       { url, pipelines: [...catalog.pipelines.keys()], encoder: ffmpeg.videoEncoder, ffmpeg: ffmpeg.version.text },
       'listening',

@@ -1,0 +1,21 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import type { StreamRegistry } from '../stream/registry.ts'
+import type { Gpus } from './gpus.ts'
+import { type RunnerRoutesOptions, runnerRoutes } from './runner-routes.ts'
+import { type RunnerInfo, serviceRoutes } from './service-routes.ts'
+
+export type LivepeerRoutesOptions = Omit<RunnerRoutesOptions, 'guard' | 'pipeline'> & {
+  registry: StreamRegistry
+  info: RunnerInfo
+  gpus: Gpus
+}
+
+/** Everything that the Livepeer network asks of a runner; `guard` stands before what starts and controls. */
+export function livepeerRoutes(options: LivepeerRoutesOptions, guard: MiddlewareHandler): OpenAPIHono {
+  const { registry, info, gpus } = options
+  const app = new OpenAPIHono()
+  app.route('/', runnerRoutes({ ...options, pipeline: info.pipeline, guard }))
+  app.route('/', serviceRoutes(registry, info, gpus))
+  return app
+}
