@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Target, UrlGuard } from '../core/url-guard.ts'
 import type { RemoteStreams } from '../stream/remote-streams.ts'
-import { describedRoutes } from './openapi.ts'
-import { Params, ProblemSchema, Status } from './schemas.ts'
+import { describedRoutes, needs, problem } from './openapi.ts'
+import { Params, Status } from './schemas.ts'
 
 const url = z.string().min(1)
 
@@ -19,14 +19,13 @@ const RemoteStreamRequest = z
   })
   .openapi('RemoteStreamRequest')
 
-const problem = (description: string) => ({
-  description,
-  content: { 'application/problem+json': { schema: ProblemSchema } },
-})
-
 const start = createRoute({
   method: 'post',
   path: '/streams',
+  operationId: 'startRemoteStream',
+  tags: ['In'],
+  summary: 'Read from and write to trickle servers elsewhere',
+  security: needs.authToken,
   request: { body: { content: { 'application/json': { schema: RemoteStreamRequest } }, required: true } },
   responses: {
     201: {
