@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { readConfig, type SettingName } from './config.ts'
+import { readConfig, SECRET_SETTINGS, type SettingName } from './config.ts'
 import { AppError } from './core/errors.ts'
 import { discoverPipelines } from './pipeline/catalog.ts'
 
@@ -40,8 +40,11 @@ serveCommand.action(async (options: Record<string, string>) => {
     const { PIPELINE: kind, MODEL_ID } = process.env
     return prepare(kind === 'live-video-to-video' ? MODEL_ID : (kind ?? MODEL_ID))
   }
+  const config = readConfig({ ...process.env, ...settingsOf(options) })
+  // What is started from here inherits the environment: ffmpeg, and pipelines that others wrote.
+  for (const name of SECRET_SETTINGS) delete process.env[name]
   const { serve } = await import('./main.ts')
-  await serve(readConfig({ ...process.env, ...settingsOf(options) }))
+  await serve(config)
 })
 
 program
