@@ -87,7 +87,7 @@ export class FrameRing {
     words[SLOT.bytes] = frame.data.length
     pts[0] = frame.pts
     this.#count('written')
-    Atomics.store(words, SLOT.state, STATE.filled)
+    fill(slot)
   }
 
   /**
@@ -96,19 +96,21 @@ export class FrameRing {
    */
   takeNext(epoch: number, backlog = 0): EpochFrame | undefined {
     for (;;) {
-      const filled = this.#filled()
-      if (filled.length > 1 && filled.length <= backlog) filled.length = 1
-      const newest = filled.pop()
-      if (!newest) return undefined
+      const filled = this.#inOrder()
+      const next = filled.length <= backlog ? filled[0] : filled.at(-1)
+      if (!next) return undefined
+      const seen = next.words[SLOT.seq]!
       // When it cannot be owned the writer is replacing it, and there is a newer one soon.
-      if (!own(newest)) continue
-      const seq = newest.words[SLOT.seq]!
-      if (newest.words[SLOT.epoch] !== epoch) this.#free(newest, 'stale')
-      else if (this.#lastTaken !== undefined && isBefore(seq, this.#lastTaken)) this.#free(newest, 'skipped')
+      if (!own(next)) continue
+      const seq = next.words[SLOT.seq]!
+      if (next.words[SLOT.epoch] !== epoch) this.#free(next, 'stale')
+      else if (this.#lastTaken !== undefined && isBefore(seq, this.#lastTaken)) this.#free(next, 'skipped')
+      // No longer the oldest: the writer put its newest frame here in between.
+      else if (seq !== seen && next === filled[0]) fill(next)
       else {
-        for (const slot of filled) this.#passOver(slot, seq, epoch)
+        if (next !== filled[0]) for (const slot of filled.slice(0, -1)) this.#passOver(slot, seq, epoch)
         this.#lastTaken = seq
-        return this.#copyOut(newest)
+        return this.#copyOut(next)
       }
     }
   }
@@ -116,15 +118,13 @@ export class FrameRing {
   /** Reader: the oldest frame, so that order is kept; in memory from `allocate`, fresh unless told. */
   takeOldest(allocate?: (bytes: number) => Uint8Array): EpochFrame | undefined {
     for (;;) {
-      if (this.#filled().length === 0) return undefined
-      // While the first look lasted, slots it had passed may have been filled before those it saw: the second finds them.
-      const oldest = this.#filled()[0]
-      if (!oldest) continue
+      const oldest = this.#inOrder()[0]
+      if (!oldest) return undefined
       const seq = oldest.words[SLOT.seq]
       if (!own(oldest)) continue
       if (oldest.words[SLOT.seq] === seq) return this.#copyOut(oldest, allocate)
       // The writer put its newest frame here in between: it is no longer the oldest.
-      Atomics.store(oldest.words, SLOT.state, STATE.filled)
+      fill(oldest)
     }
   }
 
@@ -155,10 +155,18 @@ export class FrameRing {
     return filled.sort((a, b) => (isBefore(a.words[SLOT.seq]!, b.words[SLOT.seq]!) ? -1 : 1))
   }
 
+  /**
+   * Filled slots, oldest first, without gaps: while a first look lasts, slots it has passed may be filled before those
+   * it then sees; the second look finds them.
+   */
+  #inOrder(): Slot[] {
+    return this.#filled().length === 0 ? [] : this.#filled()
+  }
+
   #passOver(slot: Slot, newest: number, epoch: number): void {
     if (!own(slot)) return
     // The writer may have put a newer frame here in between.
-    if (!isBefore(slot.words[SLOT.seq]!, newest)) Atomics.store(slot.words, SLOT.state, STATE.filled)
+    if (!isBefore(slot.words[SLOT.seq]!, newest)) fill(slot)
     else this.#free(slot, slot.words[SLOT.epoch] === epoch ? 'skipped' : 'stale')
   }
 
@@ -196,6 +204,10 @@ function swap({ words }: Slot, from: number, to: number): boolean {
 /** Sequence numbers wrap. */
 function isBefore(seq: number, other: number): boolean {
   return ((seq - other) | 0) < 0
+}
+
+function fill({ words }: Slot): void {
+  Atomics.store(words, SLOT.state, STATE.filled)
 }
 
 function own(slot: Slot): boolean {

@@ -4,9 +4,9 @@ import { type Pipeline, type PipelineContext, Reload } from '../sdk/pipeline-cla
 import { VideoOutput } from '../sdk/video-output.ts'
 import { REGION, RUNNER_COUNTERS } from './frame-layout.ts'
 import { FrameRing } from './frame-ring.ts'
-import { Pace } from './runner-pace.ts'
 import type { RunnerMessage, ServerMessage } from './protocol.ts'
 import type { Doorbell } from './runner-doorbell.ts'
+import { Pace } from './runner-pace.ts'
 import type { Checked, ParamsDesk } from './runner-params.ts'
 import type { ErrorReports } from './runner-reports.ts'
 
@@ -39,8 +39,8 @@ export class Stage {
   #epoch = 0
   #requestId: string | undefined
   #release: Message<'release'> | undefined
-  /** Outputs with an earlier time are of before the last reload: `waiting` until its first input tells the time. */
   readonly #pace = new Pace()
+  /** Outputs with an earlier time are of before the last reload: `waiting` until its first input tells the time. */
   #floor: number | 'waiting' | undefined
   #wake: (() => void) | undefined
 

@@ -12,20 +12,25 @@ const PEER = fileURLToPath(new URL('./ring-peer.ts', import.meta.url))
 
 // The peer checks every byte of what it gets; so does this side of what comes back.
 test.each([
-  { frames: 100_000, width: 16, height: 16 },
-  { frames: 100_000, width: 96, height: 64 },
-  { frames: 3000, width: 1280, height: 720 },
+  { frames: 100_000, width: 16, height: 16, backlog: 0 },
+  { frames: 100_000, width: 16, height: 16, backlog: 8 },
+  { frames: 100_000, width: 96, height: 64, backlog: 0 },
+  { frames: 3000, width: 1280, height: 720, backlog: 3 },
 ])(
-  '$frames frames of $width x $height at full speed: none torn, none out of order, all accounted for',
+  '$frames frames of $width x $height at full speed, bursts of $backlog: none torn, none out of order, all accounted for',
   async (size) => {
-    const { frames, width, height } = size
+    const { frames, width, height, backlog } = size
     const fd = createSharedFile(REGION_BYTES)
     const memory = mapSharedFile(fd, REGION_BYTES)
     formatRegion(memory.buffer)
     const input = new FrameRing(memory.buffer, 'input')
     const output = new FrameRing(memory.buffer, 'output')
     const stdio = ['ignore', 'ignore', 'inherit', 'ipc', fd] as ['ignore', 'ignore', 'inherit', 'ipc', number]
-    await using peer = await Child.spawn({ command: process.execPath, args: [PEER, String(frames - 1)], stdio })
+    await using peer = await Child.spawn({
+      command: process.execPath,
+      args: [PEER, String(frames - 1), String(backlog)],
+      stdio,
+    })
     closeSync(fd)
     const told: unknown[] = []
     peer.process.on('message', (message) => told.push(message))

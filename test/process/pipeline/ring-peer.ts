@@ -7,6 +7,7 @@ const { buffer } = mapSharedFile(4, REGION_BYTES)
 const input = new FrameRing(buffer, 'input')
 const output = new FrameRing(buffer, 'output')
 const last = Number(process.argv[2])
+const backlog = Number(process.argv[3])
 
 function value(data: Uint8Array): number {
   const [first] = data
@@ -18,7 +19,7 @@ process.send?.('ready')
 let newest = -1
 let taken = 0
 while (newest < last) {
-  const got = input.takeNext(1)
+  const got = input.takeNext(1, backlog)
   if (!got) continue
   const { frame } = got
   if (frame.pts <= newest) throw new Error(`frame ${frame.pts} came after ${newest}`)
