@@ -45,5 +45,7 @@ export class RequestCounts {
 /** The pattern of the route, or of the narrowest middleware where no route took the request. */
 function routeOf(c: Parameters<typeof matchedRoutes>[0]): string {
   const paths = matchedRoutes(c).map(({ path }) => path)
-  return paths.find((path) => !path.includes('*')) ?? paths.sort((a, b) => b.length - a.length)[0] ?? 'none'
+  const route = paths.find((path) => !path.includes('*')) ?? paths.sort((a, b) => b.length - a.length)[0] ?? 'none'
+  // `/out/:file{.+\.ts}` reads better as `/out/:file.ts`.
+  return route.replace(/\{\.\+\\(\.\w+)\}/, '$1')
 }
