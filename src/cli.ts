@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { readConfig, SECRET_SETTINGS, type SettingName } from './config.ts'
+import { type Config, readConfig, SECRET_SETTINGS, type SettingName } from './config.ts'
 import { AppError } from './core/errors.ts'
 import { discoverPipelines } from './pipeline/catalog.ts'
 
@@ -36,13 +36,12 @@ const program = new Command('millrace')
 const serveCommand = program.command('serve', { isDefault: true }).description('run the server (the default)')
 for (const [flag, setting, help] of FLAGS) serveCommand.option(flag, `${help} (${setting})`)
 serveCommand.action(async (options: Record<string, string>) => {
-  if (process.env.PREPARE_MODELS === '1') {
-    const { PIPELINE: kind, MODEL_ID } = process.env
-    return prepare(kind === 'live-video-to-video' ? MODEL_ID : (kind ?? MODEL_ID))
-  }
-  const config = readConfig({ ...process.env, ...settingsOf(options) })
+  const environment = { ...process.env, ...settingsOf(options) }
+  const config = readConfig(environment)
+  if (config.prepareModels) return prepare(environment.PIPELINE || environment.MODEL_ID ? config.pipeline : undefined)
   // What is started from here inherits the environment: ffmpeg, and pipelines that others wrote.
   for (const name of SECRET_SETTINGS) delete process.env[name]
+  await autoInstall(config)
   const { serve } = await import('./main.ts')
   await serve(config)
 })
@@ -106,14 +105,39 @@ try {
 
 /** As a command, and what `PREPARE_MODELS=1` turns `serve` into. */
 async function prepare(name: string | undefined): Promise<void> {
-  const { pipelineDir, modelDir } = readConfig(process.env)
+  const config = readConfig(process.env)
+  const { pipelineDir, modelDir } = config
+  await autoInstall(config)
   const catalog = await discoverPipelines({ builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir })
   const { prepareModels } = await import('./prepare-models.ts')
-  const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   const names = name === undefined ? [...catalog.pipelines.keys()] : [name]
+  using stop = stopSignal()
   const failed = await prepareModels(catalog, names, { modelDir, output: process.stdout, signal: stop.signal })
   if (failed.length > 0) process.exitCode = 1
+}
+
+/** `AUTO_INSTALL_PIPELINE`, before anything is looked for; whatever goes wrong with it ends the start. */
+async function autoInstall({ autoInstall: specs, pipelineDir }: Config): Promise<void> {
+  if (specs.length === 0) return
+  const { installPipelines } = await import('./pipeline/install.ts')
+  const { PrepareReport } = await import('./prepare-report.ts')
+  using stop = stopSignal()
+  const context = { log: new PrepareReport(process.stderr).log(), signal: stop.signal }
+  await installPipelines({ specs, pipelineDir, appDir: process.cwd(), version: about.version }, context)
+}
+
+/** Aborted by what asks the process to end, as long as it is in use. */
+function stopSignal(): { signal: AbortSignal } & Disposable {
+  const stop = new AbortController()
+  const abort = () => stop.abort()
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) process.once(signal, abort)
+  return {
+    signal: stop.signal,
+    [Symbol.dispose]: () => {
+      for (const signal of signals) process.off(signal, abort)
+    },
+  }
 }
 
 /** The built-in pipelines stand beside `src`, in the repository as in the published package. */

@@ -87,6 +87,8 @@ const Settings = z.object({
     .default({}),
   MODEL_DIR: text.default('./models'),
   PIPELINE_DIR: text.default('./.millrace/pipelines'),
+  AUTO_INSTALL_PIPELINE: list.default([]),
+  PREPARE_MODELS: z.enum(['0', '1', 'true', 'false']).default('0'),
   MAX_STREAMS: whole(1, 1000).default(Math.max(2, availableParallelism())),
   WARM_PIPELINES: whole(0, 100).default(1),
   MAX_VIEWERS: whole(1, 10_000).default(100),
@@ -151,6 +153,10 @@ export type Config = Readonly<{
   pipelineParams: Record<string, unknown>
   modelDir: string
   pipelineDir: string
+  /** Packages to install before pipelines are looked for. */
+  autoInstall: string[]
+  /** Prepare models and end, instead of serving. */
+  prepareModels: boolean
   maxStreams: number
   warmPipelines: number
   maxViewers: number
@@ -218,6 +224,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     pipelineParams: s.PIPELINE_PARAMS,
     modelDir: resolve(s.MODEL_DIR),
     pipelineDir: resolve(s.PIPELINE_DIR),
+    autoInstall: s.AUTO_INSTALL_PIPELINE,
+    prepareModels: s.PREPARE_MODELS === '1' || s.PREPARE_MODELS === 'true',
     maxStreams: s.MAX_STREAMS,
     warmPipelines: s.WARM_PIPELINES,
     maxViewers: s.MAX_VIEWERS,

@@ -59,9 +59,13 @@ export const ${name} = definePipeline({
 const run = promisify(execFile)
 
 /** npm without a network, for packages that are all on this machine. Rejects with what it printed. */
-export async function npm(args: string[], cwd: string): Promise<string> {
+export async function npm(args: string[], cwd: string, env: Record<string, string> = {}): Promise<string> {
   const quiet = ['--offline', '--no-audit', '--no-fund', '--no-update-notifier']
-  const { stdout } = await run('npm', [...args, ...quiet], { cwd, timeout: 120_000 }).catch((error) => {
+  const { stdout } = await run('npm', [...args, ...quiet], {
+    cwd,
+    timeout: 120_000,
+    env: { ...process.env, ...env },
+  }).catch((error) => {
     throw new Error(`npm ${args.join(' ')}: ${error.stderr || error.message}`)
   })
   return stdout
