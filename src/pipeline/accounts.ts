@@ -38,7 +38,7 @@ export function readAccounts(input: FrameRing, output: FrameRing, runner: Int32A
   const after = output.count()
   const inPipeline = before.taken - accepted - failed
   const replaced = before.overwritten + before.skipped + before.stale
-  const lost = queueLost + refused + after.overwritten
+  const lost = queueLost + refused + after.overwritten + after.skipped
   // In a queue, or in hand, when the process ended.
   const buried = Math.max(0, queued - queueLost - produced) + (produced - refused - after.written) + after.waiting
   return {

@@ -96,35 +96,28 @@ export class FrameRing {
    */
   takeNext(epoch: number, backlog = 0): EpochFrame | undefined {
     for (;;) {
-      const filled = this.#inOrder()
-      const next = filled.length <= backlog ? filled[0] : filled.at(-1)
+      const filled = this.#filled()
+      const oldestFirst = filled.length <= backlog
+      const next = oldestFirst ? filled[0] : filled.at(-1)
       if (!next) return undefined
-      const seen = next.words[SLOT.seq]!
-      // When it cannot be owned the writer is replacing it, and there is a newer one soon.
-      if (!own(next)) continue
-      const seq = next.words[SLOT.seq]!
-      if (next.words[SLOT.epoch] !== epoch) this.#free(next, 'stale')
-      else if (this.#lastTaken !== undefined && isBefore(seq, this.#lastTaken)) this.#free(next, 'skipped')
-      // No longer the oldest: the writer put its newest frame here in between.
-      else if (seq !== seen && next === filled[0]) fill(next)
-      else {
-        if (next !== filled[0]) for (const slot of filled.slice(0, -1)) this.#passOver(slot, seq, epoch)
-        this.#lastTaken = seq
-        return this.#copyOut(next)
+      if (!this.#own(next.slot, oldestFirst ? next.seq : undefined)) continue
+      const { words } = next.slot
+      if (words[SLOT.epoch] !== epoch) {
+        this.#free(next.slot, 'stale')
+        continue
       }
+      const seq = words[SLOT.seq]!
+      if (!oldestFirst) for (const { slot } of filled.slice(0, -1)) this.#passOver(slot, seq, epoch)
+      return this.#copyOut(next.slot)
     }
   }
 
   /** Reader: the oldest frame, so that order is kept; in memory from `allocate`, fresh unless told. */
   takeOldest(allocate?: (bytes: number) => Uint8Array): EpochFrame | undefined {
     for (;;) {
-      const oldest = this.#inOrder()[0]
+      const [oldest] = this.#filled()
       if (!oldest) return undefined
-      const seq = oldest.words[SLOT.seq]
-      if (!own(oldest)) continue
-      if (oldest.words[SLOT.seq] === seq) return this.#copyOut(oldest, allocate)
-      // The writer put its newest frame here in between: it is no longer the oldest.
-      fill(oldest)
+      if (this.#own(oldest.slot, oldest.seq)) return this.#copyOut(oldest.slot, allocate)
     }
   }
 
@@ -140,7 +133,7 @@ export class FrameRing {
     // A sane reader holds one slot, so the first look succeeds, or the second when the reader was just as quick.
     for (let look = 0; look < 8; look++) {
       for (const slot of this.#slots) if (swap(slot, STATE.free, STATE.writing)) return slot
-      for (const slot of this.#filled()) {
+      for (const { slot } of this.#filled()) {
         if (!swap(slot, STATE.filled, STATE.writing)) continue
         this.#count('overwritten')
         return slot
@@ -149,22 +142,34 @@ export class FrameRing {
     return undefined
   }
 
-  /** Filled slots, oldest first. */
-  #filled(): Slot[] {
+  /** Filled slots, oldest first, with the numbers that say so. */
+  #filled(): { slot: Slot; seq: number }[] {
     const filled = this.#slots.filter(({ words }) => Atomics.load(words, SLOT.state) === STATE.filled)
-    return filled.sort((a, b) => (isBefore(a.words[SLOT.seq]!, b.words[SLOT.seq]!) ? -1 : 1))
+    return filled
+      .map((slot) => ({ slot, seq: slot.words[SLOT.seq]! }))
+      .sort((a, b) => (isBefore(a.seq, b.seq) ? -1 : 1))
   }
 
   /**
-   * Filled slots, oldest first, without gaps: while a first look lasts, slots it has passed may be filled before those
-   * it then sees; the second look finds them.
+   * False when the slot is not to be read: the writer is replacing it, or has done so since `expected` was seen there,
+   * or it is of before the last one taken. That one was missed: a slot may be filled just after a look has passed it.
    */
-  #inOrder(): Slot[] {
-    return this.#filled().length === 0 ? [] : this.#filled()
+  #own(slot: Slot, expected: number | undefined): boolean {
+    if (!swap(slot, STATE.filled, STATE.reading)) return false
+    const seq = slot.words[SLOT.seq]!
+    if (this.#lastTaken !== undefined && isBefore(seq, this.#lastTaken)) {
+      this.#free(slot, 'skipped')
+      return false
+    }
+    if (expected !== undefined && seq !== expected) {
+      fill(slot)
+      return false
+    }
+    return true
   }
 
   #passOver(slot: Slot, newest: number, epoch: number): void {
-    if (!own(slot)) return
+    if (!swap(slot, STATE.filled, STATE.reading)) return
     // The writer may have put a newer frame here in between.
     if (!isBefore(slot.words[SLOT.seq]!, newest)) fill(slot)
     else this.#free(slot, slot.words[SLOT.epoch] === epoch ? 'skipped' : 'stale')
@@ -180,6 +185,7 @@ export class FrameRing {
     const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
     const format = FORMAT_CODES[words[SLOT.format]!]
     const epoch = words[SLOT.epoch]!
+    this.#lastTaken = words[SLOT.seq]!
     try {
       if (!format || bytes > SLOT_BYTES || bytes !== frameBytes(format, width, height))
         throw new AppError('pipeline-failed', 'a slot of the frame ring has a broken header')
@@ -208,8 +214,4 @@ function isBefore(seq: number, other: number): boolean {
 
 function fill({ words }: Slot): void {
   Atomics.store(words, SLOT.state, STATE.filled)
-}
-
-function own(slot: Slot): boolean {
-  return swap(slot, STATE.filled, STATE.reading)
 }
