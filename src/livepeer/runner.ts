@@ -33,7 +33,7 @@ export class LivepeerRunner implements Resource {
   readonly #context: Context
   readonly #scope: Scope
   readonly #leftOvers = new LeftOverChannels()
-  /** Oldest first. */
+  /** Oldest first, those that are ending included. */
   readonly #sessions = new Set<LivepeerSession>()
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -49,7 +49,7 @@ export class LivepeerRunner implements Resource {
 
   /** Oldest first. */
   get sessions(): LivepeerSession[] {
-    return [...this.#sessions]
+    return [...this.#sessions].filter((session) => !session.ending)
   }
 
   /**
@@ -118,22 +118,24 @@ export class LivepeerRunner implements Resource {
 
   async #makeRoom(request: StartRequest): Promise<void> {
     const { registry, busy } = this.#options
-    // Two writers of one channel would spoil it: the newer request is the one that counts.
-    const same = this.sessions.find((session) => session.request.publishUrl === request.publishUrl)
-    if (same) await this.#stop(same)
+    // Two writers of one channel would spoil it, and the one that ends deletes it: the newer request is the one that counts.
+    for (const session of this.#sessions) {
+      if (session.request.publishUrl === request.publishUrl) await this.#replace(session, session.closed)
+    }
     if (registry.streams.length < registry.maxStreams || busy === 'refuse') return
-    const [oldest] = this.#sessions
-    if (oldest) await this.#stop(oldest)
+    const [oldest] = this.sessions
+    if (oldest) await this.#replace(oldest, oldest.stream.closed)
   }
 
-  async #stop(session: LivepeerSession): Promise<void> {
+  async #replace(session: LivepeerSession, gone: Promise<Closed>): Promise<void> {
     this.#context.log.warn({ stream: session.stream.name }, 'livepeer stream ended for another one')
-    await deadline(session.close(), STOP_MS, 'ending the stream that runs')
+    void session.close()
+    await deadline(gone, STOP_MS, 'ending the stream that runs')
   }
 
   #only(stream: string | undefined): LivepeerSession {
     if (stream !== undefined) return this.#named(stream)
-    const [first, ...others] = this.#sessions
+    const [first, ...others] = this.sessions
     if (!first) throw new AppError('conflict', 'no Livepeer stream is running')
     if (others.length > 0) {
       const names = this.sessions.map((session) => session.stream.name).join(', ')

@@ -54,6 +54,11 @@ export class LivepeerSession implements Resource {
     return this.#remote.stream
   }
 
+  /** True from the moment that it begins to end. */
+  get ending(): boolean {
+    return this.#remote.ending
+  }
+
   /** Settles before media flows; rejects with what is wrong. */
   get started(): Promise<void> {
     return this.#remote.started

@@ -90,6 +90,11 @@ export class RemoteStream implements Resource {
     return this.#options.name
   }
 
+  /** True from the moment that it begins to end; its last bytes may still be on their way. */
+  get ending(): boolean {
+    return this.#scope.reason !== undefined
+  }
+
   close(): Promise<Closed> {
     return this.#scope.close()
   }

@@ -85,7 +85,9 @@ class RemotePublication implements Publication {
 
   open(): SegmentWriter {
     const segment = this.#pending
-    if (this.#scope.signal.aborted || this.#active.size >= this.#options.maxInFlight) {
+    // A refused one is asked for again a little later.
+    const refused = segment.settled
+    if (this.#scope.signal.aborted || refused || this.#active.size >= this.#options.maxInFlight) {
       this.#stats.dropped++
       return new RefusedSegment(segment.seq)
     }
@@ -131,7 +133,7 @@ class RemotePublication implements Publication {
   async #reconnect(segment: RemoteSegment, livedMs: number): Promise<void> {
     if (livedMs >= SETTLED_MS) this.#failures = 0
     if (!this.#failed(segment.failure)) {
-      await sleep(RETRY_MS * 2 ** (this.#failures - 1), this.#scope.signal).catch(() => {})
+      await sleep(this.#retryMs(), this.#scope.signal).catch(() => {})
     }
     if (!this.#scope.signal.aborted) segment.connect()
   }
@@ -150,7 +152,7 @@ class RemotePublication implements Publication {
         this.#scope.end(this.#stats.segments > 0 ? { why: 'ended' } : { why: 'failed', error: outcome.error })
         break
       case 'lost':
-        this.#failed(outcome.error)
+        if (!this.#failed(outcome.error) && segment === this.#pending) void this.#askAgain(segment)
         break
       case 'aborted':
         this.#delete(`/${segment.seq}`)
@@ -170,6 +172,16 @@ class RemotePublication implements Publication {
       const error = new AppError('trickle-failed', `${this.#client.name}: refused ${MAX_SKIPPED} segments in a row`)
       this.#scope.end({ why: 'failed', error })
     } else this.#pending = this.#preconnect(seq + 1)
+  }
+
+  /** A waiting segment was refused, and nothing of it was sent. */
+  async #askAgain({ seq }: RemoteSegment): Promise<void> {
+    await sleep(this.#retryMs(), this.#scope.signal).catch(() => {})
+    if (!this.#scope.signal.aborted) this.#pending = this.#preconnect(seq)
+  }
+
+  #retryMs(): number {
+    return RETRY_MS * 2 ** (this.#failures - 1)
   }
 
   /** Counts a failure; true when it was one too many. */

@@ -64,6 +64,11 @@ export class RemoteSegment implements SegmentWriter {
     return this.#stored.promise
   }
 
+  /** True when its fate is known. */
+  get settled(): boolean {
+    return this.#settled
+  }
+
   get unsentBytes(): number {
     return this.#queuedBytes + (this.#request?.writableLength ?? 0)
   }
