@@ -94,6 +94,22 @@ program
     if (checkout) console.log(`It uses this checkout: run "npm run build" in ${checkout} once, first.`)
   })
 
+program
+  .command('doctor')
+  .description('say what is missing on this machine, and how to mend it; exit code 1 when the server would not run')
+  .option('--json', 'as JSON')
+  .action(async ({ json }: { json?: boolean }) => {
+    const config = readConfig(process.env)
+    const { examine } = await import('./doctor/doctor.ts')
+    const { reportOf } = await import('./doctor/finding.ts')
+    const { pino } = await import('pino')
+    const { pipelineDir } = config
+    const pipelines = { builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir }
+    const findings = await examine({ ...config, pipelines }, pino({ level: 'silent' }))
+    console.log(json ? JSON.stringify(findings, null, 2) : reportOf(findings))
+    if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1
+  })
+
 try {
   await program.parseAsync()
 } catch (thrown) {

@@ -13,7 +13,7 @@ const LAYERS = [
   ['sdk', 'mpegts'],
   ['ffmpeg', 'pipeline', 'trickle', 'webrtc'],
   ['stream'],
-  ['http', 'livepeer', 'scaffold'],
+  ['http', 'livepeer', 'doctor', 'scaffold'],
 ]
 
 /** What stands in `src/` itself is above every folder; what starts the server builds on the others. */

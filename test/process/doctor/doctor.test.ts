@@ -1,0 +1,157 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
+import { describe, expect, it } from 'vitest'
+import { Child } from '../../../src/core/child.ts'
+import { checkFfmpeg } from '../../../src/doctor/ffmpeg.ts'
+import { type Finding, reportOf } from '../../../src/doctor/finding.ts'
+import { checkGpu } from '../../../src/doctor/gpu.ts'
+import { checkCandidates, checkHttpPort, checkUdpPorts } from '../../../src/doctor/network.ts'
+import { checkPipelines } from '../../../src/doctor/pipelines.ts'
+import { checkModelDir, checkNode, checkSharedMemory } from '../../../src/doctor/runtime.ts'
+import { nothingLeft } from '../../helpers/nothing-left.ts'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const log = pino({ level: 'silent' })
+
+async function millrace(args: string[], env: Record<string, string> = {}) {
+  const child = await Child.spawn({
+    command: process.execPath,
+    args: [join(ROOT, 'src/cli.ts'), ...args],
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, PORT: '0', UDP_PORTS: '51060-51080', ...env },
+    cwd: ROOT,
+  })
+  let output = ''
+  for (const stream of [child.process.stdout, child.process.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk
+    })
+  }
+  await child.closed
+  return { output, code: child.exit?.code }
+}
+
+describe('millrace doctor', () => {
+  it('finds nothing to mend on a machine where the tests run, and leaves nothing', async () => {
+    const check = nothingLeft()
+    const { output, code } = await millrace(['doctor', '--json'])
+    const findings = JSON.parse(output) as Finding[]
+    expect(findings.filter(({ state }) => state === 'missing')).toEqual([])
+    expect(findings.map(({ subject }) => subject)).toEqual(
+      expect.arrayContaining(['Node', 'ffmpeg', 'Shared memory', 'GPU', 'Pipelines', 'HTTP port', 'WebRTC address']),
+    )
+    expect(code).toBe(0)
+    await check()
+  })
+
+  it('says line by line what is missing, with the mend, and ends with 1', async () => {
+    const { output, code } = await millrace(['doctor'], {
+      FFMPEG_PATH: '/nowhere/ffmpeg',
+      HOST: '0.0.0.0',
+      PIPELINE: 'x',
+    })
+    expect(output).toMatch(/^✗ ffmpeg +FFMPEG_PATH is "\/nowhere\/ffmpeg".*\n +-> .*FFMPEG_PATH/m)
+    expect(output).toMatch(/^✗ Pipelines +PIPELINE is "x".*effects/m)
+    expect(output).toMatch(/^! Access .*\n +-> set AUTH_TOKEN$/m)
+    expect(output.trimEnd()).toMatch(/2 to mend before it runs; 1 worth a look$/)
+    expect(code).toBe(1)
+  })
+
+  it('names a setting that is not accepted, and ends with 2', async () => {
+    const { output, code } = await millrace(['doctor'], { PORT: 'eighty' })
+    expect(output).toMatch(/^millrace: PORT is "eighty": .*\n$/)
+    expect(code).toBe(2)
+  })
+})
+
+describe('what the doctor looks at', () => {
+  it('an old Node', () => {
+    expect(checkNode('20.11.0')).toMatchObject({ state: 'missing', found: expect.stringContaining('24') })
+    expect(checkNode('24.0.0')).toMatchObject({ state: 'ok' })
+  })
+
+  it('a port that is taken', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    const taken = await checkHttpPort('127.0.0.1', port)
+    expect(taken).toMatchObject({ state: 'missing', mend: expect.stringContaining('PORT') })
+    await new Promise((resolve) => server.close(resolve))
+    expect(await checkHttpPort('127.0.0.1', port)).toMatchObject({ state: 'ok' })
+  })
+
+  it('UDP ports, and addresses that packets arrive at', async () => {
+    const check = nothingLeft()
+    expect(await checkUdpPorts([51_060, 51_080])).toMatchObject({ state: 'ok', found: expect.stringContaining('21') })
+    expect(await checkCandidates(undefined)).not.toMatchObject({ state: 'missing' })
+    expect(await checkCandidates('203.0.113.5')).toMatchObject({ found: expect.stringContaining('PUBLIC_IP') })
+    await check()
+  })
+
+  it('shared memory, and the folder of the models', () => {
+    expect(checkSharedMemory()).toMatchObject({ state: 'ok' })
+    expect(checkModelDir(join(tmpdir(), 'not', 'there', 'yet'))).toMatchObject({ state: 'ok' })
+    expect(checkModelDir(join(ROOT, 'package.json', 'models'))).toMatchObject({ state: 'warn' })
+  })
+
+  it('pipelines that were rejected', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mr-doctor-'))
+    try {
+      await writeFile(join(folder, 'package.json'), '{}')
+      const bad = { name: 'bad', version: '1.0.0', millrace: { pipelines: { bad: './nothing.js#Bad' } } }
+      const pack = join(folder, 'pipelines', 'bad')
+      await mkdir(pack, { recursive: true })
+      await writeFile(join(pack, 'package.json'), JSON.stringify(bad))
+      const where = { builtinDir: join(ROOT, 'pipelines'), pipelineDir: join(folder, 'pipelines') }
+      const findings = await checkPipelines(where, 'noop')
+      expect(findings[0]).toMatchObject({ state: 'ok', found: expect.stringContaining('noop') })
+      expect(findings[1]).toMatchObject({ state: 'warn', found: expect.stringContaining('bad') })
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('a GPU, by what its tool says', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mr-doctor-'))
+    const tool = async (name: string, script: string) => {
+      const file = join(folder, name)
+      await writeFile(file, `#!/bin/sh\n${script}\n`)
+      await chmod(file, 0o755)
+      return file
+    }
+    try {
+      expect(await checkGpu(join(folder, 'absent'))).toMatchObject([{ state: 'ok' }])
+      const found = await checkGpu(await tool('works', 'echo "NVIDIA L4, 23034 MiB, 550.54"'))
+      expect(found[0]).toEqual({ subject: 'GPU', state: 'ok', found: 'NVIDIA L4, 23034 MiB, 550.54' })
+      expect(found[1]).toMatchObject({ subject: 'ONNX on CUDA' })
+      const broken = await checkGpu(await tool('broken', 'echo "no driver" >&2; exit 9'))
+      expect(broken).toMatchObject([{ state: 'warn', found: expect.stringContaining('no driver') }])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('an encoder that does not work here', async () => {
+    const [finding] = await checkFfmpeg({ path: undefined, videoEncoder: 'h264_nvenc', log })
+    expect(finding?.subject).toBe('ffmpeg')
+    if (finding?.state !== 'ok') expect(finding?.found).toContain('h264_nvenc')
+  })
+
+  it('reads well', () => {
+    const report = reportOf([
+      { subject: 'Node', state: 'ok', found: '24.0.0' },
+      { subject: 'HTTP port', state: 'missing', found: 'taken', mend: 'set PORT' },
+    ])
+    expect(report.split('\n')).toEqual([
+      '✓ Node       24.0.0',
+      '✗ HTTP port  taken',
+      '             -> set PORT',
+      '',
+      '1 to mend before it runs',
+    ])
+  })
+})
