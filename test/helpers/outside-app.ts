@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
-  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -20,6 +19,7 @@ import { outsideFolder } from './outside-package.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const KEPT = join(tmpdir(), 'millrace-test-packages')
+const KEEP_MS = 3_600_000
 const run = promisify(execFile)
 
 type Locked = {
@@ -117,8 +117,17 @@ async function install(kept: string, tarball: string, lock: string): Promise<voi
   await run('npm', ['ci', ...options], { cwd: part, timeout: 300_000 }).catch((error) => {
     throw new Error(`npm ci failed with ${tarball}: ${error.stderr}`)
   })
+  forgetOld()
   if (existsSync(kept)) rmSync(part, { recursive: true })
   else renameSync(part, kept)
+}
+
+/** What earlier states of this repository left; folders made from it have links of their own. */
+function forgetOld(): void {
+  for (const name of readdirSync(KEPT)) {
+    const path = join(KEPT, name)
+    if (Date.now() - statSync(path).mtimeMs > KEEP_MS) rmSync(path, { recursive: true, force: true })
+  }
 }
 
 function states(path: string): string[] {
@@ -140,10 +149,4 @@ export function copyFolder(from: string, to: string): void {
     recursive: true,
     filter: (path) => !/\/(node_modules|dist)(\/|$)/.test(path.slice(ROOT.length)),
   })
-}
-
-export function copyInto(folder: string, file: string): string {
-  const name = file.slice(file.lastIndexOf('/') + 1)
-  copyFileSync(file, join(folder, name))
-  return join(folder, name)
 }

@@ -7,6 +7,10 @@ import { descendants, isAlive } from './nothing-left.ts'
 export type ServerOptions = {
   /** Settings beyond PORT=0 and HOST=127.0.0.1. */
   env?: Record<string, string>
+  /** Default: this repository's own. */
+  cli?: string
+  /** Where it is started; default the root of this repository. */
+  cwd?: string
   /** Until it says that it listens; default 30 s. */
   startLimitMs?: number
   /** Between SIGTERM and SIGKILL when stopped; default 15 s. */
@@ -29,13 +33,13 @@ const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
-  const { env = {}, startLimitMs = 30_000, graceMs = 15_000 } = options
+  const { env = {}, cli = CLI, cwd = ROOT, startLimitMs = 30_000, graceMs = 15_000 } = options
   const child = await Child.spawn({
     command: process.execPath,
-    args: [CLI, 'serve'],
+    args: [cli, 'serve'],
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...withoutOurs(process.env), PORT: '0', HOST: '127.0.0.1', ...env },
-    cwd: ROOT,
+    cwd,
     graceMs,
   })
   const logs = new LogCollector()
