@@ -18,7 +18,12 @@ export type DtlsCertificate = {
 export type DtlsRole = 'server' | 'client'
 
 const HANDSHAKE = { certificateVerify: 15, serverKeyExchange: 12 } as const
-const ALERT = 21
+/** Content types of records (RFC 5246 §6.2.1). */
+const RECORD = { alert: 21, handshake: 22 } as const
+const RECORD_HEADER_BYTES = 13
+const WARNING = 1
+const FATAL = 2
+const CLOSE_NOTIFY = 0
 const SIGNATURE = { signature: 3, hash: 4 } as const
 const P256 = 23
 const CERTIFICATE_LIFE_MS = 7 * 24 * 3600 * 1000
@@ -51,8 +56,9 @@ export type DtlsOptions = {
 export class DtlsSession {
   /** Resolves when the peer proved to own the certificate it announced; rejects with `peer-failed`. */
   readonly keys: Promise<SrtpKeys>
-  /** Resolves when the peer says goodbye. */
+  /** Resolves when the peer, and nobody else, says goodbye. */
   readonly ended: Promise<void>
+  readonly #end: () => void
   readonly #socket: DtlsServer | DtlsClient
   readonly #options: DtlsOptions
   #established = false
@@ -83,7 +89,7 @@ export class DtlsSession {
     this.#socket = options.role === 'server' ? new DtlsServer(settings) : new DtlsClient(settings)
     const ended = Promise.withResolvers<void>()
     this.ended = ended.promise
-    this.#socket.onClose.subscribe(() => ended.resolve())
+    this.#end = ended.resolve
     const keys = Promise.withResolvers<SrtpKeys>()
     this.keys = keys.promise
     this.keys.catch(() => {})
@@ -107,10 +113,9 @@ export class DtlsSession {
 
   receive(data: Buffer): void {
     if (this.#closed) return
-    const records = this.#established ? encryptedRecords(data) : data
-    if (records.length === 0) return
     try {
-      this.#socket.transport.socket.onData(records, ['', 0])
+      const records = this.#established ? this.#encryptedHandshakes(data) : data
+      if (records.length > 0) this.#socket.transport.socket.onData(records, ['', 0])
     } catch {
       // A datagram that is no DTLS is lost like any other (RFC 6347 §4.1.2.7).
     }
@@ -164,38 +169,52 @@ export class DtlsSession {
     return verifies(certificate, hash, algorithm, signed, body.subarray(parametersEnd + 4))
   }
 
+  /**
+   * What is left for werift once the handshake is over: the encrypted end of a handshake, sent again because ours was
+   * lost. Records in clear can be anyone's (RFC 6347 §4.1), and werift ends a session for any alert, authentic or not,
+   * and for content it does not know.
+   */
+  #encryptedHandshakes(datagram: Buffer): Buffer {
+    const handshakes: Buffer[] = []
+    for (let at = 0; at + RECORD_HEADER_BYTES <= datagram.length; ) {
+      const end = at + RECORD_HEADER_BYTES + datagram.readUInt16BE(at + 11)
+      const isEncrypted = end <= datagram.length && datagram.readUInt16BE(at + 3) > 0
+      if (isEncrypted && datagram[at] === RECORD.handshake) handshakes.push(datagram.subarray(at, end))
+      if (isEncrypted && datagram[at] === RECORD.alert) this.#alert(datagram.subarray(at, end))
+      at = end
+    }
+    return Buffer.concat(handshakes)
+  }
+
+  /** Fatal ones and close_notify end the session (RFC 5246 §7.2). Throws when the alert is not authentic. */
+  #alert(record: Buffer): void {
+    const { cipher, dtls } = this.#socket
+    const header = recordHeader(dtls.version, record.readUInt16BE(3), record.readUIntBE(5, 6), record.length)
+    const fragment = record.subarray(RECORD_HEADER_BYTES)
+    const [level, description] = cipher.decryptPacket({ recordLayerHeader: header, fragment } as DtlsRecord)
+    if (level === FATAL || description === CLOSE_NOTIFY) this.#end()
+  }
+
   #closeNotify(): Buffer {
     const { dtls, cipher } = this.#socket
-    const sequenceNumber = ++dtls.recordSequenceNumber
     const { major, minor } = dtls.version
-    const recordLayerHeader = {
-      contentType: ALERT,
-      protocolVersion: { major, minor },
-      epoch: dtls.epoch,
-      sequenceNumber,
-      contentLen: 2,
-    }
-    const record = { recordLayerHeader, fragment: Buffer.from([1, 0]) } as Parameters<typeof cipher.encryptPacket>[0]
-    const { fragment } = cipher.encryptPacket(record)
-    const header = Buffer.alloc(13)
-    header.set([ALERT, major, minor])
+    const recordLayerHeader = recordHeader(dtls.version, dtls.epoch, ++dtls.recordSequenceNumber, 2)
+    const alert = { recordLayerHeader, fragment: Buffer.from([WARNING, CLOSE_NOTIFY]) } as DtlsRecord
+    const { fragment } = cipher.encryptPacket(alert)
+    const header = Buffer.alloc(RECORD_HEADER_BYTES)
+    header.set([RECORD.alert, major, minor])
     header.writeUInt16BE(dtls.epoch, 3)
-    header.writeUIntBE(sequenceNumber, 5, 6)
+    header.writeUIntBE(recordLayerHeader.sequenceNumber, 5, 6)
     header.writeUInt16BE(fragment.length, 11)
     return Buffer.concat([header, fragment])
   }
 }
 
-/** Once the handshake is over, records in clear (epoch 0) can be anyone's and are left out (RFC 6347 §4.1). */
-function encryptedRecords(datagram: Buffer): Buffer {
-  const records: Buffer[] = []
-  for (let at = 0; at + 13 <= datagram.length; ) {
-    const end = at + 13 + datagram.readUInt16BE(at + 11)
-    if (end > datagram.length) break
-    if (datagram.readUInt16BE(at + 3) > 0) records.push(datagram.subarray(at, end))
-    at = end
-  }
-  return Buffer.concat(records)
+type DtlsRecord = Parameters<DtlsServer['cipher']['encryptPacket']>[0]
+
+/** Of an alert, as werift wants it. */
+function recordHeader(version: { major: number; minor: number }, epoch: number, sequenceNumber: number, bytes: number) {
+  return { contentType: RECORD.alert, protocolVersion: version, epoch, sequenceNumber, contentLen: bytes }
 }
 
 /** RFC 8122 §5; SHA-1 and older are not taken. */

@@ -18,12 +18,13 @@ export type Layer = {
   patienceMs: number
   receiver: RtpReceiver
   units: VideoUnits
-  /** Of the last keyframe. */
+  /** Of the last keyframe; 0 before. */
   pixels: number
   /** When pictures began to be damaged for want of a keyframe, in milliseconds. */
   brokenAt: number | undefined
 }
 
+const UNKNOWN = 0
 /** A layer that sent nothing for this long is off: publishers stop the upper ones when their network gets narrow. */
 const SILENT_MS = 1000
 /** OBS takes requests for keyframes and sends none; a damaged picture is then better than one that stands for long. */
@@ -44,18 +45,12 @@ export class VideoInput {
     const codec = offered.name as 'h264' | 'vp8'
     const units = new VideoUnits(codec, codec === 'h264' ? h264ParameterSets(offered) : [])
     const patienceMs = offered.feedback.includes('nack pli') ? PATIENCE_MS : 0
-    this.#layers.set(ssrc, { ssrc, codec, patienceMs, receiver, units, pixels: 0, brokenAt: undefined })
-    receiver.wanted = this.#layers.size === 1
+    this.#layers.set(ssrc, { ssrc, codec, patienceMs, receiver, units, pixels: UNKNOWN, brokenAt: undefined })
   }
 
   remove(ssrc: number): void {
     if (this.#selected?.ssrc === ssrc) this.#selected = undefined
     this.#layers.delete(ssrc)
-  }
-
-  /** Pictures that came damaged, of the layer in use. */
-  get dropped(): number {
-    return this.#selected?.units.dropped ?? 0
   }
 
   get selected(): Layer | undefined {
@@ -79,14 +74,17 @@ export class VideoInput {
     for (const { ssrc } of layers) this.#options.requestKeyframe(ssrc)
   }
 
-  /** To be called about twice a second: asks again where a keyframe is still missing, or the layer in use fell silent. */
+  /**
+   * To be called about twice a second: asks again where a keyframe is still missing, of layers that may be better than
+   * the one in use, and of the best of the others when that fell silent.
+   */
   check(now: number): void {
-    if (!this.#selected || this.#selected.brokenAt !== undefined) this.requestKeyframe()
     const alive = [...this.#layers.values()].filter(({ receiver }) => now - receiver.newestAt < SILENT_MS)
-    if (this.#selected && !alive.includes(this.#selected)) {
-      const best = alive.sort((a, b) => b.pixels - a.pixels)[0]
-      if (best) this.#options.requestKeyframe(best.ssrc)
-    }
+    const current = this.#selected && alive.includes(this.#selected) ? this.#selected : undefined
+    if (current?.brokenAt !== undefined) this.#options.requestKeyframe(current.ssrc)
+    const others = alive.filter((layer) => layer !== current)
+    const better = others.filter(({ pixels }) => !current || pixels === UNKNOWN || pixels > current.pixels)
+    for (const layer of better) this.#options.requestKeyframe(layer.ssrc)
   }
 
   #broken(layer: Layer, now: number): void {
@@ -98,7 +96,11 @@ export class VideoInput {
     if (unit.key) {
       layer.brokenAt = undefined
       if (unit.size) layer.pixels = unit.size.width * unit.size.height
-      if (this.#isBetter(layer, now)) this.#select(layer)
+      if (this.#isBetter(layer, now)) this.#selected = layer
+      // Losses of the others do not matter, once it is known that they are smaller.
+      for (const one of this.#layers.values()) {
+        one.receiver.wanted = one === this.#selected || one.pixels === UNKNOWN || one.pixels > this.#selected!.pixels
+      }
     }
     if (layer !== this.#selected) return
     if (layer.brokenAt !== undefined && now - layer.brokenAt < layer.patienceMs) return
@@ -108,10 +110,5 @@ export class VideoInput {
   #isBetter(layer: Layer, now: number): boolean {
     const current = this.#selected
     return !current || layer.pixels > current.pixels || now - current.receiver.newestAt >= SILENT_MS
-  }
-
-  #select(layer: Layer): void {
-    this.#selected = layer
-    for (const one of this.#layers.values()) one.receiver.wanted = one === layer
   }
 }

@@ -106,6 +106,8 @@ class Publisher implements WhipSession, IngestSource {
       for (const message of messages) this.#report(message)
     }
     void peer.closed.then((closed) => this.#scope.end(closed))
+    // At once, and not after the loops: one of them waits for the peer.
+    this.#scope.signal.addEventListener('abort', () => peer.close(), { once: true })
     this.#scope.use(peer)
     this.#scope.defer(() => this.#streams.close())
     this.#scope.defer(() => this.#broadcast.end())
