@@ -11,7 +11,6 @@ export type DtlsCertificate = {
   certPem: string
   keyPem: string
   fingerprint: Fingerprint
-  madeAt: number
 }
 
 /** Who begins: the client does (`a=setup:active`). */
@@ -28,20 +27,18 @@ const SIGNATURE = { signature: 3, hash: 4 } as const
 const P256 = 23
 const CERTIFICATE_LIFE_MS = 7 * 24 * 3600 * 1000
 
-let current: Promise<DtlsCertificate> | undefined
+let current: { certificate: Promise<DtlsCertificate>; madeAt: number } | undefined
 
 /** The certificate of this process, made anew each week. */
-export async function dtlsCertificate(now = Date.now()): Promise<DtlsCertificate> {
-  const existing = await current
-  if (existing && now - existing.madeAt < CERTIFICATE_LIFE_MS) return existing
-  current = makeCertificate(now)
-  return current
+export function dtlsCertificate(now = Date.now()): Promise<DtlsCertificate> {
+  if (!current || now - current.madeAt >= CERTIFICATE_LIFE_MS) current = { certificate: makeCertificate(), madeAt: now }
+  return current.certificate
 }
 
-async function makeCertificate(now: number): Promise<DtlsCertificate> {
+async function makeCertificate(): Promise<DtlsCertificate> {
   const { certPem, keyPem } = await createSelfSignedCertificate(SIGNATURE, P256)
   const value = new X509Certificate(certPem).fingerprint256
-  return { certPem, keyPem, fingerprint: { algorithm: 'sha-256', value }, madeAt: now }
+  return { certPem, keyPem, fingerprint: { algorithm: 'sha-256', value } }
 }
 
 export type DtlsOptions = {
