@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nowMs } from '../../src/core/clock.ts'
+import { waitFor } from '../../test/helpers/wait.ts'
+import type { OpenContender } from './contender.ts'
+import { inRealTime, Window } from './feed.ts'
+import { cpuMs, treeCpuMs } from './processes.ts'
+import { FPS, type Units } from './units.ts'
+
+export type Cost = {
+  /** Processor time of the whole process tree for each picture that came out, at 30 a second. */
+  cpuMsPerFrame: number
+  /** The same by process, where the contender names them. */
+  parts: Record<string, number>
+  /** Pictures that went in and did not come out, of the measured ones. */
+  lost: number
+  /** Pictures a second with six on their way at any time. */
+  maxFps: number
+}
+
+/** Codecs, just-in-time compilers and rate control have settled by then. */
+const WARM_UP_PICTURES = 3 * FPS
+
+/** What it costs to decode a clip and encode it again: at its own pace for `seconds`, and at full speed for half of that. */
+export async function measureCost(open: OpenContender, units: Units, seconds: number): Promise<Cost> {
+  let pictures = 0
+  let newest = -1
+  let window: Window | undefined
+  await using contender = await open(units, (number) => {
+    pictures++
+    newest = number
+    window?.back(number)
+  })
+  let next = 0
+  const send = (number: number) => {
+    next = number + 1
+    contender.write(units.at(number))
+  }
+  const stop = new AbortController()
+  const feeding = inRealTime(send, { signal: stop.signal })
+  try {
+    await waitFor('the first pictures', () => pictures >= WARM_UP_PICTURES, { limitMs: 60_000 })
+    const parts = await contender.parts()
+    const look = () => ({
+      cpu: treeCpuMs(contender.pid),
+      parts: Object.entries(parts).map(([name, pid]) => [name, cpuMs(pid)] as const),
+      pictures,
+      newest,
+    })
+    const before = look()
+    await sleep(seconds * 1000)
+    const after = look()
+    const count = Math.max(1, after.pictures - before.pictures)
+    stop.abort()
+    await feeding
+    // What is still inside comes out before the race.
+    await sleep(300)
+    window = new Window(send, { first: next })
+    return {
+      cpuMsPerFrame: (after.cpu - before.cpu) / count,
+      parts: Object.fromEntries(after.parts.map(([name, cpu], i) => [name, (cpu - before.parts[i]![1]) / count])),
+      lost: after.newest - before.newest - (after.pictures - before.pictures),
+      maxFps: await race(window, () => pictures, seconds / 2),
+    }
+  } finally {
+    stop.abort()
+    window?.stop()
+    await feeding
+  }
+}
+
+async function race(window: Window, pictures: () => number, seconds: number): Promise<number> {
+  window.start()
+  await sleep(500)
+  const [from, at] = [pictures(), nowMs()]
+  await sleep(seconds * 1000)
+  const fps = ((pictures() - from) * 1000) / (nowMs() - at)
+  window.stop()
+  return fps
+}

@@ -1,0 +1,90 @@
+import type { StreamStatus } from '../../src/stream/status.ts'
+import { httpJson } from '../../test/helpers/http.ts'
+import { startServer, type TestServer } from '../../test/helpers/server.ts'
+import { waitFor } from '../../test/helpers/wait.ts'
+import type { Options } from './benchmark.ts'
+import type { OpenContender } from './contender.ts'
+import { type Watch, watchTs } from './ts-pictures.ts'
+import { TsPublisher } from './ts-publisher.ts'
+import { FRAME_TICKS, type Units } from './units.ts'
+
+export type ServedPipeline = { pipeline: string; params?: Record<string, unknown> }
+
+/** A server as its users start it, with room for any number of streams and no limit on their pace. */
+export function benchServer(options: Options, env: Record<string, string> = {}): Promise<TestServer> {
+  const profiling = options.profile && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profile}` }
+  const open = { MAX_STREAMS: '200', MAX_FPS: '240', MAX_SESSIONS_PER_MINUTE: '0', MAX_VIEWERS: '1000' }
+  return startServer({ env: { ...open, ...profiling, ...env }, startLimitMs: 60_000 })
+}
+
+export async function statusOf(url: string, stream: string): Promise<StreamStatus> {
+  const { status, json } = await httpJson<StreamStatus>('GET', `${url}/streams/${stream}`)
+  if (status !== 200) throw new Error(`the status of ${stream} answered ${status}: ${JSON.stringify(json)}`)
+  return json
+}
+
+/** One stream of a server: published by `/ingest`, watched by `/out`. */
+export class ServedStream implements AsyncDisposable {
+  readonly name: string
+  readonly #url: string
+  readonly #publisher: TsPublisher
+  #watch: Watch | undefined
+
+  constructor(url: string, name: string, { pipeline, params }: ServedPipeline) {
+    this.name = name
+    this.#url = url
+    const query = new URLSearchParams({ pipeline, ...(params && { params: JSON.stringify(params) }) })
+    this.#publisher = new TsPublisher(`${url}/ingest/${name}?${query}`)
+  }
+
+  write(packet: Parameters<TsPublisher['write']>[0]): void {
+    this.#publisher.write(packet)
+  }
+
+  /** Call when pictures are on their way in. `onPicture` gets the number of each that comes out, and when it came. */
+  async watch(onPicture: (number: number, at: number) => void): Promise<void> {
+    const toNumber = (pts: number, at: number) => {
+      // Pictures that the server made itself lie between those of the publisher.
+      if (pts % FRAME_TICKS === 0) onPicture(pts / FRAME_TICKS, at)
+    }
+    await waitFor(`pictures of ${this.name}`, async () => {
+      if (this.#publisher.refusal !== undefined) throw new Error(this.#publisher.refusal)
+      const { egress, state } = await this.status()
+      return egress.fps > 0 && state === 'ONLINE'
+    })
+    this.#watch = await watchTs(`${this.#url}/out/${this.name}.ts`, toNumber)
+  }
+
+  status(): Promise<StreamStatus> {
+    return statusOf(this.#url, this.name)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watch?.[Symbol.asyncDispose]()
+    await this.#publisher[Symbol.asyncDispose]()
+  }
+}
+
+/** A whole server with one stream. */
+export function serverContender(served: ServedPipeline, options: Options): OpenContender {
+  return async (units: Units, onPicture) => {
+    const server = await benchServer(options, { VIDEO_BITRATE_KBPS: String(units.size.kbps) })
+    const stream = new ServedStream(server.url, 'bench', served)
+    const watching = stream.watch(onPicture)
+    watching.catch(() => {})
+    return {
+      pid: server.pid,
+      write: (packet) => stream.write(packet),
+      parts: async () => {
+        await watching
+        const { decoder, encoder, pipeline } = (await stream.status()).processes
+        const known = { server: server.pid, decoder, encoder, pipeline }
+        return Object.fromEntries(Object.entries(known).filter(([, pid]) => pid !== null)) as Record<string, number>
+      },
+      [Symbol.asyncDispose]: async () => {
+        await stream[Symbol.asyncDispose]()
+        await server.stop()
+      },
+    }
+  }
+}

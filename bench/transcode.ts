@@ -1,0 +1,118 @@
+import type { Benchmark, Budget, Options } from './lib/benchmark.ts'
+import type { Entrant } from './lib/contender.ts'
+import { type Cost, measureCost } from './lib/cost.ts'
+import { benchFfmpeg, ffmpegPair, oneFfmpeg } from './lib/ffmpeg-contender.ts'
+import { serverContender } from './lib/server-contender.ts'
+import { type Size, sizesNamed } from './lib/sizes.ts'
+import { median, ratios, spread } from './lib/statistics.ts'
+import { clipUnits } from './lib/units.ts'
+
+const PAIR = 'ffmpeg \\| ffmpeg'
+const NOOP = 'millrace noop'
+const BUDGET = { size: '720p', ratio: 1.1 }
+
+async function entrants(options: Options): Promise<Entrant[]> {
+  const ffmpeg = await benchFfmpeg()
+  const edges = { pipeline: 'effects', params: { effect: 'edges' } }
+  return [
+    { name: 'one ffmpeg', open: oneFfmpeg(ffmpeg) },
+    { name: PAIR, open: ffmpegPair(ffmpeg) },
+    { name: NOOP, open: serverContender({ pipeline: 'noop' }, options) },
+    { name: 'millrace effects', open: serverContender(edges, options) },
+  ]
+}
+
+type Result = { name: string; costs: Cost[] }
+
+/** Everyone takes a turn in each round, so that a change of the machine's mood meets all. */
+async function compare(all: Entrant[], size: Size, rounds: number, seconds: number, say: (line: string) => void) {
+  const units = await clipUnits(size)
+  const results: Result[] = all.map(({ name }) => ({ name, costs: [] }))
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, { name, open }] of all.entries()) {
+      const cost = await measureCost(open, units, seconds)
+      results[i]!.costs.push(cost)
+      say(`${size.name} ${name}: ${cost.cpuMsPerFrame.toFixed(2)} ms a picture, ${cost.maxFps.toFixed(0)} a second`)
+    }
+  }
+  return results
+}
+
+export const transcode: Benchmark = {
+  name: 'transcode',
+  about: 'Processor time for each picture that is decoded, processed and encoded, and how many a second there can be',
+  async run(options, say) {
+    const { seconds = 8, repeat = 3, sizes = ['512x512', '720p', '1080p'] } = options
+    const all = await entrants(options)
+    const samples: { size: string; results: Result[] }[] = []
+    for (const size of sizesNamed(sizes)) {
+      samples.push({ size: size.name, results: await compare(all, size, repeat, seconds, say) })
+    }
+    const rows = samples.flatMap(({ size, results }) => {
+      const pair = cpuOf(results, PAIR)
+      return results.map(({ name, costs }) => [
+        size,
+        name,
+        spread(costs.map(({ cpuMsPerFrame }) => cpuMsPerFrame)),
+        spread(ratios(cpuOf(results, name), pair)),
+        spread(
+          costs.map(({ maxFps }) => maxFps),
+          0,
+        ),
+        costs.reduce((sum, { lost }) => sum + lost, 0),
+      ])
+    })
+    const shares = samples.flatMap(({ size, results }) =>
+      results.flatMap(({ name, costs }) => {
+        const parts = Object.keys(costs[0]?.parts ?? {})
+        if (parts.length === 0) return []
+        return [[size, name, ...PARTS.map((part) => median(costs.map(({ parts }) => parts[part] ?? Number.NaN)))]]
+      }),
+    )
+    const hd = samples.find(({ size }) => size === BUDGET.size)?.results
+    const budgets: Budget[] = hd
+      ? [
+          {
+            what: '720p30 noop: processor time a picture against ffmpeg | ffmpeg',
+            limit: BUDGET.ratio,
+            value: median(ratios(cpuOf(hd, NOOP), cpuOf(hd, PAIR))),
+            unit: '×',
+          },
+        ]
+      : []
+    return {
+      budgets,
+      tables: [
+        {
+          title: 'Processor time a picture at 30 a second, and pictures a second at full speed',
+          columns: ['size', 'what', 'ms a picture', `× ${PAIR}`, 'most a second', 'lost'],
+          rows,
+          note: 'Median (lowest to highest) of the rounds. The time is that of the whole process tree. At full speed six pictures are on their way at any time.',
+        },
+        { title: 'Where the time goes, in ms a picture', columns: ['size', 'what', ...PARTS], rows: shares },
+      ],
+      plots: samples.map(({ size, results }) => ({
+        kind: 'bars',
+        name: size,
+        title: `Processor time a picture, ${size}`,
+        y: 'ms',
+        bars: results.map(({ name, costs }) => {
+          const values = costs.map(({ cpuMsPerFrame }) => cpuMsPerFrame)
+          return {
+            name: name.replaceAll('\\', ''),
+            value: median(values),
+            low: Math.min(...values),
+            high: Math.max(...values),
+          }
+        }),
+      })),
+      samples,
+    }
+  },
+}
+
+const PARTS = ['server', 'decoder', 'pipeline', 'encoder']
+
+function cpuOf(results: Result[], name: string): number[] {
+  return results.find((result) => result.name === name)?.costs.map(({ cpuMsPerFrame }) => cpuMsPerFrame) ?? []
+}
