@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Reader } from '../core/broadcast.ts'
-import { nowMs } from '../core/clock.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
 import type { VideoFrame } from '../core/frame.ts'
@@ -10,7 +9,7 @@ import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { encodeJpeg } from '../ffmpeg/still.ts'
 import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/pool.ts'
 import type { TrickleServer } from '../trickle/server.ts'
-import { BitrateGovernor } from './bitrate.ts'
+import { Audience } from './audience.ts'
 import { StreamEvents } from './events.ts'
 import { FrameLoop } from './frame-loop.ts'
 import { Input } from './input.ts'
@@ -51,7 +50,6 @@ export type ParamsState = { pipeline: string; revision: number; hash: string; pa
 
 const IDLE_SIZE = { width: 1280, height: 720 }
 const STATUS_EVENT_MS = 10_000
-const BANDWIDTH_MS = 1000
 
 /**
  * One stream from its publisher to its viewers. It may begin with either: a viewer who comes first sees a waiting
@@ -74,14 +72,13 @@ export class LiveStream implements Resource {
   readonly #output: Output
   readonly #loop: FrameLoop
   readonly #channels: StreamChannels
+  readonly #audience: Audience
   #lease: PipelineLease | undefined
   #input: Input | undefined
   #publication: Scope | undefined
   /** Settles when the newest publisher's last resource is gone. */
   #published: Promise<unknown> = Promise.resolve()
   #linger: NodeJS.Timeout | undefined
-  readonly #viewers = new Set<{ availableKbps: () => number | undefined }>()
-  readonly #bitrate: BitrateGovernor
 
   constructor(name: string, deps: StreamDeps, context: Context) {
     this.name = name
@@ -90,8 +87,14 @@ export class LiveStream implements Resource {
     this.#scope = new Scope(context.signal)
     this.#context = { signal: this.#scope.signal, log }
     this.closed = this.#scope.closed
-    const { ffmpeg, bitrateKbps, keyframeSeconds } = deps
-    this.#bitrate = new BitrateGovernor({ maxKbps: bitrateKbps })
+    const { ffmpeg, bitrateKbps, keyframeSeconds, maxViewers } = deps
+    this.#audience = new Audience({
+      stream: name,
+      maxViewers,
+      maxKbps: bitrateKbps,
+      events: this.events,
+      onLeave: () => this.#startLinger(),
+    })
     this.#output = new Output(
       {
         ffmpeg,
@@ -127,7 +130,7 @@ export class LiveStream implements Resource {
     this.#scope.defer(() => this.#loop.stop())
     this.#scope.spawn(async () => await this.#output.closed)
     this.#scope.spawn((signal) => this.#tellStatus(signal))
-    this.#scope.spawn((signal) => this.#followBandwidth(signal))
+    this.#scope.spawn((signal) => this.#audience.followBandwidth((kbps) => this.#setBitrate(kbps), signal))
     this.#startLinger()
   }
 
@@ -141,7 +144,7 @@ export class LiveStream implements Resource {
   }
 
   get viewers(): number {
-    return this.#viewers.size
+    return this.#audience.size
   }
 
   /** @throws AppError `conflict` while there is a publisher. */
@@ -165,7 +168,7 @@ export class LiveStream implements Resource {
       this.#publication = undefined
       this.#input = undefined
       this.#loop.use(undefined)
-      if (!this.#scope.signal.aborted) this.#startLinger()
+      this.#startLinger()
     })
     try {
       const lease = await this.#leasePipeline(options)
@@ -187,21 +190,8 @@ export class LiveStream implements Resource {
    * Counts a viewer until the returned function is called. `availableKbps` tells what the viewer's network takes.
    * @throws AppError `capacity` beyond the limit of viewers.
    */
-  admitViewer(availableKbps: () => number | undefined = () => undefined): () => void {
-    const { maxViewers } = this.#deps
-    if (this.#viewers.size >= maxViewers) {
-      throw new AppError('capacity', `the stream "${this.name}" has ${maxViewers} viewers, as many as it may`, {
-        retryable: true,
-      })
-    }
-    const viewer = { availableKbps }
-    this.#viewers.add(viewer)
-    this.events.emit({ type: 'viewers', viewers: this.viewers })
-    return () => {
-      if (!this.#viewers.delete(viewer)) return
-      this.events.emit({ type: 'viewers', viewers: this.viewers })
-      if (!this.#publication && !this.#scope.signal.aborted) this.#startLinger()
-    }
+  admitViewer(availableKbps?: () => number | undefined): () => void {
+    return this.#audience.admit(availableKbps)
   }
 
   /** How long viewers should hold pictures back: as long as the publisher's bursts are, 0 for an even one. */
@@ -306,16 +296,17 @@ export class LiveStream implements Resource {
     })
   }
 
-  /** The pipeline of an earlier publisher is kept, unless this one names another. */
+  /** The pipeline of an earlier publisher is kept, unless this one names another or it has failed for good. */
   async #leasePipeline(options: PublishOptions): Promise<PipelineLease> {
     const current = this.#lease
-    if (current && (options.pipeline === undefined || options.pipeline === current.pipeline)) {
+    const wanted = options.pipeline ?? current?.pipeline
+    if (current && current.pipeline === wanted && current.status.phase !== 'failed') {
       if (options.params) await current.updateParams('replace', options.params)
       return current
     }
     const lease = await this.#deps.pool.lease(
       {
-        ...(options.pipeline !== undefined && { pipeline: options.pipeline }),
+        ...(wanted !== undefined && { pipeline: wanted }),
         ...(options.params && { params: options.params }),
         requestId: randomUUID(),
         allocate: this.#memory.processed.take,
@@ -357,8 +348,10 @@ export class LiveStream implements Resource {
     return this.#lease
   }
 
+  /** Begins to wait for a publisher, anew; the stream ends when none comes. */
   #startLinger(): void {
     clearTimeout(this.#linger)
+    if (this.#publication || this.#scope.signal.aborted) return
     this.#linger = setTimeout(() => {
       // Without a pipeline there was never a publisher: those who wait for one decide how long.
       if (!this.#lease && this.viewers > 0) this.#startLinger()
@@ -373,14 +366,11 @@ export class LiveStream implements Resource {
     }
   }
 
-  async #followBandwidth(signal: AbortSignal): Promise<Closed | undefined> {
-    for (;;) {
-      await sleep(BANDWIDTH_MS, signal)
-      const available = [...this.#viewers].map((viewer) => viewer.availableKbps())
-      if (!this.#bitrate.observe(available, nowMs())) continue
-      await this.#output
-        .setBitrate(this.#bitrate.kbps)
-        .catch((err) => this.#context.log.warn({ err }, 'the bitrate could not be changed'))
+  async #setBitrate(kbps: number): Promise<void> {
+    try {
+      await this.#output.setBitrate(kbps)
+    } catch (err) {
+      this.#context.log.warn({ err, kbps }, 'the bitrate could not be changed')
     }
   }
 }

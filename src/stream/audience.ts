@@ -1,0 +1,64 @@
+import { nowMs } from '../core/clock.ts'
+import { AppError } from '../core/errors.ts'
+import { type Closed, sleep } from '../core/resource.ts'
+import { BitrateGovernor } from './bitrate.ts'
+import type { StreamEvents } from './events.ts'
+
+export type AudienceOptions = {
+  stream: string
+  maxViewers: number
+  /** The full bitrate of the stream. */
+  maxKbps: number
+  events: StreamEvents
+  /** A viewer has left. */
+  onLeave(): void
+}
+
+type Viewer = { availableKbps: () => number | undefined }
+
+const BANDWIDTH_MS = 1000
+
+/** Those who watch one stream: how many they may be, and the bitrate that suits their networks. */
+export class Audience {
+  readonly #options: AudienceOptions
+  readonly #viewers = new Set<Viewer>()
+  readonly #bitrate: BitrateGovernor
+
+  constructor(options: AudienceOptions) {
+    this.#options = options
+    this.#bitrate = new BitrateGovernor({ maxKbps: options.maxKbps })
+  }
+
+  get size(): number {
+    return this.#viewers.size
+  }
+
+  /**
+   * Counts a viewer until the returned function is called. `availableKbps` tells what the viewer's network takes.
+   * @throws AppError `capacity` beyond the limit of viewers.
+   */
+  admit(availableKbps: () => number | undefined = () => undefined): () => void {
+    const { stream, maxViewers, events, onLeave } = this.#options
+    if (this.size >= maxViewers) {
+      const message = `the stream "${stream}" has ${maxViewers} viewers, as many as it may (MAX_VIEWERS)`
+      throw new AppError('capacity', message, { retryable: true })
+    }
+    const viewer = { availableKbps }
+    this.#viewers.add(viewer)
+    events.emit({ type: 'viewers', viewers: this.size })
+    return () => {
+      if (!this.#viewers.delete(viewer)) return
+      events.emit({ type: 'viewers', viewers: this.size })
+      onLeave()
+    }
+  }
+
+  /** Calls `setBitrate` whenever another bitrate suits them better. */
+  async followBandwidth(setBitrate: (kbps: number) => Promise<void>, signal: AbortSignal): Promise<Closed | undefined> {
+    for (;;) {
+      await sleep(BANDWIDTH_MS, signal)
+      const available = [...this.#viewers].map((viewer) => viewer.availableKbps())
+      if (this.#bitrate.observe(available, nowMs())) await setBitrate(this.#bitrate.kbps)
+    }
+  }
+}
