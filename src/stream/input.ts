@@ -263,7 +263,9 @@ export class Input {
       this.#transcoder = transcoder
       transcoder.write(first)
       void transcoder.closed.then(async (closed) => {
-        if (this.#transcoder === transcoder) this.#transcoder = undefined
+        // One that was flushed at the end of its publisher has done its work.
+        if (this.#transcoder !== transcoder) return
+        this.#transcoder = undefined
         if (scope.signal.aborted) return
         if (nowMs() - started > 1000) this.#failures.audio = 0
         await this.#failed(

@@ -52,8 +52,9 @@ export class StandInOrchestrator {
     const trickle = openTrickle({ autocreate: false }, { log: new LogCollector().log })
     const server = createServer(HTTP_SERVER_OPTIONS, (incoming, outgoing) => {
       const { pathname } = new URL(incoming.url ?? '/', 'http://x')
-      self.requests.push(`${incoming.method} ${pathname.slice(MOUNT.length)}`)
-      if (!self.intercept?.(incoming, outgoing)) trickle.handle(incoming, outgoing, pathname.slice(MOUNT.length))
+      const path = pathname.startsWith(MOUNT) ? pathname.slice(MOUNT.length) : pathname
+      self.requests.push(`${incoming.method} ${path}`)
+      if (!self.intercept?.(incoming, outgoing)) trickle.handle(incoming, outgoing, path)
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
