@@ -8,8 +8,8 @@ export type WorkerOptions = {
   file: string
   /** Tried in turn. */
   providers: readonly Provider[]
-  /** For one run on the CPU; absent: as many as onnxruntime finds right. */
-  threads?: number | undefined
+  /** For one run on the CPU. */
+  threads: number
 }
 
 /** One run is sent at a time. A thread is never ended from outside: in the middle of a run that ends the process. */

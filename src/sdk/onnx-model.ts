@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../core/errors.ts'
@@ -19,7 +20,7 @@ export type ModelOptions = {
   file: string
   /** Default `auto`: CUDA where it can be used, else the CPU; which one, and why, is logged. */
   executionProvider?: ExecutionProvider
-  /** CPU threads for one run; default: as many as onnxruntime finds right for the machine. */
+  /** CPU threads for one run; default half of the cores: the decoder, the encoder and the frames need the others. */
   threads?: number
 }
 
@@ -64,7 +65,8 @@ export class OnnxModel implements Resource {
     const wanted = options.executionProvider ?? 'auto'
     const absence = wanted === 'cpu' ? undefined : cudaAbsence()
     if (wanted === 'cuda' && absence) throw new AppError('pipeline-failed', `CUDA cannot be used: ${absence}`)
-    const workerData: WorkerOptions = { file, providers: candidates(wanted, absence), threads: options.threads }
+    const threads = options.threads ?? Math.max(1, availableParallelism() >> 1)
+    const workerData: WorkerOptions = { file, providers: candidates(wanted, absence), threads }
     const worker = new Worker(WORKER, { workerData, execArgv: [], name: 'onnx' })
     try {
       const opened = await deadline(firstMessage(worker, signal), OPEN_MS, `loading ${file}`)

@@ -23,7 +23,7 @@ async function open(runtime: Runtime): Promise<{ session: InferenceSession; mess
     try {
       const session = await runtime.InferenceSession.create(options.file, {
         executionProviders: provider === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
-        ...(options.threads !== undefined && { intraOpNumThreads: options.threads }),
+        intraOpNumThreads: options.threads,
         logSeverityLevel: 3,
         // Threads that wait busily for the next frame take the cores from the decoder and the encoder.
         extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
