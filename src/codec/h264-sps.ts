@@ -1,4 +1,5 @@
 // ITU-T H.264 §7.3.2.1.1 (sequence parameter set) and Annex E (video usability information).
+import type { Colour } from '../core/colour.ts'
 import { AppError } from '../core/errors.ts'
 import { unescapeNal } from './annexb.ts'
 import { BitReader, readOr } from './bit-reader.ts'
@@ -21,6 +22,8 @@ export type H264Sps = {
   sampleAspect?: { width: number; height: number }
   /** Frames per second as declared; absent when not told. */
   frameRate?: number
+  /** Absent when not told. */
+  colour?: Colour
   /** Frames that may be held back for order (max_num_reorder_frames); absent when not told. */
   reorderFrames?: number
 }
@@ -137,8 +140,11 @@ function readVui(bits: BitReader): Partial<H264Sps> {
     if (aspect) vui.sampleAspect = aspect
     if (bits.flag()) bits.skip(1) // overscan_appropriate_flag
     if (bits.flag()) {
-      bits.skip(4) // video_format, video_full_range_flag
-      if (bits.flag()) bits.skip(24) // colour description
+      bits.skip(3) // video_format
+      const fullRange = bits.flag()
+      const described = bits.flag()
+      const [primaries, transfer, matrix] = described ? [bits.bits(8), bits.bits(8), bits.bits(8)] : [2, 2, 2]
+      vui.colour = { primaries, transfer, matrix, fullRange }
     }
     if (bits.flag()) {
       bits.ue() // chroma_sample_loc_type_top_field

@@ -1,3 +1,4 @@
+import { type Colour, DEFAULT_COLOUR } from '../core/colour.ts'
 import type { PixelFormat } from '../core/frame.ts'
 import type { Ffmpeg, VideoEncoderName } from './binary.ts'
 
@@ -10,6 +11,8 @@ export type EncoderShape = {
   bitrateKbps: number
   /** Frames per second, about. */
   fps: number
+  /** Of `yuv420p` frames. */
+  colour?: Colour
 }
 
 /** What one encoder needs on ffmpeg's command line. */
@@ -24,9 +27,6 @@ export type EncoderArgs = {
 
 // Keyframes come when they are asked for, so there is no longest distance between them.
 const NEVER = '100000'
-
-// The matrix and range that swscale converts RGB with, and that cameras and browsers use when nothing is said.
-const COLOUR = { primaries: 'bt709', transfer: 'bt709', matrix: 'smpte170m', range: 'tv' } as const
 
 /** Low delay, no B-frames, constrained baseline, parameter sets in front of each keyframe. */
 export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderShape): EncoderArgs {
@@ -44,46 +44,58 @@ export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderSha
 }
 
 const ENCODERS: Record<VideoEncoderName, (shape: EncoderShape, ffmpegMajor: number) => EncoderArgs> = {
-  libx264: ({ fps }) => ({
+  libx264: (shape) => ({
     input: [],
     filters: ['format=yuv420p'],
     output: [
       ...['-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-threads', '1'],
       ...['-sc_threshold', '0', '-bsf:v', 'dump_extra=freq=keyframe'],
       // ffmpeg 4 would take the time base for the rate. Real durations (force-cfr=0) would hold each frame back by one.
-      ...['-x264-params', `fps=${Math.round(fps * 1000)}/1000:${x264Colour()}`],
+      ...['-x264-params', `fps=${Math.round(shape.fps * 1000)}/1000:${x264Colour(shape)}`],
     ],
   }),
-  h264_nvenc: (_shape, ffmpegMajor) => ({
+  h264_nvenc: (shape, ffmpegMajor) => ({
     input: [],
     filters: ['format=yuv420p'],
     output: [
       // The preset names of today came with ffmpeg 4.4.
       ...(ffmpegMajor >= 5 ? ['-preset', 'p4', '-tune', 'ull'] : ['-preset', 'llhq']),
       ...['-profile:v', 'baseline', '-rc', 'cbr', '-zerolatency', '1', '-delay', '0', '-rc-lookahead', '0'],
-      ...['-no-scenecut', '1', '-forced-idr', '1', '-bsf:v', `${colourFilter()},dump_extra=freq=keyframe`],
+      ...['-no-scenecut', '1', '-forced-idr', '1', '-bsf:v', `${colourFilter(shape)},dump_extra=freq=keyframe`],
     ],
   }),
-  h264_vaapi: (_shape, ffmpegMajor) => ({
+  h264_vaapi: (shape, ffmpegMajor) => ({
     input: ['-vaapi_device', '/dev/dri/renderD128'],
     filters: ['format=nv12', 'hwupload'],
     output: [
       ...['-profile:v', 'constrained_baseline', '-rc_mode', 'CBR'],
       ...(ffmpegMajor >= 5 ? ['-async_depth', '1'] : []),
-      ...['-bsf:v', `${colourFilter()},dump_extra=freq=keyframe`],
+      ...['-bsf:v', `${colourFilter(shape)},dump_extra=freq=keyframe`],
     ],
   }),
 }
 
-function x264Colour(): string {
-  const { primaries, transfer, matrix, range } = COLOUR
-  return `colorprim=${primaries}:transfer=${transfer}:colormatrix=${matrix}:range=${range}`
+/** Names that x264 has for the code points in use; it leaves out what it is told to leave undefined. */
+const X264_PRIMARIES: Record<number, string> = { 1: 'bt709', 5: 'bt470bg', 6: 'smpte170m', 9: 'bt2020' }
+const X264_TRANSFERS: Record<number, string> = { 1: 'bt709', 6: 'smpte170m', 13: 'iec61966-2-1', 14: 'bt2020-10' }
+const X264_MATRICES: Record<number, string> = { 1: 'bt709', 5: 'bt470bg', 6: 'smpte170m', 9: 'bt2020nc' }
+
+function x264Colour(shape: EncoderShape): string {
+  const { primaries, transfer, matrix, fullRange } = colourOf(shape)
+  const names = [X264_PRIMARIES[primaries], X264_TRANSFERS[transfer], X264_MATRICES[matrix]].map(
+    (name) => name ?? 'undef',
+  )
+  return `colorprim=${names[0]}:transfer=${names[1]}:colormatrix=${names[2]}:range=${fullRange ? 'pc' : 'tv'}`
 }
 
-// Numbers of ITU-T H.273: primaries and transfer 1 are BT.709, matrix 6 is BT.601.
-function colourFilter(): string {
-  const numbers = 'colour_primaries=1:transfer_characteristics=1:matrix_coefficients=6:video_full_range_flag=0'
-  return `h264_metadata=${numbers}`
+function colourFilter(shape: EncoderShape): string {
+  const { primaries, transfer, matrix, fullRange } = colourOf(shape)
+  const points = `colour_primaries=${primaries}:transfer_characteristics=${transfer}:matrix_coefficients=${matrix}`
+  return `h264_metadata=${points}:video_full_range_flag=${fullRange ? 1 : 0}`
+}
+
+function colourOf({ format, colour }: EncoderShape): Colour {
+  return format === 'yuv420p' ? (colour ?? DEFAULT_COLOUR) : DEFAULT_COLOUR
 }
 
 /** ITU-T H.264 table A-1: level, macroblocks a picture, macroblocks a second, and kbit/s in the baseline profile. */

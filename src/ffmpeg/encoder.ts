@@ -3,6 +3,7 @@ import { NutReader } from '../codec/nut-reader.ts'
 import { NutWriter } from '../codec/nut-writer.ts'
 import { BurstQueue } from '../core/burst-queue.ts'
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
+import { type Colour, DEFAULT_COLOUR } from '../core/colour.ts'
 import { AppError } from '../core/errors.ts'
 import { frameBytes, type PixelFormat, sameShape, type VideoFrame } from '../core/frame.ts'
 import type { EncodedPacket, VideoTrack } from '../core/packet.ts'
@@ -21,6 +22,8 @@ export type VideoEncoderOptions = {
   /** In pixels, even. */
   height: number
   bitrateKbps: number
+  /** Of `yuv420p` frames; BT.601 limited unless told. Others are converted to that. */
+  colour?: Colour
   /** Frames per second, about; default 30. The bit rate is met at this rate and grows with a higher one. */
   fps?: number
   /** `id` of the packets' track. */
@@ -36,6 +39,7 @@ export interface VideoEncoder extends Resource {
   readonly pid: number
   /** What the frames must be. */
   readonly shape: Readonly<Pick<VideoFrame, 'format' | 'width' | 'height'>>
+  readonly colour: Colour
   /** Frames given up for a newer one because the encoder could not keep up. */
   readonly dropped: number
   /**
@@ -120,6 +124,10 @@ class FfmpegVideoEncoder implements VideoEncoder {
     return { format, width, height }
   }
 
+  get colour(): Colour {
+    return this.#options.colour ?? DEFAULT_COLOUR
+  }
+
   get dropped(): number {
     return this.#queue.dropped
   }
@@ -188,8 +196,15 @@ class FfmpegVideoEncoder implements VideoEncoder {
   }
 }
 
-function commandLine({ ffmpeg, format, width, height, bitrateKbps, fps = 30 }: VideoEncoderOptions) {
-  const { input, filters, output } = encoderArgs(ffmpeg, { format, width, height, bitrateKbps, fps })
+function commandLine({ ffmpeg, format, width, height, bitrateKbps, fps = 30, colour }: VideoEncoderOptions) {
+  const { input, filters, output } = encoderArgs(ffmpeg, {
+    format,
+    width,
+    height,
+    bitrateKbps,
+    fps,
+    ...(colour && { colour }),
+  })
   return {
     input: ['-copyts', ...input, '-threads', '1', ...NUT_INPUT],
     output: [

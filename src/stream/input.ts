@@ -1,4 +1,5 @@
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
+import type { Colour } from '../core/colour.ts'
 import { RateMeter } from '../core/counters.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
@@ -13,6 +14,7 @@ import type { StreamEvents } from './events.ts'
 import { GopCache } from './gop-cache.ts'
 import type { LatencyTracker } from './latency.ts'
 import { fitWithin, type Size } from './size.ts'
+import { sourceColour } from './source-colour.ts'
 import type { Timeline } from './timeline.ts'
 
 export type InputOptions = {
@@ -32,6 +34,8 @@ export type InputOptions = {
   /** Where the memory of pictures comes from; those that are not handed on are given back. */
   memory: FramePool
   onAudio(packet: EncodedPacket): void
+  /** What the source says of its colours, before the first picture of each decoder. */
+  onColour(colour: Colour | undefined): void
 }
 
 /** A decoder (or audio transcoder) that fails this often without a second of work between ends the publication. */
@@ -181,6 +185,8 @@ export class Input {
       const limited =
         track.width && track.height ? fitWithin({ width: track.width, height: track.height }, maxPixels) : undefined
       this.#scaledTo = size ?? limited
+      const [keyframe] = this.#gop.packets
+      if (keyframe) this.#options.onColour(sourceColour(keyframe))
       const decoder: VideoDecoder = await openVideoDecoder(
         {
           ffmpeg,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Reader } from '../core/broadcast.ts'
+import { DEFAULT_COLOUR } from '../core/colour.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
 import type { VideoFrame } from '../core/frame.ts'
@@ -276,6 +277,9 @@ export class LiveStream implements Resource {
           this.#loop.input(frame)
         },
         onAudio: (packet) => this.#output.writeAudio(packet),
+        onColour: (colour) => {
+          this.#output.colour = colour ?? DEFAULT_COLOUR
+        },
       },
       this.#context,
     )

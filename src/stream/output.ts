@@ -1,5 +1,6 @@
 import { Broadcast, type Reader } from '../core/broadcast.ts'
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
+import { DEFAULT_COLOUR, sameColour } from '../core/colour.ts'
 import { RateMeter } from '../core/counters.ts'
 import { AppError } from '../core/errors.ts'
 import { sameShape, type VideoFrame } from '../core/frame.ts'
@@ -38,6 +39,8 @@ export class Output implements Resource {
   readonly closed: Promise<Closed>
   /** The newest picture that was sent on its way. */
   lastFrame: VideoFrame | undefined
+  /** Of `yuv420p` pictures; pipelines keep that of their input. */
+  colour = DEFAULT_COLOUR
   readonly #options: OutputOptions
   readonly #context: Context
   readonly #scope: Scope
@@ -94,7 +97,7 @@ export class Output implements Resource {
       if (!this.#opening) void this.#open(frame)
       return
     }
-    if (!sameShape(encoder.shape, frame)) {
+    if (!sameShape(encoder.shape, frame) || !sameColour(encoder.colour, this.colour)) {
       this.#encoder = undefined
       this.#pending = frame
       void this.#open(frame, encoder)
@@ -186,6 +189,7 @@ export class Output implements Resource {
         width,
         height,
         bitrateKbps: this.#bitrateKbps,
+        colour: this.colour,
         trackId: 'video',
         onPacket: (packet) => this.#onPacket(packet),
         onDone: (frame) => this.#done(frame),

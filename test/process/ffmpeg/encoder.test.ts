@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { nalUnits } from '../../../src/codec/annexb.ts'
 import { parseH264Sps } from '../../../src/codec/h264-sps.ts'
 import { nowMs } from '../../../src/core/clock.ts'
 import { LatencyMeter } from '../../../src/core/counters.ts'
@@ -151,6 +152,22 @@ describe('the stream', () => {
     const [last] = (await decode(packets, format)).slice(-1)
     const error = frames[5]!.data.reduce((sum, value, i) => sum + Math.abs(value - last!.data[i]!), 0)
     expect(error / frameBytes(format, 288, 144)).toBeLessThan(8)
+  })
+})
+
+describe('the bitstream says', () => {
+  const bt709 = { primaries: 1, transfer: 1, matrix: 1, fullRange: false }
+  const bt601 = { primaries: 1, transfer: 1, matrix: 6, fullRange: false }
+  it.each([
+    ['the colours of yuv420p as they were told', 'yuv420p', bt709, bt709],
+    ['BT.601 when nothing was told', 'yuv420p', undefined, bt601],
+    ['BT.601 for what is converted here', 'rgb24', bt709, bt601],
+  ] as const)('%s', async (_, format, colour, expected) => {
+    const { encoder, packets, feed } = await open({ format, ...(colour && { colour }) })
+    await feed(moving(1, 288, 144, format))
+    await encoder.close()
+    const sps = [...nalUnits(packets[0]!.data)].find((nal) => (nal[0]! & 0x1f) === 7)
+    expect(parseH264Sps(sps!).colour).toEqual(expected)
   })
 })
 
