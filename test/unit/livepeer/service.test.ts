@@ -1,0 +1,82 @@
+import { describe, expect, it, test } from 'vitest'
+import { Gpus, parseGpus } from '../../../src/livepeer/gpus.ts'
+import { readChannels, readHeartbeatReply } from '../../../src/livepeer/heartbeat.ts'
+import { healthOf } from '../../../src/livepeer/service-routes.ts'
+
+describe('health', () => {
+  it.each<[string[], number, string]>([
+    [[], 1, 'IDLE'],
+    [['ONLINE'], 2, 'IDLE'],
+    [['LOADING'], 2, 'IDLE'],
+    [['ERROR'], 2, 'IDLE'],
+    [['LOADING'], 1, 'LOADING'],
+    [['ERROR'], 1, 'ERROR'],
+    [['ONLINE'], 1, 'OK'],
+    [['OFFLINE'], 1, 'OK'],
+    [['DEGRADED_INPUT'], 1, 'OK'],
+    [['DEGRADED_INFERENCE'], 1, 'OK'],
+    [['ERROR', 'ONLINE'], 2, 'OK'],
+    [['LOADING', 'ERROR'], 2, 'OK'],
+    [['LOADING', 'LOADING'], 2, 'LOADING'],
+    [['ERROR', 'ERROR'], 2, 'ERROR'],
+  ])('of %j with room for %d is %s', (states, max, expected) => {
+    expect(healthOf(states, max)).toBe(expected)
+  })
+})
+
+describe('GPUs', () => {
+  test('are read as nvidia-smi writes them', () => {
+    const csv = [
+      '0, GPU-11111111-2222-3333-4444-555555555555, NVIDIA GeForce RTX 4090, 24564, 23028, 8.9, 17, 3',
+      '1, GPU-66666666-7777-8888-9999-000000000000, Tesla K80, 11441, 11380, 3.7, [N/A], [Not Supported]',
+      '',
+    ].join('\n')
+    expect(parseGpus(csv)).toEqual([
+      {
+        index: '0',
+        id: 'GPU-11111111-2222-3333-4444-555555555555',
+        name: 'NVIDIA GeForce RTX 4090',
+        memoryTotal: 24_564 * 2 ** 20,
+        memoryFree: 23_028 * 2 ** 20,
+        major: 8,
+        minor: 9,
+        utilizationCompute: 17,
+        utilizationMemory: 3,
+      },
+      expect.objectContaining({ index: '1', major: 3, minor: 7, utilizationCompute: 0, utilizationMemory: 0 }),
+    ])
+    expect(parseGpus('No devices were found\n')).toEqual([])
+  })
+
+  test('are none where the tool is missing, fails, or says nothing', async () => {
+    for (const command of ['no-such-tool-anywhere', 'false', 'true']) expect(await new Gpus(command).list()).toEqual([])
+  })
+})
+
+describe('what an orchestrator answers', () => {
+  it.each([
+    ['5s', 5000],
+    ['300ms', 300],
+    ['1m30s', 90_000],
+    ['1.5s', 1500],
+  ])('an interval of %s', (heartbeat_interval, ms) => {
+    const reply = readHeartbeatReply(JSON.stringify({ runner_id: 'r', heartbeat_interval }))
+    expect(reply).toEqual({ runner_id: 'r', heartbeat_interval: ms })
+  })
+
+  it.each([
+    ['no JSON', 'nope'],
+    ['no runner', '{}'],
+    ['an empty runner', '{"runner_id":""}'],
+    ['an interval that is none', '{"runner_id":"r","heartbeat_interval":"soon"}'],
+    ['an interval with a rest', '{"runner_id":"r","heartbeat_interval":"5s!"}'],
+  ])('is not understood with %s', (_, text) => {
+    expect(() => readHeartbeatReply(text)).toThrow(/the orchestrator's answer is not understood/)
+  })
+
+  it('channels', () => {
+    const channel = { name: 'in', channel_name: 's-in', url: 'https://o/s-in', mime_type: 'video/MP2T' }
+    expect(readChannels(JSON.stringify({ channels: [channel] }))).toEqual([{ name: 'in', url: 'https://o/s-in' }])
+    expect(() => readChannels('{"channels":{}}')).toThrow(/not understood/)
+  })
+})
