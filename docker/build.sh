@@ -1,0 +1,60 @@
+#!/bin/sh
+# Builds Millrace and lays it out as an image has it.
+#
+#   docker/build.sh dependencies     installs what building needs, from the lock file
+#   docker/build.sh app FOLDER       builds, and fills FOLDER:
+#       millrace/                    the package, with its own dependencies from the lock file
+#       package.json node_modules/   an npm project that depends on it; pipelines are installed beside it
+#       docker/                      what an image starts
+#
+# ONNX=cuda12 also fetches ONNX Runtime's libraries for CUDA 12.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+dependencies() {
+  cd "$root"
+  npm ci --no-audit --no-fund
+}
+
+app() {
+  target=$1
+  cd "$root"
+  npm run build
+
+  mkdir -p "$target/millrace" "$target/node_modules/.bin" "$target/docker"
+  cp package.json package-lock.json .npmrc LICENSE README.md "$target/millrace/"
+  cp -R dist "$target/millrace/"
+  (cd "$target/millrace" && npm ci --omit=dev --no-audit --no-fund)
+  slim "$target/millrace/node_modules"
+
+  if [ "${ONNX:-cpu}" = cuda12 ]; then
+    (cd "$target/millrace" && ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js)
+  fi
+
+  cp .npmrc "$target/"
+  printf '%s\n' '{ "name": "app", "private": true, "type": "module", "dependencies": { "millrace": "file:./millrace" } }' \
+    >"$target/package.json"
+  ln -sfn ../millrace "$target/node_modules/millrace"
+  ln -sfn ../millrace/dist/src/cli.js "$target/node_modules/.bin/millrace"
+  chmod +x "$target/millrace/dist/src/cli.js"
+  cp docker/entrypoint.sh docker/health.mjs "$target/docker/"
+}
+
+# Leaves out what this machine cannot run, and the ffmpeg of 2018: an image has a newer one.
+slim() {
+  rm -rf "$1/@ffmpeg-installer"
+  here=$(node -p process.arch)
+  for folder in "$1"/onnxruntime-node/bin/napi-v*/*/*; do
+    case $folder in */linux/"$here") ;; *) rm -rf "$folder" ;; esac
+  done
+}
+
+case ${1:-} in
+  dependencies) dependencies ;;
+  app) app "${2:?name the folder}" ;;
+  *)
+    echo "usage: docker/build.sh dependencies | app FOLDER" >&2
+    exit 2
+    ;;
+esac

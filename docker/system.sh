@@ -1,0 +1,13 @@
+#!/bin/sh
+# Prepares the system of an image, Debian's or Ubuntu's: ffmpeg, an init, and a user of its own with folders for models
+# and pipelines. Run as root.
+set -eu
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install -y --no-install-recommends ca-certificates ffmpeg tini
+rm -rf /var/lib/apt/lists/*
+
+groupadd --system --gid 10001 millrace
+useradd --system --uid 10001 --gid millrace --no-create-home --home-dir /data millrace
+install -d -o millrace -g millrace /data /models /pipelines
