@@ -77,7 +77,7 @@ function addRefusals(document: Document): void {
   for (const path of Object.values(document.paths ?? {})) {
     for (const operation of [path.get, path.post, path.put, path.patch, path.delete]) {
       if (!operation?.security?.length) continue
-      operation.responses = { ...operation.responses, 401: { description: 'The token is missing or wrong.', content } }
+      operation.responses = { 401: { description: 'The token is missing or wrong.', content }, ...operation.responses }
     }
   }
 }

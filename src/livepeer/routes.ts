@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import type { StreamRegistry } from '../stream/registry.ts'
+import { describeRunner } from './describe.ts'
 import type { Gpus } from './gpus.ts'
 import { type RunnerRoutesOptions, runnerRoutes } from './runner-routes.ts'
 import { type RunnerInfo, serviceRoutes } from './service-routes.ts'
@@ -17,5 +18,6 @@ export function livepeerRoutes(options: LivepeerRoutesOptions, guard: Middleware
   const app = new OpenAPIHono()
   app.route('/', runnerRoutes({ ...options, pipeline: info.pipeline, guard }))
   app.route('/', serviceRoutes(registry, info, gpus))
+  describeRunner(app.openAPIRegistry)
   return app
 }

@@ -1,5 +1,5 @@
-import { OpenAPIHono, type z } from '@hono/zod-openapi'
-import type { Context, MiddlewareHandler } from 'hono'
+import type { z } from '@hono/zod-openapi'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { AppError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { detailResponse, jsonDetail, lineOf, textResponse, validationDetail } from './error-shapes.ts'
@@ -24,9 +24,9 @@ export type RunnerRoutesOptions = {
 const STARTED = { subscribe_url: '', publish_url: '', control_url: '', events_url: '', request_id: '', manifest_id: '' }
 
 /** The runner's own API, outer (contract §3.2) and inner (§3.3): start a stream, its params, its status. */
-export function runnerRoutes(options: RunnerRoutesOptions): OpenAPIHono {
+export function runnerRoutes(options: RunnerRoutesOptions): Hono {
   const { runner, pipeline, guard, log } = options
-  const app = new OpenAPIHono()
+  const app = new Hono()
 
   const outer = (answer: (c: Context) => Promise<Response>) => async (c: Context) => {
     try {

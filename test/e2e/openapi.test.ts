@@ -78,6 +78,15 @@ const cases: Case[] = [
   ['deleteWhep', 'DELETE', '/whep/demo/none', 404],
   ['patchWhip', 'PATCH', '/whip/demo/none', 404],
   ['getTrickleSegment', 'GET', '/trickle/none/0', 404],
+  ['getLivepeerStatus', 'GET', '/api/status', 200],
+  ['getLivepeerStatus', 'GET', '/api/status?stream=none', 400],
+  ['getHardwareInfo', 'GET', '/hardware/info', 200],
+  ['getHardwareStats', 'GET', '/hardware/stats', 200],
+  ['startLiveVideoToVideo', 'POST', '/live-video-to-video', 422, {}],
+  ['startLiveVideoToVideo', 'POST', '/live-video-to-video', 400, { subscribe_url: 'x', publish_url: 'y' }],
+  ['startLiveVideoToVideoInside', 'POST', '/api/live-video-to-video', 400, {}],
+  ['updateLivepeerParams', 'POST', '/api/params', 400, {}],
+  ['startRemoteStream', 'POST', '/streams', 400, { subscribeUrl: 'http://127.0.0.1/x' }],
   ['endStream', 'DELETE', '/streams/none', 404],
 ]
 
