@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import type { RemoteInfo, Socket } from 'node:dgram'
 import { parseBindingRequest, writeBindingSuccess, writeRoleConflict } from '../codec/stun.ts'
 import { nowMs } from '../core/clock.ts'
-import { type HostAddress, hostAddresses, type IceSockets, openIceSockets, type RemoteAddress } from './ice-sockets.ts'
+import { type HostAddress, hostAddresses, type IceSockets, openIceSockets } from './ice-sockets.ts'
+import { listenTcp, type TcpListener, type TcpPeer } from './ice-tcp.ts'
 
 /** A STUN or TURN server for clients, as browsers write it. */
 export type IceServer = { urls: string | readonly string[]; username?: string; credential?: string }
@@ -11,7 +12,7 @@ export type IceServer = { urls: string | readonly string[]; username?: string; c
 export type IceSettings = {
   /** Address to advertise before those of the interfaces. */
   publicIp?: string
-  /** First and last UDP port; each session takes one. */
+  /** First and last port; each session takes one, for UDP and, where it is free, for TCP. */
   udpPorts: readonly [number, number]
   /** For clients; the server itself needs none. */
   iceServers: readonly IceServer[]
@@ -19,11 +20,18 @@ export type IceSettings = {
 
 export type IceCredentials = { ufrag: string; password: string }
 
+/** An address of the peer that proved to be its own. */
+type Remote = { address: string; port: number; send: (data: Buffer) => void }
+
 /** As many addresses of one peer are remembered: its interfaces, twice. */
 const MAX_REMOTES = 16
 
+/** Throws `capacity` when all ports are taken. */
 export async function openIceAgent(settings: IceSettings): Promise<IceAgent> {
-  return new IceAgent(settings, await openIceSockets(settings.udpPorts))
+  const sockets = await openIceSockets(settings.udpPorts)
+  const agent = new IceAgent(sockets)
+  await agent.open(settings.publicIp)
+  return agent
 }
 
 /**
@@ -32,7 +40,8 @@ export async function openIceAgent(settings: IceSettings): Promise<IceAgent> {
  */
 export class IceAgent {
   local: IceCredentials = newCredentials()
-  readonly candidates: string[]
+  /** Values of `a=candidate`. */
+  candidates: readonly string[] = []
   /** Time of the last packet that was proven to be the peer's. */
   heardAt = nowMs()
   /** Gets every packet from a proven address that is not STUN. */
@@ -40,19 +49,35 @@ export class IceAgent {
   /** Resolves when the first address is proven. */
   readonly reachable: Promise<void>
   readonly #sockets: IceSockets
-  readonly #remotes = new Map<string, RemoteAddress>()
+  readonly #remotes = new Map<string, Remote>()
   readonly #reached: () => void
   /** Pairs of credentials that checks may use: those in effect, and those of a restart until they are. */
   #accepted: { local: IceCredentials; username: string }[] = []
-  #selected: RemoteAddress | undefined
+  #selected: Remote | undefined
+  #tcp: TcpListener | undefined
 
-  constructor(settings: IceSettings, sockets: IceSockets) {
+  constructor(sockets: IceSockets) {
     this.#sockets = sockets
-    this.candidates = hostCandidates(settings.publicIp, sockets.port, hostAddresses())
     const { promise, resolve } = Promise.withResolvers<void>()
     this.reachable = promise
     this.#reached = resolve
-    for (const socket of sockets.sockets) socket.on('message', (data, from) => this.#receive(socket, data, from))
+    for (const socket of sockets.sockets) socket.on('message', (data, from) => this.#receiveUdp(socket, data, from))
+  }
+
+  /** Listens for TCP too, and makes the candidates. */
+  async open(publicIp: string | undefined): Promise<void> {
+    const { port } = this.#sockets
+    this.#tcp = await listenTcp(port, {
+      onPacket: (peer, data) => this.#receiveTcp(peer, data),
+      onClose: (peer) => this.#forget(peer),
+      isProven: (peer) => this.#remotes.has(tcpKey(peer)),
+    })
+    this.candidates = hostCandidates(publicIp, port, hostAddresses(), this.#tcp !== undefined)
+  }
+
+  /** False once the last connection of a peer without UDP is closed; it may still come back. */
+  get hasPath(): boolean {
+    return this.#selected !== undefined
   }
 
   /** Tells the agent whose checks to answer. */
@@ -67,41 +92,43 @@ export class IceAgent {
   }
 
   send(data: Buffer): void {
-    const to = this.#selected
-    to?.socket.send(data, to.port, to.address)
+    this.#selected?.send(data)
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#selected = undefined
     this.onData = () => {}
-    return this.#sockets.close()
+    await Promise.all([this.#sockets.close(), this.#tcp?.close()])
   }
 
-  #receive(socket: Socket, data: Buffer, from: RemoteInfo): void {
-    const first = data[0]
-    if (first === undefined) return
-    // RFC 7983 §7: 0 to 3 is STUN.
-    if (first <= 3) this.#check(socket, data, from)
-    else if (this.#isSelected(from) || this.#remotes.has(key(from))) this.onData(data)
+  #receiveUdp(socket: Socket, data: Buffer, from: RemoteInfo): void {
+    const { address, port } = from
+    if (isStun(data)) this.#check(data, udpKey(from), { address, port, send: (out) => socket.send(out, port, address) })
+    else if (this.#isSelected(from) || this.#remotes.has(udpKey(from))) this.onData(data)
+  }
+
+  #receiveTcp(peer: TcpPeer, data: Buffer): void {
+    if (isStun(data)) this.#check(data, tcpKey(peer), peer)
+    else if (data.length > 0 && this.#remotes.has(tcpKey(peer))) this.onData(data)
   }
 
   #isSelected(from: RemoteInfo): boolean {
     return this.#selected?.port === from.port && this.#selected.address === from.address
   }
 
-  #check(socket: Socket, data: Buffer, from: RemoteInfo): void {
+  #check(data: Buffer, key: string, from: Remote): void {
     const request = parseBindingRequest(data)
     const at = this.#accepted.findIndex(({ username }) => username === request?.username)
     const accepted = this.#accepted[at]
     if (!request || !accepted || !request.signedWith(accepted.local.password)) return
     const { password } = accepted.local
     if (request.controlled) {
-      socket.send(writeRoleConflict(request, password), from.port, from.address)
+      from.send(writeRoleConflict(request, password))
       return
     }
     this.heardAt = nowMs()
-    socket.send(writeBindingSuccess(request, from, password), from.port, from.address)
-    const remote = this.#remember(socket, from)
+    from.send(writeBindingSuccess(request, from, password))
+    const remote = this.#remember(key, from)
     if (request.useCandidate) {
       this.#selected = remote
       this.#accepted.splice(0, at)
@@ -110,18 +137,26 @@ export class IceAgent {
     this.#reached()
   }
 
-  #remember(socket: Socket, { address, port }: RemoteInfo): RemoteAddress {
-    const name = key({ address, port })
-    const remote = this.#remotes.get(name) ?? { socket, address, port }
+  #remember(key: string, from: Remote): Remote {
+    const remote = this.#remotes.get(key) ?? from
     // The newest stand last, so that the first one is the one to forget.
-    this.#remotes.delete(name)
-    this.#remotes.set(name, remote)
+    this.#remotes.delete(key)
+    this.#remotes.set(key, remote)
     if (this.#remotes.size > MAX_REMOTES) this.#remotes.delete(this.#remotes.keys().next().value!)
     return remote
   }
+
+  /** A connection is gone; another address of the peer may still be there. */
+  #forget(peer: TcpPeer): void {
+    this.#remotes.delete(tcpKey(peer))
+    if (this.#selected === peer) this.#selected = [...this.#remotes.values()].at(-1)
+  }
 }
 
-const key = ({ address, port }: { address: string; port: number }) => `${address} ${port}`
+/** RFC 7983 §7: 0 to 3. */
+const isStun = (data: Buffer): boolean => data.length > 0 && data[0]! <= 3
+const udpKey = ({ address, port }: { address: string; port: number }) => `udp ${address} ${port}`
+const tcpKey = ({ address, port }: { address: string; port: number }) => `tcp ${address} ${port}`
 
 /** RFC 8839 §5.4 asks for at least 24 bits of ufrag and 128 of password. */
 function newCredentials(): IceCredentials {
@@ -131,12 +166,22 @@ function newCredentials(): IceCredentials {
 /** Base64 of random bytes has exactly the characters that ICE allows, as long as nothing is padded. */
 const iceText = (bytes: number) => randomBytes(bytes).toString('base64')
 
-/** Values of `a=candidate` (RFC 8839 §5.1), the most likely first since some clients look at one only. */
-export function hostCandidates(publicIp: string | undefined, port: number, hosts: readonly HostAddress[]): string[] {
+/** The most likely first, since some clients look at one only: UDP before TCP, the public address, IPv4. */
+export function hostCandidates(
+  publicIp: string | undefined,
+  port: number,
+  hosts: readonly HostAddress[],
+  tcp: boolean,
+): string[] {
   const addresses = [...new Set([...(publicIp ? [publicIp] : []), ...hosts.map(({ address }) => address)])]
-  return addresses.map((address, i) => {
-    // RFC 8445 §5.1.2.1 with component 1.
-    const priority = 126 * 2 ** 24 + (65535 - i) * 2 ** 8 + 255
-    return `${i + 1} 1 udp ${priority} ${address} ${port} typ host`
-  })
+  // RFC 8445 §5.1.2.1 with component 1; RFC 6544 §4.2 puts TCP behind UDP.
+  const priority = (type: number, preference: number) => type * 2 ** 24 + preference * 2 ** 8 + 255
+  const udp = addresses.map((address, i) => `${i + 1} 1 udp ${priority(126, 65_535 - i)} ${address} ${port} typ host`)
+  if (!tcp) return udp
+  return udp.concat(
+    addresses.map((address, i) => {
+      const foundation = addresses.length + i + 1
+      return `${foundation} 1 tcp ${priority(90, 65_535 - i)} ${address} ${port} typ host tcptype passive`
+    }),
+  )
 }

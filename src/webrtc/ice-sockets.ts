@@ -4,9 +4,6 @@ import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { AppError } from '../core/errors.ts'
 
-/** Where packets of one peer come from and go to. */
-export type RemoteAddress = { socket: Socket; address: string; port: number }
-
 export type IceSockets = {
   port: number
   sockets: Socket[]

@@ -23,6 +23,8 @@ export type LocalTransport = IceCredentials & Identity & { candidates: readonly 
 const CONNECT_MS = 10_000
 /** Every peer is heard at least each 5 s: checks (RFC 7675 §5.1), reports or media. */
 const SILENCE_MS = 20_000
+/** A peer by TCP alone whose connection is closed has left, or connects again at once. */
+const CUT_OFF_MS = 3000
 
 export async function openPeer(ice: IceSettings, remote: RemoteTransport, { signal }: Context): Promise<Peer> {
   const certificate = await dtlsCertificate()
@@ -121,7 +123,8 @@ export class Peer implements Resource {
   async #run(stopped: AbortSignal): Promise<Closed> {
     await this.connected
     void this.#dtls.ended.then(() => this.#scope.end({ why: 'ended' }))
-    while (nowMs() - this.#agent.heardAt < SILENCE_MS) await sleep(1000, stopped)
+    const patienceMs = () => (this.#agent.hasPath ? SILENCE_MS : CUT_OFF_MS)
+    while (nowMs() - this.#agent.heardAt < patienceMs()) await sleep(1000, stopped)
     return { why: 'ended' }
   }
 

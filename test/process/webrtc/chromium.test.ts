@@ -6,6 +6,7 @@ import { launchChromium, startCollecting, takeFrames } from '../../helpers/chrom
 import { waitFor } from '../../helpers/wait.ts'
 import { clipPackets, playPackets } from './clip-feed.ts'
 import {
+  LAYER_WIDTHS,
   type PublishFromPage,
   publishFromPage,
   restartIce,
@@ -32,8 +33,12 @@ describe('Chromium watches', () => {
     packets = await clipPackets({ seconds: SECONDS, ...shape, audio: 'flash-beep' })
   })
 
-  async function whileWatching(look: (page: Page, server: SignallingServer) => Promise<void>): Promise<void> {
+  async function whileWatching(
+    look: (page: Page, server: SignallingServer) => Promise<void>,
+    route: (answer: string) => string = (answer) => answer,
+  ): Promise<void> {
     await using server = new SignallingServer()
+    server.route = route
     const url = await server.listen()
     const playing = new AbortController()
     const done = playPackets(packets, server.broadcast, playing.signal)
@@ -78,6 +83,17 @@ describe('Chromium watches', () => {
       const transport = 'peer.getReceivers()[0].transport.state'
       await waitFor('the end', async () => (await page.evaluate(transport)) === 'closed', { limitMs: 2000 })
     }))
+
+  test('over TCP, where there is no UDP', () =>
+    whileWatching(
+      async (page, server) => {
+        await page.waitForTimeout(2000)
+        expect((await takeFrames(page)).length).toBeGreaterThan(20)
+        await page.evaluate('peer.close()')
+        expect(await server.viewers[0]!.closed).toEqual({ why: 'ended' })
+      },
+      (answer) => answer.replace(/a=candidate:.* udp .*\r\n/g, ''),
+    ))
 
   test('and goes on when it restarts ICE', () =>
     whileWatching(async (page, server) => {
@@ -161,10 +177,13 @@ describe('Chromium publishes', () => {
 
   test('three layers, of which the largest is taken', () => {
     const layers = [4, 2, 1].map((scale) => ({ rid: `by${scale}`, scaleResolutionDownBy: scale }))
-    return publish({ layers }, async (source) => {
+    return publish({ layers }, async (source, page) => {
       const packets = await take(source, 4)
       const video = packets.filter(({ track }) => track.kind === 'video')
-      expect(video.at(-1)!.track).toMatchObject({ width: 1280, height: 720 })
+      // A busy machine makes the browser shrink its layers.
+      const widths = await page.evaluate<number[]>(LAYER_WIDTHS)
+      expect(widths).toHaveLength(3)
+      expect(video.at(-1)!.track).toMatchObject({ width: Math.max(...widths) })
       expect(video.every(({ pts }, i) => i === 0 || pts > video[i - 1]!.pts)).toBe(true)
     })
   })

@@ -84,3 +84,9 @@ export function restartIce(page: Page): Promise<{ status: number; etag: string }
     return { status: answer.status, etag: answer.headers.get('etag') }
   })()`)
 }
+
+/** Source for the page: the widths of the layers that it sends at present. */
+export const LAYER_WIDTHS = `peer.getStats().then((all) =>
+  [...all.values()]
+    .filter((one) => one.type === 'outbound-rtp' && one.kind === 'video' && one.framesPerSecond > 0)
+    .map((one) => one.frameWidth))`
