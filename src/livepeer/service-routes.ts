@@ -13,7 +13,8 @@ export function serviceRoutes(registry: StreamRegistry, info: RunnerInfo, gpus: 
   const envelope = { pipeline: 'live-video-to-video', model_id: info.pipeline }
   app.on('GET', bothWays('/health'), (c) => {
     const states = registry.streams.map((stream) => stream.status().state)
-    return c.json({ status: healthOf(states, registry.maxStreams) })
+    const room = !registry.draining && states.length < registry.maxStreams
+    return c.json({ status: healthOf(states, room) })
   })
   app.on('GET', bothWays('/version'), (c) => c.json({ ...envelope, version: info.version }))
   app.on('GET', bothWays('/hardware/info'), async (c) => {
@@ -51,8 +52,9 @@ export function serviceRoutes(registry: StreamRegistry, info: RunnerInfo, gpus: 
  * IDLE while one more stream finds room, so that an orchestrator neither loses the runner nor books it twice; with no
  * room LOADING or ERROR when every stream is so, else OK.
  */
-export function healthOf(states: string[], maxStreams: number): Health {
-  if (states.length < maxStreams) return 'IDLE'
+export function healthOf(states: string[], room: boolean): Health {
+  if (room) return 'IDLE'
+  if (states.length === 0) return 'OK'
   if (states.every((state) => state === 'ERROR')) return 'ERROR'
   if (states.every((state) => state === 'LOADING')) return 'LOADING'
   return 'OK'

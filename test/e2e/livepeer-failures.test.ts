@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { http, httpJson } from '../helpers/http.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
@@ -5,6 +6,7 @@ import { waitFor } from '../helpers/wait.ts'
 import { health, makeSegments, StandInOrchestrator, type StartOptions } from './livepeer-orchestrator.ts'
 
 const INPUT_TIMEOUT_SECONDS = 3
+const FIXTURES = fileURLToPath(new URL('../fixtures/pipelines', import.meta.url))
 
 let orchestrator: StandInOrchestrator
 let server: TestServer
@@ -38,7 +40,7 @@ describe('a session without', () => {
   it('control and events channels runs until its input ends', async () => {
     const stream = await start({ body: { control_url: '', events_url: '' } })
     expect(stream.answer?.status).toBe(200)
-    const feeding = stream.publish(segments.slice(0, 5))
+    const feeding = stream.publish(segments.slice(0, 4))
     await waitFor('two segments', () => stream.output.length >= 2)
     expect(await health(server.url)).toBe('OK')
     expect(stream.events).toEqual([])
@@ -118,7 +120,7 @@ describe('a reader of its output that takes nothing', () => {
     orchestrator.intercept = ({ method, url }) => method === 'POST' && Boolean(url?.includes('-out/'))
     // Nor do status events ever stay away for long.
     const stream = await start({ silenceMs: 2500 })
-    await stream.publish(segments.slice(0, 5))
+    await stream.publish(segments.slice(0, 4))
     expect(await health(server.url)).toBe('OK')
     expect(stream.ofType('status').length).toBeGreaterThanOrEqual(3)
     expect(stream.aborted).toBe(false)
@@ -204,6 +206,23 @@ describe('a server that', () => {
     expect(JSON.parse(second.answer?.text ?? '')).toEqual({ detail: { msg: expect.stringContaining('MAX_STREAMS') } })
     expect(first.has('-out')).toBe(true)
     first.end()
+  })
+
+  it('gives a pipeline up tells of each restart, and ends the stream', async () => {
+    const more = { PIPELINE: 'crash-on-load', PIPELINE_DIR: FIXTURES, WARM_PIPELINES: '0', INPUT_TIMEOUT_SECONDS: '30' }
+    await using failing = await startServer({ env: { ...env(), ...more } })
+    const stream = await orchestrator.start(failing.url, { body: { model_id: 'crash-on-load' } })
+    expect(stream.answer?.status).toBe(200)
+    const feeding = stream.publish(segments)
+    await waitFor('the channels are deleted', () => !stream.has('-out') && !stream.has('-events'), { limitMs: 30_000 })
+    const restarts = stream.ofType('restart').map(({ event }) => event)
+    expect(restarts.map(({ restart_count }) => restart_count)).toEqual([1, 2, 3])
+    expect(String(restarts[0]?.restart_logs)).toContain('reading weights')
+    expect(Number(restarts[0]?.restart_time)).toBeLessThan(Date.now() / 1000 + 1)
+    expect(stream.ofType('error').at(-1)?.event.message).toBe('the pipeline was given up')
+    expect(await health(failing.url)).toBe('IDLE')
+    stream.end()
+    await feeding
   })
 
   it('was killed deletes at its next start the channels it left open', async () => {

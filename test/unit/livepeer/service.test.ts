@@ -4,23 +4,25 @@ import { readChannels, readHeartbeatReply } from '../../../src/livepeer/heartbea
 import { healthOf } from '../../../src/livepeer/service-routes.ts'
 
 describe('health', () => {
-  it.each<[string[], number, string]>([
-    [[], 1, 'IDLE'],
-    [['ONLINE'], 2, 'IDLE'],
-    [['LOADING'], 2, 'IDLE'],
-    [['ERROR'], 2, 'IDLE'],
-    [['LOADING'], 1, 'LOADING'],
-    [['ERROR'], 1, 'ERROR'],
-    [['ONLINE'], 1, 'OK'],
-    [['OFFLINE'], 1, 'OK'],
-    [['DEGRADED_INPUT'], 1, 'OK'],
-    [['DEGRADED_INFERENCE'], 1, 'OK'],
-    [['ERROR', 'ONLINE'], 2, 'OK'],
-    [['LOADING', 'ERROR'], 2, 'OK'],
-    [['LOADING', 'LOADING'], 2, 'LOADING'],
-    [['ERROR', 'ERROR'], 2, 'ERROR'],
-  ])('of %j with room for %d is %s', (states, max, expected) => {
-    expect(healthOf(states, max)).toBe(expected)
+  it.each<[string[], boolean, string]>([
+    [[], true, 'IDLE'],
+    [['ONLINE'], true, 'IDLE'],
+    [['LOADING'], true, 'IDLE'],
+    [['ERROR'], true, 'IDLE'],
+    [['LOADING'], false, 'LOADING'],
+    [['ERROR'], false, 'ERROR'],
+    [['ONLINE'], false, 'OK'],
+    [['OFFLINE'], false, 'OK'],
+    [['DEGRADED_INPUT'], false, 'OK'],
+    [['DEGRADED_INFERENCE'], false, 'OK'],
+    [['ERROR', 'ONLINE'], false, 'OK'],
+    [['LOADING', 'ERROR'], false, 'OK'],
+    [['LOADING', 'LOADING'], false, 'LOADING'],
+    [['ERROR', 'ERROR'], false, 'ERROR'],
+    // A server that is shutting down takes nothing, and nothing is wrong with it.
+    [[], false, 'OK'],
+  ])('of %j with room %s is %s', (states, room, expected) => {
+    expect(healthOf(states, room)).toBe(expected)
   })
 })
 
