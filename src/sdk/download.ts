@@ -41,6 +41,8 @@ export async function download(options: DownloadOptions, context: Context): Prom
   const target = join(context.modelDir, file)
   const within = relative(context.modelDir, target)
   if (within === '' || within.startsWith('..') || isAbsolute(within)) throw failure(file, 'it lies outside of modelDir')
+  // Nothing is written where it is there: the folder may be one that cannot be.
+  if (await isThere(target, sha256)) return target
   await mkdir(dirname(target), { recursive: true })
   const lock = await lockFile(`${target}.lock`, context.signal)
   try {
@@ -67,7 +69,7 @@ async function isThere(target: string, sha256: string): Promise<boolean> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(target)) hash.update(chunk)
   if (hash.digest('hex') !== sha256.toLowerCase()) return false
-  await writeFile(`${target}.sha256`, note(sha256, size))
+  await writeFile(`${target}.sha256`, note(sha256, size)).catch(() => {})
   return true
 }
 
