@@ -50,7 +50,7 @@ export class RemoteMessages implements Resource {
     )
     for (;;) {
       const closed = await Promise.race([this.#publisher?.closed, stopped])
-      if (closed === undefined || closed.why !== 'failed') return { why: 'ended' }
+      if (closed === undefined || closed.why !== 'failed' || closed.error?.code === 'not-found') return { why: 'ended' }
       let error = closed.error ?? new AppError('trickle-failed', 'the channel failed')
       this.#publisher = undefined
       while (!this.#publisher) {
