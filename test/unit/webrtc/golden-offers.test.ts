@@ -23,6 +23,7 @@ const EXPECTED: Record<string, string> = {
   'whip-ffmpeg-8.0': 'h264 106',
   'whip-ffmpeg-8.1': 'h264 106',
   'whip-firefox': 'vp8 120',
+  'whip-firefox-esr': 'vp8 120',
   'whip-gstreamer': 'vp8 96',
   'whip-obs-30': 'h264 96',
   'whip-obs-31': 'h264 96',
