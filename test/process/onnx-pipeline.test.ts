@@ -7,7 +7,8 @@ import { openPipeline, pipelineContract, runPipeline, testFrame } from 'millrace
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Onnx } from '../../pipelines/onnx/index.ts'
 import type { Graph } from '../helpers/onnx-writer.ts'
-import { DOUBLE, identity, NEGATIVE, writeModel } from '../helpers/test-models.ts'
+import { blur, DOUBLE, identity, NEGATIVE, writeModel } from '../helpers/test-models.ts'
+import { pause, play, until } from './pipeline/support.ts'
 
 let modelDir: string
 beforeAll(() => {
@@ -110,6 +111,21 @@ test('strength mixes, and changes between two frames', async () => {
   expect(Math.max(...middle.map((value, i) => Math.abs(value - half![i]!)))).toBeLessThanOrEqual(1)
   expect(await tested.update({ model: 'double.onnx' })).toBe('reloaded')
   await expect(tested.update({ model: 'gone.onnx' })).rejects.toThrow('there is no gone.onnx in MODEL_DIR')
+})
+
+test('a model slower than the stream gets the newest frame, and the delay stays', async () => {
+  const model = writeModel(join(modelDir, 'slow.onnx'), blur(15, 6))
+  const params = { model, input_width: 256, input_height: 256 }
+  await using stage = await play('onnx', { params })
+  await until('the model', () => stage.source.outputs.length > 3, 60_000)
+  await pause(3000)
+  const { dropped, fps, inputFps, latencyMs } = stage.lease.stats()
+  expect(fps).toBeLessThan(inputFps - 5)
+  expect(dropped.beforePipeline).toBeGreaterThan(20)
+  // A frame waits for the run before it, and for its own.
+  expect(latencyMs.p95).toBeLessThan(3000 / fps + 500)
+  expect(stage.told.restarts).toEqual([])
+  expect(stage.told.lines.join()).toContain('the model runs on the')
 })
 
 test('the default model shows where text is', async () => {
