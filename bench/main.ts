@@ -1,12 +1,19 @@
 /** `npm run bench [name ...]`: runs benchmarks and writes their results; without a name it runs all but `soak`. */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { latency } from './latency.ts'
 import type { Benchmark, Options } from './lib/benchmark.ts'
 import { describeMachine, watchMachine } from './lib/machine.ts'
 import { tell, writeReport } from './lib/report.ts'
+import { ring } from './ring.ts'
+import { soak } from './soak.ts'
+import { start } from './start.ts'
+import { streams } from './streams.ts'
 import { transcode } from './transcode.ts'
+import { trickle } from './trickle.ts'
+import { viewers } from './viewers.ts'
 
-const ALL: Benchmark[] = [transcode]
+const ALL: Benchmark[] = [transcode, latency, streams, viewers, trickle, start, ring, soak]
 /** Takes as long as it is told to, so it runs only when it is named. */
 const ON_REQUEST = ['soak']
 

@@ -2,16 +2,14 @@ import { NutReader } from '../../src/codec/nut-reader.ts'
 import { NutWriter } from '../../src/codec/nut-writer.ts'
 import { Child } from '../../src/core/child.ts'
 import { nowMs, TICKS_PER_SECOND } from '../../src/core/clock.ts'
-import type { Log } from '../../src/core/log.ts'
 import type { EncodedPacket } from '../../src/core/packet.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from '../../src/ffmpeg/binary.ts'
 import { encoderArgs } from '../../src/ffmpeg/encoder-args.ts'
 import { findFfmpeg } from '../../src/ffmpeg/probe.ts'
 import type { OpenContender } from './contender.ts'
+import { SILENT } from './silent.ts'
 import type { Size } from './sizes.ts'
 import { FPS } from './units.ts'
-
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => SILENT }
 
 /** The ffmpeg that a server here would use, with the encoder that it would choose. */
 export function benchFfmpeg(): Promise<Ffmpeg> {

@@ -1,5 +1,5 @@
 import type { StreamStatus } from '../../src/stream/status.ts'
-import { httpJson } from '../../test/helpers/http.ts'
+import { http, httpJson } from '../../test/helpers/http.ts'
 import { startServer, type TestServer } from '../../test/helpers/server.ts'
 import { waitFor } from '../../test/helpers/wait.ts'
 import type { Options } from './benchmark.ts'
@@ -21,6 +21,19 @@ export async function statusOf(url: string, stream: string): Promise<StreamStatu
   const { status, json } = await httpJson<StreamStatus>('GET', `${url}/streams/${stream}`)
   if (status !== 200) throw new Error(`the status of ${stream} answered ${status}: ${JSON.stringify(json)}`)
   return json
+}
+
+/** A value of the server's Prometheus page; `undefined` while it does not say it. */
+export async function metric(url: string, name: string): Promise<number | undefined> {
+  const { text } = await http('GET', `${url}/metrics`)
+  const line = text.split('\n').find((one) => one.startsWith(`${name} `))
+  return line === undefined ? undefined : Number(line.slice(name.length + 1))
+}
+
+/** How late the server's timers were over its last ten seconds, in milliseconds: the 99th of a hundred. */
+export async function eventLoopP99(url: string): Promise<number | undefined> {
+  const seconds = await metric(url, 'millrace_event_loop_delay_seconds{quantile="0.99"}')
+  return seconds === undefined ? undefined : seconds * 1000
 }
 
 /** One stream of a server: published by `/ingest`, watched by `/out`. */

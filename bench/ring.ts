@@ -1,7 +1,3 @@
-/**
- * What it costs to give frames to another process and get them back: shared memory against pipes.
- * `node bench/frame-transport.ts [frames]` prints a table.
- */
 import { closeSync } from 'node:fs'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -11,10 +7,11 @@ import { REGION_BYTES } from '../src/pipeline/frame-layout.ts'
 import { FrameRing, formatRegion } from '../src/pipeline/frame-ring.ts'
 import { Doorbell } from '../src/pipeline/runner-doorbell.ts'
 import { createSharedFile, mapSharedFile } from '../src/pipeline/shared-memory.ts'
-import { readFrames } from './read-frames.ts'
+import type { Benchmark } from './lib/benchmark.ts'
+import { readFrames } from './lib/read-frames.ts'
+import { median, ratios, spread } from './lib/statistics.ts'
 
-const PEER = fileURLToPath(new URL('./frame-transport-peer.ts', import.meta.url))
-const FRAMES = Number(process.argv[2] ?? 600)
+const PEER = fileURLToPath(new URL('./lib/ring-peer.ts', import.meta.url))
 /** Frames on their way at once. */
 const WINDOW = 2
 const SIZES = [
@@ -59,8 +56,10 @@ async function openPipe(bytes: number, onBack: () => void): Promise<{ peer: Chil
   return { peer, way: { send: (frame) => void stdin.write(frame.data), end: () => {} } }
 }
 
+type Pace = { fps: number; cpuMs: number }
+
 /** Frames a second at full speed, and milliseconds of processor time a frame, of both processes together. */
-async function measure(kind: 'ring' | 'pipe', size: (typeof SIZES)[number]): Promise<{ fps: number; cpuMs: number }> {
+async function measure(kind: 'ring' | 'pipe', size: (typeof SIZES)[number], count: number): Promise<Pace> {
   const bytes = frameBytes(size.format, size.width, size.height)
   const frame = (pts: number): VideoFrame => ({ ...size, data: new Uint8Array(bytes).fill(pts), pts })
   const frames = [frame(1), frame(2)]
@@ -92,19 +91,51 @@ async function measure(kind: 'ring' | 'pipe', size: (typeof SIZES)[number]): Pro
   const before = await peerCpu()
   const own = process.cpuUsage()
   const startedAt = performance.now()
-  await run(FRAMES)
+  await run(count)
   const wallMs = performance.now() - startedAt
   const { user, system } = process.cpuUsage(own)
-  const cpuMs = (user + system + (await peerCpu()) - before) / 1000 / FRAMES
+  const cpuMs = (user + system + (await peerCpu()) - before) / 1000 / count
   await peer.close()
   way.end()
-  return { fps: (FRAMES * 1000) / wallMs, cpuMs }
+  return { fps: (count * 1000) / wallMs, cpuMs }
 }
 
-console.log('| frames | way | frames a second | processor time a frame |\n| --- | --- | --- | --- |')
-for (const size of SIZES) {
-  for (const kind of ['ring', 'pipe'] as const) {
-    const { fps, cpuMs } = await measure(kind, size)
-    console.log(`| ${size.name} | ${kind} | ${Math.round(fps)} | ${cpuMs.toFixed(2)} ms |`)
-  }
+export const ring: Benchmark = {
+  name: 'ring',
+  about: 'Frames to another process and back, by shared memory and by pipes',
+  async run({ seconds = 4, repeat = 3 }, say) {
+    // About as long on any machine of today.
+    const count = Math.ceil(seconds * 150)
+    const samples = SIZES.map((size) => ({ size: size.name, ring: [] as Pace[], pipe: [] as Pace[] }))
+    for (let round = 0; round < repeat; round++) {
+      for (const [i, size] of SIZES.entries()) {
+        for (const kind of ['ring', 'pipe'] as const) samples[i]![kind].push(await measure(kind, size, count))
+        say(
+          `${size.name}: ring ${samples[i]!.ring.at(-1)!.cpuMs.toFixed(2)} ms, pipe ${samples[i]!.pipe.at(-1)!.cpuMs.toFixed(2)} ms`,
+        )
+      }
+    }
+    const cpu = (paces: Pace[]) => paces.map(({ cpuMs }) => cpuMs)
+    const fps = (paces: Pace[]) => paces.map(({ fps }) => fps)
+    return {
+      budgets: [],
+      tables: [
+        {
+          title: 'One frame there and back, two on their way at once',
+          columns: ['frames', 'ring, ms', 'pipe, ms', 'ring × pipe', 'ring, a second', 'pipe, a second'],
+          rows: samples.map(({ size, ring, pipe }) => [
+            size,
+            spread(cpu(ring)),
+            spread(cpu(pipe)),
+            median(ratios(cpu(ring), cpu(pipe))),
+            spread(fps(ring), 0),
+            spread(fps(pipe), 0),
+          ]),
+          note: 'Processor time of both processes together; every byte is copied in and out on both sides, as in the server.',
+        },
+      ],
+      plots: [],
+      samples,
+    }
+  },
 }

@@ -1,0 +1,62 @@
+import { slope } from './statistics.ts'
+
+/** Pairs what was sent with what arrived, and tells how long each took. */
+export class Flights {
+  readonly #sent = new Map<number, number>()
+  readonly #landed: { sentAt: number; ms: number }[] = []
+  readonly #arrivals: { timestamp: number; at: number }[] = []
+
+  sent(pts: number, at: number): void {
+    this.#sent.set(pts, at)
+  }
+
+  /** A picture came back with its own time. */
+  landed(pts: number, at: number): void {
+    const sentAt = this.#sent.get(pts)
+    if (sentAt === undefined) return
+    this.#sent.delete(pts)
+    this.#landed.push({ sentAt, ms: at - sentAt })
+  }
+
+  /** A picture came back on a clock of 32 bits that begins anywhere; paired by `resolve`. */
+  arrived(timestamp: number, at: number): void {
+    this.#arrivals.push({ timestamp, at })
+  }
+
+  /** Finds the offset between both clocks as the one that fits most pictures; their distances must be irregular. */
+  resolve(): void {
+    const probe = this.#arrivals[Math.floor(this.#arrivals.length / 2)]
+    if (!probe) return
+    const turn = 2 ** 32
+    const wrap = (ticks: number) => ((ticks % turn) + turn) % turn
+    const known = new Map([...this.#sent.keys()].map((pts) => [wrap(pts), pts]))
+    let best = { offset: 0, count: 0 }
+    for (const pts of this.#sent.keys()) {
+      const offset = wrap(probe.timestamp - pts)
+      const count = this.#arrivals.filter(({ timestamp }) => known.has(wrap(timestamp - offset))).length
+      if (count > best.count) best = { offset, count }
+    }
+    for (const { timestamp, at } of this.#arrivals) {
+      const pts = known.get(wrap(timestamp - best.offset))
+      if (pts !== undefined) this.landed(pts, at)
+    }
+    this.#arrivals.length = 0
+  }
+
+  /** In milliseconds, in order of arrival, of those sent from `since` on. */
+  times(since = 0): number[] {
+    return this.#landed.filter(({ sentAt }) => sentAt >= since).map(({ ms }) => ms)
+  }
+
+  /** By how many milliseconds a minute the delay grows. */
+  slopePerMinute(since = 0): number {
+    return slope(
+      this.#landed.filter(({ sentAt }) => sentAt >= since).map(({ sentAt, ms }) => [sentAt / 60_000, ms] as const),
+    )
+  }
+
+  /** Sent between two moments and never seen again. */
+  lost(since: number, until: number): number {
+    return [...this.#sent.values()].filter((at) => at >= since && at <= until).length
+  }
+}

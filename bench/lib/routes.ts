@@ -1,0 +1,110 @@
+// The ways through a server, from the writing of a picture to its arrival: one function each, all of the same shape.
+import { TsWriter } from '../../src/codec/mpegts-writer.ts'
+import { nowMs } from '../../src/core/clock.ts'
+import type { EncodedPacket } from '../../src/core/packet.ts'
+import type { SegmentWriter } from '../../src/trickle/publication.ts'
+import { openTricklePublisher } from '../../src/trickle/publisher.ts'
+import { openTrickleSubscriber } from '../../src/trickle/subscriber.ts'
+import { waitFor } from '../../test/helpers/wait.ts'
+import type { Flights } from './flights.ts'
+import { RtcPublisher, RtcViewer } from './rtc-peer.ts'
+import { statusOf } from './server-contender.ts'
+import { SILENT } from './silent.ts'
+import { TsPictures, watchTs } from './ts-pictures.ts'
+import { TsPublisher } from './ts-publisher.ts'
+import { FRAME_TICKS } from './units.ts'
+
+/** An open way through a server. */
+export type Route = AsyncDisposable & {
+  /** Sends an access unit and notes it among the flights. */
+  send(unit: EncodedPacket, number: number): void
+  /** Call when pictures flow: from then on those that come out are noted. */
+  watch(): Promise<void>
+}
+
+export type OpenRoute = (url: string, stream: string, flights: Flights) => Promise<Route>
+
+/** MPEG-TS in one HTTP body, and out in another. */
+export const ingestToOut: OpenRoute = async (url, stream, flights) => {
+  const opened = new AsyncDisposableStack()
+  const publisher = opened.use(new TsPublisher(`${url}/ingest/${stream}`))
+  return {
+    send: (unit) => {
+      publisher.write(unit)
+      flights.sent(unit.pts, nowMs())
+    },
+    watch: async () => {
+      opened.use(await watchTs(`${url}/out/${stream}.ts`, (pts, at) => flights.landed(pts, at)))
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** Trickle segments of a second, in and out. */
+export const trickleToTrickle: OpenRoute = async (url, stream, flights) => {
+  const opened = new AsyncDisposableStack()
+  const to = { url: `${url}/trickle/${stream}`, mime: 'video/mp2t', create: true }
+  const publication = opened.use(await openTricklePublisher(to, { log: SILENT }))
+  const writer = new TsWriter()
+  let segment: SegmentWriter | undefined
+  return {
+    send: (unit) => {
+      if (unit.key) {
+        segment?.close()
+        segment = publication.open()
+        writer.restart()
+      }
+      segment?.write(writer.write(unit))
+      flights.sent(unit.pts, nowMs())
+    },
+    watch: async () => {
+      const from = await openTrickleSubscriber({ url: `${url}/trickle/${stream}-out` }, { log: SILENT })
+      opened.use(from)
+      void (async () => {
+        for await (const { bytes } of from) {
+          const pictures = new TsPictures((pts) => flights.landed(pts, nowMs()))
+          for await (const chunk of bytes) pictures.push(Buffer.from(chunk))
+        }
+      })().catch(() => {})
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** WHIP in, WHEP out. */
+export const whipToWhep: OpenRoute = async (url, stream, flights) => {
+  const opened = new AsyncDisposableStack()
+  const publisher = opened.use(await RtcPublisher.open(`${url}/whip/${stream}`))
+  let newest: number | undefined
+  return {
+    send: (unit, number) => {
+      const pts = unit.pts + unevenness(number)
+      void publisher.write({ ...unit, pts }).then((at) => flights.sent(pts, at))
+    },
+    watch: async () => {
+      const onPacket = ({ timestamp, at }: { timestamp: number; at: number }) => {
+        if (timestamp === newest) return
+        newest = timestamp
+        flights.arrived(timestamp, at)
+      }
+      opened.use(await RtcViewer.open(`${url}/whep/${stream}`, onPacket))
+    },
+    [Symbol.asyncDispose]: async () => {
+      flights.resolve()
+      await opened.disposeAsync()
+    },
+  }
+}
+
+/** RTP clocks begin anywhere: pictures are told by distances that do not repeat. At most a third of a frame. */
+function unevenness(number: number): number {
+  return (Math.imul(number + 1, 0x9e3779b1) >>> 0) % (FRAME_TICKS / 3)
+}
+
+/** Until a server's stream gives processed pictures. */
+export async function flowing(url: string, stream: string): Promise<void> {
+  await waitFor(`pictures of ${stream}`, async () => {
+    const { egress, state } = await statusOf(url, stream)
+    return egress.fps > 0 && state === 'ONLINE'
+  })
+}

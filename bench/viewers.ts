@@ -1,0 +1,164 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nowMs } from '../src/core/clock.ts'
+import type { Benchmark, Options } from './lib/benchmark.ts'
+import { Crowd } from './lib/crowd.ts'
+import { openEcho } from './lib/echo.ts'
+import { inRealTime } from './lib/feed.ts'
+import { Flights } from './lib/flights.ts'
+import { cpuMs } from './lib/processes.ts'
+import { flowing } from './lib/routes.ts'
+import { RtcPublisher } from './lib/rtc-peer.ts'
+import { benchServer } from './lib/server-contender.ts'
+import { HD } from './lib/sizes.ts'
+import { median, percentiles, slope, spread } from './lib/statistics.ts'
+import { clipUnits, FRAME_TICKS, type Units } from './lib/units.ts'
+
+const KBPS = 3000
+const CROWDS = [1, 10, 30, 60]
+const SETTLE_MS = 1500
+
+type Round = {
+  viewers: number
+  /** Sent to all of them, a second. */
+  packets: number
+  kbpsEach: number
+  lost: number
+  /** Of one core, by the process that sends. */
+  cpu: number
+  /** From the publisher's last packet to each viewer's first, over all viewers. */
+  p50: number
+  p95: number
+}
+
+/** Publishes by WHIP and lets the crowd grow step by step. */
+async function crowds(url: string, pid: number, units: Units, seconds: number, plain: boolean): Promise<Round[]> {
+  await using opened = new AsyncDisposableStack()
+  const publisher = opened.use(await RtcPublisher.open(`${url}/whip/bench`))
+  const sent: { pts: number; at: number }[] = []
+  const stop = new AbortController()
+  const feeding = inRealTime(
+    (number) => {
+      // Distances that do not repeat, so that each viewer's own clock can be told.
+      const pts = number * FRAME_TICKS + ((Math.imul(number + 1, 0x9e3779b1) >>> 0) % 1000)
+      void publisher.write({ ...units.at(number), pts }).then((at) => sent.push({ pts, at }))
+    },
+    { signal: stop.signal },
+  )
+  try {
+    if (plain) await sleep(500)
+    else await flowing(url, 'bench')
+    const crowd = opened.use(new Crowd(`${url}/whep/bench`))
+    const rounds: Round[] = []
+    for (const size of CROWDS) {
+      await crowd.grow(size)
+      await sleep(SETTLE_MS)
+      sent.length = 0
+      let spent = 0
+      let wallMs = 0
+      const seen = await crowd.watch(async () => {
+        const [from, at] = [cpuMs(pid), nowMs()]
+        await sleep(seconds * 1000)
+        spent = cpuMs(pid) - from
+        wallMs = nowMs() - at
+      })
+      const times = seen.flatMap(({ pictures }) => {
+        const flights = new Flights()
+        for (const { pts, at } of sent) flights.sent(pts, at)
+        for (const [timestamp, at] of pictures) flights.arrived(timestamp, at)
+        flights.resolve()
+        return flights.times()
+      })
+      const { p50, p95 } = percentiles(times)
+      const sum = (of: 'packets' | 'bytes' | 'lost') => seen.reduce((all, one) => all + one[of], 0)
+      rounds.push({
+        viewers: size,
+        packets: (sum('packets') * 1000) / wallMs,
+        kbpsEach: (sum('bytes') * 8) / wallMs / size,
+        lost: sum('lost'),
+        cpu: spent / wallMs,
+        p50,
+        p95,
+      })
+    }
+    return rounds
+  } finally {
+    stop.abort()
+    await feeding
+  }
+}
+
+async function fromServer(units: Units, seconds: number, options: Options): Promise<Round[]> {
+  const server = await benchServer(options, { VIDEO_BITRATE_KBPS: String(KBPS), UDP_PORTS: '50000-50400' })
+  try {
+    return await crowds(server.url, server.pid, units, seconds, false)
+  } finally {
+    await server.stop()
+  }
+}
+
+async function fromEcho(units: Units, seconds: number): Promise<Round[]> {
+  await using echo = await openEcho()
+  return await crowds(echo.url, echo.pid, units, seconds, true)
+}
+
+/** Processor time for each packet more, in microseconds: the slope over crowds of all sizes. */
+const perPacket = (rounds: readonly Round[]) => slope(rounds.map(({ packets, cpu }) => [packets, cpu * 1e6] as const))
+
+export const viewers: Benchmark = {
+  name: 'viewers',
+  about: `WHEP viewers of one 720p30 stream of ${KBPS / 1000} Mbit/s: what each costs, what is lost, and the delay of the fan-out`,
+  async run(options, say) {
+    const { seconds = 8, repeat = 2 } = options
+    const units = await clipUnits({ ...HD, kbps: KBPS })
+    const served: Round[][] = []
+    const echoed: Round[][] = []
+    for (let round = 0; round < repeat; round++) {
+      served.push(await fromServer(units, seconds, options))
+      echoed.push(await fromEcho(units, seconds))
+      say(`${perPacket(served.at(-1)!).toFixed(1)} µs a packet, werift ${perPacket(echoed.at(-1)!).toFixed(1)} µs`)
+    }
+    const at = (rounds: Round[][], viewers: number, what: keyof Round) =>
+      median(rounds.flat().flatMap((round) => (round.viewers === viewers ? round[what] : [])))
+    const rows = (name: string, rounds: Round[][]) =>
+      CROWDS.map((viewers) => [
+        name,
+        viewers,
+        Math.round(at(rounds, viewers, 'packets')),
+        Math.round(at(rounds, viewers, 'kbpsEach')),
+        at(rounds, viewers, 'lost'),
+        Math.round(at(rounds, viewers, 'cpu') * 100),
+        at(rounds, viewers, 'p50'),
+        at(rounds, viewers, 'p95'),
+      ])
+    const most = CROWDS.at(-1)!
+    const costs = { served: served.map(perPacket), echoed: echoed.map(perPacket) }
+    return {
+      budgets: [
+        { what: 'processor time a packet for one viewer more', limit: 20, value: median(costs.served), unit: 'µs' },
+        { what: `packets lost by ${most} viewers`, limit: 0, value: at(served, most, 'lost'), unit: 'packets' },
+      ],
+      tables: [
+        {
+          title: `A packet for one viewer more: ${spread(costs.served, 1)} µs, through a plain werift forwarder ${spread(costs.echoed, 1)} µs`,
+          columns: ['server', 'viewers', 'packets/s', 'kbit/s each', 'lost', 'of a core, %', 'p50, ms', 'p95, ms'],
+          rows: [...rows('millrace noop', served), ...rows('werift forwarder', echoed)],
+          note: 'The time of the process that sends, which for Millrace also carries the pictures to and from its children. The delay is that from the publisher’s last packet to each viewer’s first; the forwarder decodes nothing. The viewers run on the same machine.',
+        },
+      ],
+      plots: [
+        {
+          kind: 'lines',
+          name: 'cpu',
+          title: 'Part of a core by packets sent a second, last round',
+          x: 'packets/s',
+          y: '% of a core',
+          series: [
+            { name: 'millrace noop', points: served.at(-1)!.map(({ packets, cpu }) => [packets, cpu * 100]) },
+            { name: 'werift forwarder', points: echoed.at(-1)!.map(({ packets, cpu }) => [packets, cpu * 100]) },
+          ],
+        },
+      ],
+      samples: { served, echoed },
+    }
+  },
+}
