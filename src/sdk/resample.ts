@@ -68,6 +68,7 @@ function gatherRow(row: Int32Array, length: number, from: Plane, { start, weight
       Math.imul(c, data[third + i] as number)
   for (let tap = 3; tap < taps; tap++) {
     const weight = weights[at + tap] as number
+    if (weight === 0) continue
     const next = first + tap * stride
     for (let i = 0; i < length; i++) row[i] = (row[i] as number) + Math.imul(weight, data[next + i] as number)
   }

@@ -50,7 +50,7 @@ test('the guide, from an empty folder to a changed param', async () => {
       .replaceAll('127.0.0.1:8000', `127.0.0.1:${port}`)
       .replaceAll(
         'npm install millrace',
-        `cp ${lock} package-lock.json && npm install --offline --ignore-scripts ${tarball}`,
+        `cp ${lock} package-lock.json && npm install --prefer-offline --ignore-scripts ${tarball}`,
       )
   const beside: Child[] = []
   const printed: string[] = []
