@@ -69,7 +69,7 @@ async function crowds(url: string, pid: number, units: Units, seconds: number, p
         return flights.times()
       })
       const { p50, p95 } = percentiles(times)
-      const sum = (of: 'packets' | 'bytes' | 'lost') => seen.reduce((all, one) => all + one[of], 0)
+      const sum = (of: 'packets' | 'bytes' | 'lost') => seen.reduce((all, one) => all + Math.max(0, one[of]), 0)
       rounds.push({
         viewers: size,
         packets: (sum('packets') * 1000) / wallMs,
