@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { httpJson } from '../helpers/http.ts'
+import { http, httpJson } from '../helpers/http.ts'
 import { newestPicture } from '../helpers/newest-picture.ts'
 import { copyFolder, outsideApp } from '../helpers/outside-app.ts'
 import { npm } from '../helpers/outside-package.ts'
@@ -117,5 +117,14 @@ describe('17: examples/external-pipeline, from its tarball', () => {
     await waitFor('a picture without colour', async () => (await newestPicture(stage.url, 'demo')).chroma < 0.6)
     const refused = await httpJson('POST', `${stage.url}/params`, { body: { look: 'sepia' } })
     expect(refused.status).toBe(422)
+
+    // The built-in ones that need more than their own code work from the tarball too.
+    await http('DELETE', `${stage.url}/streams/demo`)
+    const clip = await stage.clip({ seconds: 60, width: 320, height: 180, fps: 30 })
+    for (const name of ['redact', 'onnx']) {
+      await stage.publish(name, clip, { query: `?pipeline=${name}` })
+      await stage.waitForStatus(name, 'the model', ({ inference }) => inference.fps > 2)
+      await http('DELETE', `${stage.url}/streams/${name}`)
+    }
   })
 })
