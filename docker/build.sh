@@ -3,9 +3,8 @@
 #
 #   docker/build.sh dependencies     installs what building needs, from the lock file
 #   docker/build.sh app FOLDER       builds, and fills FOLDER:
-#       millrace/                    the package, with its own dependencies from the lock file
-#       package.json node_modules/   an npm project that depends on it; pipelines are installed beside it
-#       docker/                      what an image starts
+#       millrace/     the package, with its dependencies from the lock file
+#       docker/       what an image starts
 #
 # ONNX=cuda12 also fetches ONNX Runtime's libraries for CUDA 12.
 set -eu
@@ -22,21 +21,16 @@ app() {
   cd "$root"
   npm run build
 
-  mkdir -p "$target/millrace" "$target/node_modules/.bin" "$target/docker"
+  mkdir -p "$target/millrace" "$target/docker"
   cp package.json package-lock.json .npmrc LICENSE README.md "$target/millrace/"
   cp -R dist "$target/millrace/"
-  (cd "$target/millrace" && npm ci --omit=dev --no-audit --no-fund)
+  (cd "$target/millrace" && npm ci --omit=dev --prefer-offline --no-audit --no-fund)
   slim "$target/millrace/node_modules"
 
   if [ "${ONNX:-cpu}" = cuda12 ]; then
     (cd "$target/millrace" && ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js)
   fi
 
-  cp .npmrc "$target/"
-  printf '%s\n' '{ "name": "app", "private": true, "type": "module", "dependencies": { "millrace": "file:./millrace" } }' \
-    >"$target/package.json"
-  ln -sfn ../millrace "$target/node_modules/millrace"
-  ln -sfn ../millrace/dist/src/cli.js "$target/node_modules/.bin/millrace"
   chmod +x "$target/millrace/dist/src/cli.js"
   cp docker/entrypoint.sh docker/health.mjs "$target/docker/"
 }

@@ -8,6 +8,6 @@ apt-get update
 apt-get install -y --no-install-recommends ca-certificates ffmpeg tini
 rm -rf /var/lib/apt/lists/*
 
-groupadd --system --gid 10001 millrace
-useradd --system --uid 10001 --gid millrace --no-create-home --home-dir /data millrace
+groupadd --gid 10001 millrace
+useradd --uid 10001 --gid millrace --no-create-home --home-dir /data --shell /usr/sbin/nologin millrace
 install -d -o millrace -g millrace /data /models /pipelines
