@@ -3,22 +3,28 @@ import type { ReportBlock } from '../codec/rtcp.ts'
 import { nowMs } from '../core/clock.ts'
 import type { RateMeter } from '../core/counters.ts'
 
-/** A viewer repeats its estimate each second; an older one says nothing any more. */
-const ESTIMATE_LIFE_MS = 10_000
 /** Losses are counted over so long, and over so many packets: a few of a few are no measure. */
 const WINDOW_MS = 1000
 const WINDOW_PACKETS = 100
 /** Less can be mended by sending again; more is taken for a full network. */
 const HEAVY_LOSS = 0.1
-const LIGHT_LOSS = 0.02
+/** An estimate that falls by this part has fallen. */
+const FALL = 0.02
+/** By this a limit grows each second in which nothing speaks for it. */
 const GROWTH = 1.08
+const GROW_EVERY_MS = 1000
 const LEAST_KBPS = 64
 
-/** The lower of the viewer's own estimate (REMB) and of what its losses say. */
+/**
+ * A limit that begins when the viewer's own estimate (REMB) falls below what is sent, or when losses are heavy, and grows
+ * slowly from then on until nothing limits. An estimate as such is none: it never exceeds what is sent by much, and so
+ * would keep a still picture at its low rate when it begins to move.
+ */
 export class BandwidthWatch {
   readonly #sent: RateMeter
-  #estimate: { kbps: number; at: number } | undefined
-  #lossLimit = Number.POSITIVE_INFINITY
+  #limitKbps = Number.POSITIVE_INFINITY
+  #changedAt = 0
+  #estimateKbps = 0
   #window: { since: number; expected: number; lost: number } | undefined
   #highest: number | undefined
 
@@ -29,7 +35,10 @@ export class BandwidthWatch {
 
   /** The viewer estimated its bandwidth. */
   estimated(bitsPerSecond: number, now = nowMs()): void {
-    this.#estimate = { kbps: bitsPerSecond / 1000, at: now }
+    const kbps = bitsPerSecond / 1000
+    const fell = kbps < this.#estimateKbps * (1 - FALL) && kbps < this.#sendingKbps(now)
+    this.#estimateKbps = kbps
+    if (fell) this.#limit(kbps, now)
   }
 
   /** The viewer told its losses since the report before. */
@@ -42,21 +51,28 @@ export class BandwidthWatch {
     window.lost += expected * fractionLost
     if (now - window.since < WINDOW_MS || window.expected < WINDOW_PACKETS) return
     this.#window = undefined
-    this.#adapt(window.lost / window.expected, (this.#sent.perSecond(now) * 8) / 1000)
+    const loss = window.lost / window.expected
+    if (loss > HEAVY_LOSS) this.#limit(Math.min(this.#limitKbps, this.#sendingKbps(now)) * (1 - loss / 2), now)
   }
 
   /** In kbit/s; undefined when nothing limits the viewer, as far as known. */
   availableKbps(now = nowMs()): number | undefined {
-    const estimate = this.#estimate && now - this.#estimate.at < ESTIMATE_LIFE_MS ? this.#estimate.kbps : undefined
-    const lower = Math.min(estimate ?? Number.POSITIVE_INFINITY, this.#lossLimit)
-    return Number.isFinite(lower) ? Math.max(LEAST_KBPS, Math.round(lower)) : undefined
+    const seconds = Math.floor((now - this.#changedAt) / GROW_EVERY_MS)
+    if (seconds > 0) {
+      this.#limitKbps *= GROWTH ** seconds
+      this.#changedAt += seconds * GROW_EVERY_MS
+      // Far above what is sent it is tested by nothing.
+      if (this.#limitKbps > 2 * this.#sendingKbps(now)) this.#limitKbps = Number.POSITIVE_INFINITY
+    }
+    return Number.isFinite(this.#limitKbps) ? Math.round(this.#limitKbps) : undefined
   }
 
-  #adapt(loss: number, sendingKbps: number): void {
-    if (loss > HEAVY_LOSS) {
-      this.#lossLimit = Math.max(LEAST_KBPS, Math.min(this.#lossLimit, sendingKbps) * (1 - loss / 2))
-    } else if (loss < LIGHT_LOSS) this.#lossLimit *= GROWTH
-    // Far above what is sent the limit has been tested by nothing.
-    if (this.#lossLimit > sendingKbps * 2) this.#lossLimit = Number.POSITIVE_INFINITY
+  #limit(kbps: number, now: number): void {
+    this.#limitKbps = Math.max(LEAST_KBPS, Math.min(this.#limitKbps, kbps))
+    this.#changedAt = now
+  }
+
+  #sendingKbps(now: number): number {
+    return (this.#sent.perSecond(now) * 8) / 1000
   }
 }

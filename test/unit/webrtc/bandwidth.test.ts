@@ -9,7 +9,7 @@ class Viewer {
   #highest = 1000
 
   /** A second of `packets` packets of 1000 bytes, told of in four reports. */
-  second(packets: number, fractionLost: number): void {
+  second(packets: number, fractionLost = 0): void {
     for (let quarter = 0; quarter < 4; quarter++) {
       for (let i = 0; i < packets / 4; i++) this.sent.add(1000, this.now + (i * 1000) / packets)
       this.now += 250
@@ -19,45 +19,74 @@ class Viewer {
     }
   }
 
+  estimates(kbps: number): void {
+    this.watch.estimated(kbps * 1000, this.now)
+  }
+
   get kbps(): number | undefined {
     return this.watch.availableKbps(this.now)
   }
 }
 
-describe('what a viewer can take', () => {
-  test('is not limited by what nobody told', () => {
+describe('what a viewer can take is not limited', () => {
+  test('by what nobody told', () => {
     const viewer = new Viewer()
     expect(viewer.kbps).toBeUndefined()
-    for (let i = 0; i < 5; i++) viewer.second(300, 0)
+    for (let i = 0; i < 5; i++) viewer.second(300)
     expect(viewer.kbps).toBeUndefined()
   })
 
-  test('is its own estimate, as long as that is fresh', () => {
+  test('by an estimate that has only grown as far as what is sent allows', () => {
     const viewer = new Viewer()
-    viewer.watch.estimated(800_000, viewer.now)
-    expect(viewer.kbps).toBe(800)
-    viewer.now += 11_000
+    for (let i = 0; i < 10; i++) {
+      viewer.second(20)
+      viewer.estimates(140 + i * 10)
+      expect(viewer.kbps).toBeUndefined()
+    }
+  })
+
+  test('by an estimate that falls and is still above what is sent', () => {
+    const viewer = new Viewer()
+    for (let i = 0; i < 3; i++) viewer.second(300)
+    viewer.estimates(4000)
+    viewer.estimates(3000)
     expect(viewer.kbps).toBeUndefined()
   })
 
-  test('is not changed by losses that can be mended', () => {
+  test('by losses that can be mended', () => {
     const viewer = new Viewer()
     for (let i = 0; i < 10; i++) viewer.second(300, 0.06)
     expect(viewer.kbps).toBeUndefined()
   })
+})
 
-  test('falls with heavy losses, and comes back when they end', () => {
+describe('what a viewer can take falls', () => {
+  test('with an estimate below what is sent, and grows slowly until it limits nothing', () => {
     const viewer = new Viewer()
-    for (let i = 0; i < 4; i++) viewer.second(300, 0)
-    for (let i = 0; i < 4; i++) viewer.second(300, 0.3)
-    const low = viewer.kbps!
-    expect(low).toBeGreaterThan(900)
-    expect(low).toBeLessThan(2000)
-    for (let i = 0; i < 25; i++) viewer.second(300, 0)
+    for (let i = 0; i < 3; i++) viewer.second(300)
+    viewer.estimates(2500)
+    viewer.estimates(1000)
+    expect(viewer.kbps).toBe(1000)
+    viewer.second(120)
+    expect(viewer.kbps).toBe(1080)
+    for (let i = 0; i < 4; i++) viewer.second(130)
+    expect(viewer.kbps).toBeGreaterThan(1300)
+    expect(viewer.kbps).toBeLessThan(1500)
+    for (let i = 0; i < 8; i++) viewer.second(130)
     expect(viewer.kbps).toBeUndefined()
   })
 
-  test('does not fall for ever', () => {
+  test('with heavy losses, and comes back when they end', () => {
+    const viewer = new Viewer()
+    for (let i = 0; i < 4; i++) viewer.second(300)
+    for (let i = 0; i < 4; i++) viewer.second(300, 0.3)
+    expect(viewer.kbps).toBeGreaterThan(900)
+    expect(viewer.kbps).toBeLessThan(2000)
+    for (let i = 0; i < 25; i++) viewer.second(300)
+    expect(viewer.kbps).toBeUndefined()
+  })
+
+  test('but not for ever', () => {
     const viewer = new Viewer()
     for (let i = 0; i < 100; i++) viewer.second(300, 0.5)
     expect(viewer.kbps).toBe(64)
