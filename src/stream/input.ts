@@ -13,6 +13,7 @@ import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import type { StreamEvents } from './events.ts'
 import { GopCache } from './gop-cache.ts'
 import type { LatencyTracker } from './latency.ts'
+import { Pace } from './pace.ts'
 import { fitWithin, type Size } from './size.ts'
 import { sourceColour } from './source-colour.ts'
 import type { Timeline } from './timeline.ts'
@@ -51,6 +52,7 @@ export class Input {
   readonly #options: InputOptions
   readonly #context: Context
   readonly #gop = new GopCache()
+  readonly #pace = new Pace()
   readonly #frames = new RateMeter()
   readonly #bytes = new RateMeter()
   #track: VideoTrack | undefined
@@ -83,6 +85,8 @@ export class Input {
     this.#scope = scope
     scope.spawn(async () => {
       for await (const packet of source.packets) {
+        // Sound that is ahead of its picture, or behind, must not set the pace.
+        if (packet.track.kind === 'video') await this.#pace.turn(packet.dts ?? packet.pts, scope.signal)
         if (scope.signal.aborted) break
         this.#packet(packet)
       }

@@ -72,5 +72,6 @@ function slope(samples: Sample[], of: (sample: Sample) => number): number {
   ]
   const xy = samples.reduce((sum, s) => sum + (s.second - mx) * (of(s) - my), 0)
   const xx = samples.reduce((sum, s) => sum + (s.second - mx) ** 2, 0)
-  return Math.round(((xy / xx) * 60_000) / EVERY_MS) / 1000
+  const perSecond = (xy / xx) * (1000 / EVERY_MS)
+  return Math.round(perSecond * 60 * 100) / 100
 }

@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { http } from '../helpers/http.ts'
 import { decodeNumbers, type NumberedFrame } from '../helpers/probe-ts.ts'
 import { record } from '../helpers/record.ts'
 import { type Stage, setStage } from '../helpers/stage.ts'
@@ -78,6 +80,20 @@ describe('time stamps', () => {
     const stamps = received.map(({ pts }) => (pts + TURN) % TURN)
     expect(Math.max(...stamps)).toBeGreaterThan(TURN - 10 * 90_000)
     expect(Math.min(...stamps)).toBeLessThan(10 * 90_000)
+  })
+
+  it('are those of a file that is sent at full speed: it plays in real time, and hardly a frame is lost', async () => {
+    const clip = await stage.clip(base)
+    const began = performance.now()
+    const posted = http('POST', `${stage.url}/ingest/file`, { body: await readFile(clip) })
+    await stage.waitForStatus('file', 'pictures', ({ egress }) => egress.fps > 0)
+    await using recording = await record(`${stage.url}/out/file.ts`)
+    expect((await posted).status).toBe(200)
+    expect(performance.now() - began).toBeGreaterThan(5000)
+    const { dropped } = await stage.status('file')
+    expect(dropped.beforePipeline + dropped.afterPipeline).toBeLessThan(9)
+    recording.stop()
+    expectSameStamps(await decodeNumbers(clip), await decodeNumbers(recording.bytes()), 100)
   })
 
   it('keep sound and picture within 40 ms from ingest to /out', async () => {

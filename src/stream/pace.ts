@@ -1,0 +1,61 @@
+import { nowMs, TICKS_PER_SECOND, ticksToMs } from '../core/clock.ts'
+import { sleep } from '../core/resource.ts'
+
+/** Packets this far ahead of their time pass at once: decoder and pipeline take such a burst, and delay stays low. */
+const AHEAD_MS = 250
+/** What stays ahead for this long is a clock that runs faster than ours, or a wait that is no longer needed. */
+const WINDOW_MS = 10_000
+/** A publisher that is late again and again is waited for a little longer, a step each second. */
+const STEP_MS = 250
+const STEP_EVERY_MS = 1000
+/** Between two packets, in ticks; more is a jump of the clock. */
+const JUMP_BACK = 2 * TICKS_PER_SECOND
+const JUMP_AHEAD = 10 * TICKS_PER_SECOND
+
+/**
+ * Lets packets through in real time when a publisher sends faster than that: whole trickle segments at once, or a file at
+ * full speed. It is held back by not being read. One that sends in real time is never held, and what comes late, after a
+ * stall, is let through at once: delay does not grow.
+ */
+export class Pace {
+  /** Where the clock of the publisher stands against ours, in milliseconds: packets are due at their time plus this. */
+  #offsetMs = 0
+  #last: number | undefined
+  #leastAheadMs = Number.POSITIVE_INFINITY
+  #windowStart = 0
+  #steppedAt = Number.NEGATIVE_INFINITY
+
+  /** How long a packet of this time stamp has to wait that is read now, in milliseconds. */
+  waitMs(pts: number, now = nowMs()): number {
+    const step = this.#last === undefined ? Number.POSITIVE_INFINITY : pts - this.#last
+    this.#last = pts
+    const offset = now - ticksToMs(pts)
+    if (step < -JUMP_BACK || step > JUMP_AHEAD) {
+      this.#offsetMs = offset
+      this.#openWindow(now)
+      return 0
+    }
+    const ahead = this.#offsetMs - offset
+    this.#leastAheadMs = Math.min(this.#leastAheadMs, ahead)
+    if (ahead < 0 && now - this.#steppedAt >= STEP_EVERY_MS) {
+      this.#offsetMs += Math.min(STEP_MS, -ahead)
+      this.#steppedAt = now
+    }
+    if (now - this.#windowStart > WINDOW_MS) {
+      this.#offsetMs -= Math.max(0, this.#leastAheadMs)
+      this.#openWindow(now)
+    }
+    return Math.max(0, ahead - AHEAD_MS)
+  }
+
+  async turn(pts: number, signal: AbortSignal): Promise<void> {
+    const ms = this.waitMs(pts)
+    // Shorter waits than a timer can keep are not worth one.
+    if (ms >= 2) await sleep(ms, signal).catch(() => {})
+  }
+
+  #openWindow(now: number): void {
+    this.#leastAheadMs = Number.POSITIVE_INFINITY
+    this.#windowStart = now
+  }
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import { Pace } from '../../../src/stream/pace.ts'
+
+/** Time stamp of picture `index` at 30 a second. */
+const pts = (index: number) => index * 3000
+const FRAME_MS = 1000 / 30
+
+describe('Pace', () => {
+  it('never holds a publisher that sends in real time, however unevenly', () => {
+    const pace = new Pace()
+    for (let i = 0; i < 3000; i++) {
+      // Bursts of six, and now and then one comes late.
+      const at = Math.ceil(i / 6) * 6 * FRAME_MS + (i % 100 === 0 ? 80 : 0)
+      expect(pace.waitMs(pts(i), at)).toBe(0)
+    }
+  })
+
+  it('spreads a segment that comes at once over its time, but for the first quarter of a second', () => {
+    const pace = new Pace()
+    const waits = Array.from({ length: 60 }, (_, i) => pace.waitMs(pts(i), 1000))
+    expect(waits.slice(0, 8)).toEqual(Array(8).fill(0))
+    expect(waits[59]).toBeCloseTo(59 * FRAME_MS - 250, 0)
+    // The next segment comes when this one is over, and begins at once.
+    expect(pace.waitMs(pts(60), 3000)).toBe(0)
+    expect(pace.waitMs(pts(119), 3000)).toBeGreaterThan(1700)
+  })
+
+  it('starts anew with a jump of the clock', () => {
+    const pace = new Pace()
+    pace.waitMs(pts(0), 0)
+    expect(pace.waitMs(pts(0) + 90_000 * 60, 10)).toBe(0)
+    expect(pace.waitMs(pts(30) + 90_000 * 60, 10)).toBeCloseTo(750, 0)
+    expect(pace.waitMs(pts(0), 20)).toBe(0)
+    expect(pace.waitMs(pts(30), 20)).toBeCloseTo(750, 0)
+  })
+
+  it('lets through what was held up, and is not slower afterwards', () => {
+    const pace = new Pace()
+    for (let i = 0; i < 90; i++) pace.waitMs(pts(i), i * FRAME_MS)
+    // Nothing for three seconds, then all of it at once, then as before.
+    for (let i = 90; i < 180; i++) expect(pace.waitMs(pts(i), 6000)).toBeLessThan(1)
+    for (let i = 180; i < 900; i++) expect(pace.waitMs(pts(i), i * FRAME_MS)).toBeLessThan(1)
+  })
+
+  it('waits longer for segments that always come late', () => {
+    const pace = new Pace()
+    const arrival = (segment: number) => segment * 1000 + (segment === 0 ? 0 : 600)
+    const waits = Array.from({ length: 300 }, (_, i) => pace.waitMs(pts(i), arrival(Math.floor(i / 30))))
+    // From the fourth segment on they are spread again.
+    expect(waits[299]).toBeGreaterThan(600)
+  })
+
+  it('follows a clock that is faster than ours', () => {
+    const pace = new Pace()
+    let longest = 0
+    // One part in a hundred, for ten minutes: six seconds in all.
+    for (let i = 0; i < 30 * 600; i++) longest = Math.max(longest, pace.waitMs(pts(i) * 1.01, i * FRAME_MS))
+    expect(longest).toBe(0)
+  })
+})
