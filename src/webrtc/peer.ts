@@ -112,12 +112,27 @@ export class Peer implements Resource {
     stopped.promise.catch(() => {})
     const stop = () => stopped.reject(new AppError('peer-failed', 'the session ended before it was connected'))
     this.#scope.signal.addEventListener('abort', stop, { once: true })
+    let reached = false
     const handshake = async () => {
       await this.#agent.reachable
+      reached = true
       this.#dtls.start()
       this.#srtp = new SrtpSession(await this.#dtls.keys)
     }
-    await deadline(Promise.race([handshake(), stopped.promise]), CONNECT_MS, 'connecting to the WebRTC peer')
+    try {
+      await deadline(Promise.race([handshake(), stopped.promise]), CONNECT_MS, 'connecting to the WebRTC peer')
+    } catch (thrown) {
+      throw reached || this.#scope.signal.aborted ? thrown : this.#unreached()
+    }
+  }
+
+  /** The commonest trouble of all, and the one that its victim cannot see. */
+  #unreached(): AppError {
+    const what = 'is the port let through, and is one of the addresses the one by which peers reach this server?'
+    return new AppError('timeout', `no packet of the WebRTC peer came within ${CONNECT_MS / 1000} s: ${what}`, {
+      retryable: true,
+      details: { candidates: this.#agent.candidates },
+    })
   }
 
   async #run(stopped: AbortSignal): Promise<Closed> {

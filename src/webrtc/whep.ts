@@ -54,6 +54,9 @@ export async function openWhepSession(options: WhepOptions, context: Context): P
   try {
     const agreement = negotiate(parseSdp(options.offer), 'send')
     const peer = await openPeer(options.ice, agreement.transport, context)
+    peer.connected.catch((err) => {
+      if (err.code === 'timeout') context.log.info({ err, ...err.details }, 'viewer did not connect')
+    })
     return new Viewer(options, agreement, peer)
   } catch (thrown) {
     options.reader.end()
