@@ -3,7 +3,6 @@
 const SENDER_REPORT = 200
 const RECEIVER_REPORT = 201
 const SOURCE_DESCRIPTION = 202
-const BYE = 203
 const TRANSPORT_FEEDBACK = 205
 const PAYLOAD_FEEDBACK = 206
 const GENERIC_NACK = 1
@@ -29,7 +28,6 @@ export type ReportBlock = {
 export type RtcpMessage =
   | { kind: 'sender-report'; ssrc: number; ntp: NtpTime; timestamp: number; reports: ReportBlock[] }
   | { kind: 'receiver-report'; ssrc: number; reports: ReportBlock[] }
-  | { kind: 'bye'; ssrcs: number[] }
   | { kind: 'nack'; ssrc: number; sequences: number[] }
   | { kind: 'picture-loss'; ssrc: number }
   | { kind: 'bandwidth-estimate'; bitsPerSecond: number }
@@ -74,11 +72,6 @@ function parseOne(type: number, count: number, body: Buffer): RtcpMessage | unde
     case RECEIVER_REPORT:
       if (body.length < 4) return
       return { kind: 'receiver-report', ssrc: body.readUInt32BE(0), reports: reportBlocks(body, 4, count) }
-    case BYE: {
-      const ssrcs: number[] = []
-      for (let i = 0; i < count && 4 * i + 4 <= body.length; i++) ssrcs.push(body.readUInt32BE(4 * i))
-      return { kind: 'bye', ssrcs }
-    }
     case TRANSPORT_FEEDBACK:
       return count === GENERIC_NACK ? parseNack(body) : undefined
     case PAYLOAD_FEEDBACK:
@@ -161,7 +154,7 @@ function writeNtp(packet: Buffer, ntp: NtpTime, at: number): void {
   packet.writeUInt32BE(Math.floor(((ntp - seconds * 1000) / 1000) * 2 ** 32), at + 4)
 }
 
-export type ReceivedReport = Omit<ReportBlock, never> & {
+export type ReceivedReport = ReportBlock & {
   /** Since the stream began; may be negative when packets came twice. */
   lost: number
 }
@@ -194,12 +187,6 @@ export function writeCname(ssrc: number, cname: string): Buffer {
   return packet
 }
 
-export function writeBye(ssrcs: readonly number[]): Buffer {
-  const packet = head(BYE, ssrcs.length, 4 + 4 * ssrcs.length)
-  for (const [i, ssrc] of ssrcs.entries()) packet.writeUInt32BE(ssrc, 4 + 4 * i)
-  return packet
-}
-
 /** `sequences` are in the order of the stream; each entry covers 17 of them. */
 export function writeNack(senderSsrc: number, ssrc: number, sequences: readonly number[]): Buffer {
   const entries: { first: number; mask: number }[] = []
@@ -220,16 +207,5 @@ export function writePictureLoss(senderSsrc: number, ssrc: number): Buffer {
   const packet = head(PAYLOAD_FEEDBACK, PICTURE_LOSS, 12)
   packet.writeUInt32BE(senderSsrc, 4)
   packet.writeUInt32BE(ssrc, 8)
-  return packet
-}
-
-export function writeBandwidthEstimate(senderSsrc: number, bitsPerSecond: number, ssrcs: readonly number[]): Buffer {
-  const packet = head(PAYLOAD_FEEDBACK, APPLICATION_FEEDBACK, 20 + 4 * ssrcs.length)
-  packet.writeUInt32BE(senderSsrc, 4)
-  packet.write('REMB', 12, 'latin1')
-  const exponent = Math.max(0, Math.ceil(Math.log2(Math.max(1, bitsPerSecond) / 0x3ffff)))
-  const mantissa = Math.floor(bitsPerSecond / 2 ** exponent)
-  packet.writeUInt32BE(((ssrcs.length << 24) | (exponent << 18) | mantissa) >>> 0, 16)
-  for (const [i, ssrc] of ssrcs.entries()) packet.writeUInt32BE(ssrc, 20 + 4 * i)
   return packet
 }

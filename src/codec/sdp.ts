@@ -52,7 +52,7 @@ function parseMedia(value: string): SdpMedia {
 }
 
 /** An attribute as `a=` lines have it: `name` or `name:value`. */
-export function parseAttribute(text: string): SdpAttribute {
+function parseAttribute(text: string): SdpAttribute {
   const colon = text.indexOf(':')
   return colon < 0 ? { name: text, value: '' } : { name: text.slice(0, colon), value: text.slice(colon + 1).trim() }
 }
@@ -72,7 +72,7 @@ export function inherited(sdp: Sdp, media: SdpMedia, name: string): string | und
   return attribute(media, name) ?? attribute(sdp, name)
 }
 
-export const DIRECTIONS = ['sendrecv', 'sendonly', 'recvonly', 'inactive'] as const
+const DIRECTIONS = ['sendrecv', 'sendonly', 'recvonly', 'inactive'] as const
 export type Direction = (typeof DIRECTIONS)[number]
 
 /** RFC 8866 §6.7: `sendrecv` when nothing is said. */

@@ -94,11 +94,6 @@ export class Peer implements Resource {
     this.#agent.restart(remoteUfrag)
   }
 
-  /** The peer is gone, or another reason to end came up. */
-  end(reason: Closed): void {
-    this.#scope.end(reason)
-  }
-
   close(): Promise<Closed> {
     return this.#scope.close()
   }
