@@ -8,11 +8,21 @@ export default defineConfig({
     alias: { 'millrace/pipeline': sdk('pipeline'), 'millrace/onnx': sdk('onnx'), 'millrace/testing': sdk('testing') },
   },
   test: {
-    include: ['test/**/*.test.ts', 'pipelines/*/*.test.ts'],
-    // Real ffmpeg, real runners and a real browser share the machine: one file at a time keeps their timing honest.
-    fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/{process,e2e,contract}/**/*.test.ts', 'pipelines/*/*.test.ts'],
+          // Real ffmpeg, real runners and a real browser share the machine: one file at a time keeps their timing honest.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })
