@@ -71,8 +71,8 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
       const requestId = c.env.outgoing.getHeader('x-request-id')
       log.error({ err: error.cause ?? error, path: c.req.path, requestId }, 'request failed')
     }
-    // Nobody reads the rest of an endless body.
-    if (c.req.path.startsWith('/ingest/')) c.header('connection', 'close')
+    // Nobody reads the rest of a body that is still on its way, and it may be an endless one.
+    if (c.req.method !== 'GET' && !c.env.incoming.complete) c.header('connection', 'close')
     return problemResponse(c, error)
   })
   app.notFound((c) =>

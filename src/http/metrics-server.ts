@@ -47,13 +47,13 @@ const service: Family[] = [
     name: 'millrace_event_loop_delay_seconds',
     help: 'How late timers were, over the last ten seconds.',
     type: 'gauge',
-    labels: ['quantile'],
+    labels: ['percentile'],
     read: ({ eventLoop }) => {
       const { p50, p99, max } = eventLoop.delay
       return [
-        { labels: ['0.5'], value: seconds(p50) },
-        { labels: ['0.99'], value: seconds(p99) },
-        { labels: ['1'], value: seconds(max) },
+        { labels: ['50'], value: seconds(p50) },
+        { labels: ['99'], value: seconds(p99) },
+        { labels: ['100'], value: seconds(max) },
       ]
     },
   },

@@ -123,12 +123,12 @@ const inference: Family[] = [
     'gauge',
     'latency_seconds',
     'What a picture took, over the newest 600: to decode, in the pipeline, to encode, and in all.',
-    ['stage', 'quantile'],
+    ['stage', 'percentile'],
     (s) =>
       Object.entries(s.latencyMs).flatMap(([stage, { p50, p95, p99 }]) => [
-        { labels: [stage, '0.5'], value: seconds(p50) },
-        { labels: [stage, '0.95'], value: seconds(p95) },
-        { labels: [stage, '0.99'], value: seconds(p99) },
+        { labels: [stage, '50'], value: seconds(p50) },
+        { labels: [stage, '95'], value: seconds(p95) },
+        { labels: [stage, '99'], value: seconds(p99) },
       ]),
   ),
   rows('counter', 'dropped_frames_total', 'Pictures that were left out, and where.', ['where'], (s) => [

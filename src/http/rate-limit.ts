@@ -39,6 +39,7 @@ export function sessionLimit(perMinute: number): MiddlewareHandler<{ Bindings: H
     const address = clientAddress(c.env.incoming.socket.remoteAddress, c.req.header())
     const retryAfterSeconds = limit.take(address)
     if (retryAfterSeconds === 0) return await next()
+    c.header('connection', 'close')
     const message = `more than ${perMinute} sessions a minute were asked for from your address (MAX_SESSIONS_PER_MINUTE)`
     return problemResponse(
       c,

@@ -64,10 +64,10 @@ describe('/metrics', () => {
     expect(find(samples, 'millrace_stream_egress_height_pixels', stream)).toBe(json.egress.height)
     expect(find(samples, 'millrace_stream_inference_frames_per_second', stream)).toBeGreaterThan(15)
     expect(find(samples, 'millrace_stream_ingest_bytes_per_second', stream)).toBeGreaterThan(10_000)
-    const total = find(samples, 'millrace_stream_latency_seconds', { ...stream, stage: 'total', quantile: '0.5' })
+    const total = find(samples, 'millrace_stream_latency_seconds', { ...stream, stage: 'total', percentile: '50' })
     expect(total).toBeGreaterThan(0)
     expect(total).toBeLessThan(5)
-    expect(find(samples, 'millrace_event_loop_delay_seconds', { quantile: '0.99' })).toBeLessThan(5)
+    expect(find(samples, 'millrace_event_loop_delay_seconds', { percentile: '99' })).toBeLessThan(5)
     expect(find(samples, 'millrace_streams')).toBe(1)
   })
 

@@ -133,9 +133,9 @@ function composeTool(): string[] | undefined {
 }
 
 describe('Kubernetes manifests', () => {
-  const kustomization = parse(read('docker/kubernetes/kustomization.yaml')) as { resources: string[] }
+  const kustomization = parse(read('docker/kubernetes/base/kustomization.yaml')) as { resources: string[] }
   const objects = kustomization.resources.flatMap((file) =>
-    parseAllDocuments(read(`docker/kubernetes/${file}`)).map((document) => document.toJS()),
+    parseAllDocuments(read(`docker/kubernetes/base/${file}`)).map((document) => document.toJS()),
   )
   const set = objects.find(({ kind }) => kind === 'StatefulSet')
   const pod = set.spec.template.spec
@@ -169,7 +169,7 @@ describe('Kubernetes manifests', () => {
 
   it('the GPU variant changes what is there', () => {
     const { patches, resources } = parse(read('docker/kubernetes/gpu/kustomization.yaml'))
-    expect(resources).toEqual(['..'])
+    expect(resources).toEqual(['../base'])
     expect(patches[0].target).toEqual({ kind: 'StatefulSet', name: set.metadata.name })
     for (const { op, path } of parse(patches[0].patch)) {
       expect(op).toBe('add')
