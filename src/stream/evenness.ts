@@ -3,9 +3,11 @@ import { nowMs, ticksToMs } from '../core/clock.ts'
 /** A wait shorter than this is not worth a buffer: a screen shows a picture for as long anyway. */
 const NEGLIGIBLE_MS = 25
 const MAX_MS = 500
-const WINDOW_MS = 2000
+const WINDOW_MS = 1000
 /** What was needed is kept for this long, since a buffer that shrinks and grows shows. */
-const KEEP_WINDOWS = 5
+const KEEP_WINDOWS = 10
+/** Fewer bad windows than this are an accident; bursts are in every one. */
+const BAD_WINDOWS = 4
 /** This part of the pictures may come later than the buffer covers. */
 const LATE = 0.03
 
@@ -17,11 +19,14 @@ export class Evenness {
   readonly #recent: number[] = []
   #late: number[] = []
   #windowStart = Number.NEGATIVE_INFINITY
+  /** The first window is left out: what begins is late. */
+  #warm = false
 
   /** A picture of this time leaves now. */
   add(pts: number, now = nowMs()): void {
     if (now - this.#windowStart > WINDOW_MS) {
-      if (this.#late.length > 1) this.#recent.push(spread(this.#late))
+      if (this.#warm && this.#late.length > 1) this.#recent.push(spread(this.#late))
+      this.#warm = this.#late.length > 1
       if (this.#recent.length > KEEP_WINDOWS) this.#recent.shift()
       this.#late = []
       this.#windowStart = now
@@ -29,9 +34,16 @@ export class Evenness {
     this.#late.push(now - ticksToMs(pts))
   }
 
+  /** Something began anew, and what leaves next says nothing. */
+  restart(): void {
+    this.#late = []
+    this.#warm = false
+    this.#windowStart = Number.NEGATIVE_INFINITY
+  }
+
   /** How long viewers should hold pictures back, in whole steps of 10 ms; 0 for an even stream. */
   get delayMs(): number {
-    const needed = Math.max(0, ...this.#recent)
+    const needed = this.#recent.toSorted((a, b) => b - a)[BAD_WINDOWS - 1] ?? 0
     return needed < NEGLIGIBLE_MS ? 0 : Math.min(MAX_MS, Math.ceil(needed / 10) * 10)
   }
 }

@@ -201,6 +201,7 @@ export class Output implements Resource {
   #use(encoder: VideoEncoder): void {
     this.#encoder = encoder
     this.#lastKeyPts = Number.NEGATIVE_INFINITY
+    this.#evenness.restart()
     void this.#watch(encoder)
   }
 

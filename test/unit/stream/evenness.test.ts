@@ -36,9 +36,23 @@ describe('Evenness', () => {
 
   it('forgets after a while', () => {
     const evenness = new Evenness()
-    run(evenness, 4, (i) => (i % 2) * 100)
+    run(evenness, 8, (i) => (i % 2) * 100)
     expect(evenness.delayMs).toBe(100)
-    run(evenness, 16, () => 0, 4000)
+    run(evenness, 16, () => 0, 8000)
+    expect(evenness.delayMs).toBe(0)
+  })
+
+  it('takes neither a slow start nor a single accident for bursts', () => {
+    const evenness = new Evenness()
+    run(evenness, 2, (i) => Math.max(0, 400 - i * 10))
+    run(evenness, 10, () => 0, 2000)
+    expect(evenness.delayMs).toBe(0)
+    run(evenness, 2, (i) => (i % 2) * 300, 12_000)
+    run(evenness, 4, () => 0, 14_000)
+    expect(evenness.delayMs).toBe(0)
+    evenness.restart()
+    run(evenness, 2, (i) => (i % 2) * 300, 18_000)
+    run(evenness, 4, () => 0, 20_000)
     expect(evenness.delayMs).toBe(0)
   })
 })
