@@ -50,9 +50,12 @@ describe('Evenness', () => {
     run(evenness, 2, (i) => (i % 2) * 300, 12_000)
     run(evenness, 4, () => 0, 14_000)
     expect(evenness.delayMs).toBe(0)
-    evenness.restart()
-    run(evenness, 2, (i) => (i % 2) * 300, 18_000)
-    run(evenness, 4, () => 0, 20_000)
+    // The same after every new encoder, however often.
+    for (let from = 18_000; from < 48_000; from += 3000) {
+      evenness.restart()
+      run(evenness, 1, (i) => Math.max(0, 400 - i * 20), from)
+      run(evenness, 2, () => 0, from + 1000)
+    }
     expect(evenness.delayMs).toBe(0)
   })
 })
