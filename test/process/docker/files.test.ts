@@ -70,7 +70,7 @@ describe.each(['docker/Dockerfile', 'docker/Dockerfile.gpu'])('%s', (path) => {
     )
     const unknown = Object.keys(env).filter((name) => !settings.has(name) && !OTHERS.includes(name))
     expect(unknown).toEqual([])
-    expect(text).toContain(`EXPOSE ${env.PORT}/tcp ${env.UDP_PORTS}/udp`)
+    expect(text).toContain(`EXPOSE ${env.PORT}/tcp ${env.UDP_PORTS}/udp ${env.UDP_PORTS}/tcp`)
     expect(env.HOST).toBe('0.0.0.0')
   })
 })
@@ -97,7 +97,8 @@ describe('compose.yaml', () => {
     expect(existsSync(join(ROOT, service.build.dockerfile))).toBe(true)
     const unknown = Object.keys(service.environment).filter((name) => !settings.has(name) && !OTHERS.includes(name))
     expect(unknown).toEqual([])
-    expect(service.ports.join()).toContain(`${service.environment.UDP_PORTS}:${service.environment.UDP_PORTS}/udp`)
+    const range = service.environment.UDP_PORTS
+    for (const kind of ['udp', 'tcp']) expect(service.ports.join()).toContain(`${range}:${range}/${kind}`)
     const drain = Number(/:-(\d+)/.exec(service.environment.DRAIN_SECONDS ?? '')?.[1])
     expect(Number.parseInt(service.stop_grace_period, 10)).toBeGreaterThan(drain + 15)
   })
