@@ -3,7 +3,8 @@ import { icon } from '../icons.js'
 
 /** A line of text with a button that copies it. */
 export function copyLine(title, text) {
-  const code = h('code', {}, text)
+  // A line that is longer than its box is read by scrolling, also with the keyboard.
+  const code = h('code', { tabindex: '0', role: 'textbox', 'aria-readonly': 'true', 'aria-label': title }, text)
   const button = h(
     'button',
     { type: 'button', class: 'icon-button', 'aria-label': `Copy ${title}`, title: 'Copy' },
