@@ -2,7 +2,13 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, MiddlewareHandler } from 'hono'
 import { AppError } from '../core/errors.ts'
-import { isForwardedFromAfar, isLoopbackAddress, isLoopbackName, originHost } from './where-from.ts'
+import {
+  isForwardedFromAfar,
+  isLoopbackAddress,
+  isLoopbackName,
+  isUnregistrableName,
+  originHost,
+} from './where-from.ts'
 
 /** Who may do what. docs/security.md tells it as a table. */
 export type Access = {
@@ -84,7 +90,8 @@ function refuseOtherOrigins(c: Context): void {
   const site = c.req.header('sec-fetch-site')
   const same =
     origin === undefined ? site === undefined || site === 'same-origin' || site === 'none' : isSame(c, origin)
-  if (same) return
+  // A page under a name that somebody registered may be anybody's, for the name can be pointed here (DNS rebinding).
+  if (same && (origin === undefined || isUnregistrableName(originHost(origin)))) return
   throw new AppError(
     'unauthorized',
     `a page of ${origin?.slice(0, 100) ?? 'another site'} may not control this server, which has no AUTH_TOKEN; set one and send it`,

@@ -13,6 +13,16 @@ export function isLoopbackName(host: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || isIpv4Loopback(name)
 }
 
+/**
+ * True for hosts that nobody can register and point elsewhere: addresses, names without a dot, and names of the endings
+ * that are kept for local networks (RFC 6761, RFC 6762, RFC 8375, and what routers use).
+ */
+export function isUnregistrableName(host: string): boolean {
+  const name = host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
+  if (name.startsWith('[') || /^\d+(\.\d+){3}$/.test(name)) return true
+  return !name.includes('.') || /\.(localhost|local|home\.arpa|internal|lan)$/.test(name)
+}
+
 /** True for a peer on this machine; one without an address came by a local socket. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return true

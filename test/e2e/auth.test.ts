@@ -132,6 +132,26 @@ describe('with AUTH_TOKEN alone', () => {
   })
 })
 
+describe('without a token, opened by HOST', () => {
+  const server = useServer({ HOST: '0.0.0.0' })
+  const control = (headers: Record<string, string>) =>
+    http('PATCH', `${server.it.url}/streams/none/params`, { headers, body: {} })
+
+  it('everything is open, and the server says so', async () => {
+    expect(await wronglyAnswered(server.it.url, { 'x-forwarded-for': '203.0.113.5' }, () => false)).toEqual([])
+    expect(String(server.it.logs)).toContain('set AUTH_TOKEN')
+  })
+
+  it.each([
+    ['under an address', { host: '192.168.1.5:8000', origin: 'http://192.168.1.5:8000' }, 404],
+    ['under a local name', { host: 'gpu-box:8000', origin: 'http://gpu-box:8000' }, 404],
+    ['under a name that can be pointed here', { host: 'rebound.example', origin: 'http://rebound.example' }, 401],
+    ['of another origin', { host: 'gpu-box:8000', origin: 'http://page.example' }, 401],
+  ])('a page %s', async (_, headers, status) => {
+    expect((await control(headers)).status).toBe(status)
+  })
+})
+
 describe('without a token, on loopback', () => {
   const server = useServer({ MAX_SESSIONS_PER_MINUTE: '20' })
   const get = (path: string, headers: Record<string, string>) => http('GET', `${server.it.url}${path}`, { headers })

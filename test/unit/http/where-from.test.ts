@@ -4,6 +4,7 @@ import {
   isForwardedFromAfar,
   isLoopbackAddress,
   isLoopbackName,
+  isUnregistrableName,
   originHost,
 } from '../../../src/http/where-from.ts'
 
@@ -23,6 +24,21 @@ describe('where a request comes from', () => {
     ['', false],
   ])('host name %s is this machine: %s', (name, expected) => {
     expect(isLoopbackName(name)).toBe(expected)
+  })
+
+  it.each([
+    ['192.168.1.5:8000', true],
+    ['203.0.113.9', true],
+    ['[2001:db8::1]:8000', true],
+    ['gpu-box:8000', true],
+    ['studio.local', true],
+    ['box.lan:8000', true],
+    ['localhost', true],
+    ['rebound.example:8000', false],
+    ['1.2.3.4.nip.io', false],
+    ['evil.example.', false],
+  ])('%s belongs to nobody else: %s', (name, expected) => {
+    expect(isUnregistrableName(name)).toBe(expected)
   })
 
   it.each([
