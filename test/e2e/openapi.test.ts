@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { http, httpJson } from '../helpers/http.ts'
 import { record } from '../helpers/record.ts'
+import { runTool } from '../helpers/run-tool.ts'
 import { startServer, type TestServer } from '../helpers/server.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { describedBy } from './api-description.ts'
@@ -19,8 +20,11 @@ beforeAll(async () => {
 afterAll(() => server?.stop())
 
 describe('the description of the API', () => {
-  it('is the one in docs/openapi.json', () => {
-    if (process.env.UPDATE_DOCS) writeFileSync(KEPT, `${JSON.stringify(api.document, null, 2)}\n`)
+  it('is the one in docs/openapi.json', async () => {
+    if (process.env.UPDATE_DOCS) {
+      writeFileSync(KEPT, JSON.stringify(api.document, null, 2))
+      await runTool('biome', ['check', '--write', KEPT])
+    }
     const kept = JSON.parse(readFileSync(KEPT, 'utf8'))
     expect(api.document, 'run: UPDATE_DOCS=1 npx vitest run test/e2e/openapi.test.ts').toEqual(kept)
   })
