@@ -71,7 +71,7 @@ async function served(count: number, units: Units, seconds: number, options: Opt
     const lanes = Array.from({ length: count }, (_, i): Lane => {
       const stream = new ServedStream(server.url, `bench${i}`, { pipeline: 'noop' })
       streams.push(stream)
-      return { write: (number) => stream.write(units.at(number)), flights: new Flights() }
+      return { write: (number) => stream.write(units.at(number), number), flights: new Flights() }
     })
     const watch = async () => {
       for (const [i, stream] of streams.entries()) {
@@ -95,7 +95,7 @@ async function bare(count: number, units: Units, seconds: number): Promise<Round
   for (let i = 0; i < count; i++) {
     const flights = new Flights()
     const pair = opened.use(await open(units, (number, at) => flights.landed(number * FRAME_TICKS, at)))
-    lanes.push({ write: (number) => pair.write(units.at(number)), flights })
+    lanes.push({ write: (number) => pair.write(units.at(number), number), flights })
   }
   return await fly(lanes, () => sleep(500), seconds)
 }

@@ -5,7 +5,8 @@ import type { Units } from './units.ts'
 export type Contender = AsyncDisposable & {
   /** Root of the process tree. */
   readonly pid: number
-  write(packet: EncodedPacket): void
+  /** `number` is what `onPicture` gets when this picture comes out. */
+  write(packet: EncodedPacket, number: number): void
   /** Processes of which one wants to know the share, by what they do. */
   parts(): Promise<Record<string, number>>
 }

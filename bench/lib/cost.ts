@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nowMs } from '../../src/core/clock.ts'
+import { nowMs, TICKS_PER_SECOND } from '../../src/core/clock.ts'
 import { waitFor } from '../../test/helpers/wait.ts'
 import type { OpenContender } from './contender.ts'
 import { inRealTime, Window } from './feed.ts'
 import { cpuMs, treeCpuMs } from './processes.ts'
-import { FPS, type Units } from './units.ts'
+import { MAX_FPS } from './server-contender.ts'
+import { FPS, FRAME_TICKS, type Units } from './units.ts'
 
 export type Cost = {
   /** Processor time of the whole process tree for each picture that came out, at 30 a second. */
@@ -15,10 +16,15 @@ export type Cost = {
   lost: number
   /** Pictures a second with six on their way at any time. */
   maxFps: number
+  /** Processor time for each picture at that speed, where caches stay warm and processes seldom sleep. */
+  cpuMsPerFrameAtFullSpeed: number
 }
 
 /** Codecs, just-in-time compilers and rate control have settled by then. */
 const WARM_UP_PICTURES = 3 * FPS
+
+/** A server lets nothing in faster than real time: in the race pictures are stamped as if there were this many a second. */
+const RACE_TICKS = TICKS_PER_SECOND / MAX_FPS
 
 /** What it costs to decode a clip and encode it again: at its own pace for `seconds`, and at full speed for half of that. */
 export async function measureCost(open: OpenContender, units: Units, seconds: number): Promise<Cost> {
@@ -33,7 +39,7 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
   let next = 0
   const send = (number: number) => {
     next = number + 1
-    contender.write(units.at(number))
+    contender.write(units.at(number), number)
   }
   const stop = new AbortController()
   const feeding = inRealTime(send, { signal: stop.signal })
@@ -54,12 +60,19 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
     await feeding
     // What is still inside comes out before the race.
     await sleep(300)
-    window = new Window(send, { first: next })
+    const first = next
+    window = new Window(
+      (number) => {
+        const pts = (first + 1) * FRAME_TICKS + (number - first) * RACE_TICKS
+        contender.write({ ...units.at(number), pts }, number)
+      },
+      { first },
+    )
     return {
       cpuMsPerFrame: (after.cpu - before.cpu) / count,
       parts: Object.fromEntries(after.parts.map(([name, cpu], i) => [name, (cpu - before.parts[i]![1]) / count])),
       lost: after.newest - before.newest - (after.pictures - before.pictures),
-      maxFps: await race(window, () => pictures, seconds / 2),
+      ...(await race(window, contender.pid, () => pictures, seconds / 2)),
     }
   } finally {
     stop.abort()
@@ -68,12 +81,19 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
   }
 }
 
-async function race(window: Window, pictures: () => number, seconds: number): Promise<number> {
+async function race(
+  window: Window,
+  pid: number,
+  pictures: () => number,
+  seconds: number,
+): Promise<Pick<Cost, 'maxFps' | 'cpuMsPerFrameAtFullSpeed'>> {
   window.start()
   await sleep(500)
-  const [from, at] = [pictures(), nowMs()]
+  const [from, cpu, at] = [pictures(), treeCpuMs(pid), nowMs()]
   await sleep(seconds * 1000)
-  const fps = ((pictures() - from) * 1000) / (nowMs() - at)
+  const count = pictures() - from
+  const wallMs = nowMs() - at
+  const spent = treeCpuMs(pid) - cpu
   window.stop()
-  return fps
+  return { maxFps: (count * 1000) / wallMs, cpuMsPerFrameAtFullSpeed: spent / Math.max(1, count) }
 }

@@ -31,7 +31,8 @@ export function ffmpegPair(ffmpeg: Ffmpeg): OpenContender {
     const { width, height } = units.size
     const { before, after } = encoding(ffmpeg, units.size)
     // The encoder of raw video has threads too, and each would hold a picture back.
-    const raw = ['-an', ...passFrames(ffmpeg), '-threads', '1', '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p']
+    const times = ['-enc_time_base', `1:${TICKS_PER_SECOND}`]
+    const raw = ['-an', ...passFrames(ffmpeg), ...times, '-threads', '1', '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p']
     const decoder = [ffmpeg.path, ...QUIET, ...decoding(), ...raw, '-flush_packets', '1', '-f', 'rawvideo', 'pipe:1']
     const picture = ['-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', `${width}x${height}`, '-framerate', String(FPS)]
     const encoder = [ffmpeg.path, ...QUIET, '-threads', '1', ...picture, '-i', 'pipe:0', ...before, ...after]
@@ -46,7 +47,7 @@ function encoding(ffmpeg: Ffmpeg, { width, height, kbps }: Size): { before: stri
   const { filters, output } = encoderArgs(ffmpeg, { format: 'yuv420p', width, height, bitrateKbps: kbps, fps: FPS })
   const every2s = ['-force_key_frames', 'expr:gte(t,n_forced*2)']
   return {
-    before: ['-an', '-vf', filters.join(','), ...passFrames(ffmpeg)],
+    before: ['-an', '-vf', filters.join(','), ...passFrames(ffmpeg), '-enc_time_base', `1:${TICKS_PER_SECOND}`],
     after: [...output, ...every2s, ...NUT_OUTPUT, 'pipe:1'],
   }
 }

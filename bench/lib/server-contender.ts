@@ -1,3 +1,4 @@
+import type { EncodedPacket } from '../../src/core/packet.ts'
 import type { StreamStatus } from '../../src/stream/status.ts'
 import { http, httpJson } from '../../test/helpers/http.ts'
 import { startServer, type TestServer } from '../../test/helpers/server.ts'
@@ -6,14 +7,19 @@ import type { Options } from './benchmark.ts'
 import type { OpenContender } from './contender.ts'
 import { type Watch, watchTs } from './ts-pictures.ts'
 import { TsPublisher } from './ts-publisher.ts'
-import { FRAME_TICKS, type Units } from './units.ts'
+import type { Units } from './units.ts'
+
+/** What the servers here let in at most: as much as a setting can say. */
+export const MAX_FPS = 240
+/** More than any server holds back. */
+const MOST_ON_THEIR_WAY = 1000
 
 export type ServedPipeline = { pipeline: string; params?: Record<string, unknown> }
 
 /** A server as its users start it, with room for any number of streams and no limit on their pace. */
 export function benchServer(options: Options, env: Record<string, string> = {}): Promise<TestServer> {
   const profiling = options.profile && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profile}` }
-  const open = { MAX_STREAMS: '200', MAX_FPS: '240', MAX_SESSIONS_PER_MINUTE: '0', MAX_VIEWERS: '1000' }
+  const open = { MAX_STREAMS: '200', MAX_FPS: String(MAX_FPS), MAX_SESSIONS_PER_MINUTE: '0', MAX_VIEWERS: '1000' }
   return startServer({ env: { ...open, ...profiling, ...env }, startLimitMs: 60_000 })
 }
 
@@ -41,6 +47,8 @@ export class ServedStream implements AsyncDisposable {
   readonly name: string
   readonly #url: string
   readonly #publisher: TsPublisher
+  /** Numbers of the pictures on their way, by their times. */
+  readonly #numbers = new Map<number, number>()
   #watch: Watch | undefined
 
   constructor(url: string, name: string, { pipeline, params }: ServedPipeline) {
@@ -50,15 +58,21 @@ export class ServedStream implements AsyncDisposable {
     this.#publisher = new TsPublisher(`${url}/ingest/${name}?${query}`)
   }
 
-  write(packet: Parameters<TsPublisher['write']>[0]): void {
+  write(packet: EncodedPacket, number: number): void {
     this.#publisher.write(packet)
+    this.#numbers.set(packet.pts, number)
+    if (this.#numbers.size <= MOST_ON_THEIR_WAY) return
+    const oldest = this.#numbers.keys().next().value
+    if (oldest !== undefined) this.#numbers.delete(oldest)
   }
 
   /** Call when pictures are on their way in. `onPicture` gets the number of each that comes out, and when it came. */
   async watch(onPicture: (number: number, at: number) => void): Promise<void> {
+    // Pictures that the server made itself have times of their own.
     const toNumber = (pts: number, at: number) => {
-      // Pictures that the server made itself lie between those of the publisher.
-      if (pts % FRAME_TICKS === 0) onPicture(pts / FRAME_TICKS, at)
+      const number = this.#numbers.get(pts)
+      this.#numbers.delete(pts)
+      if (number !== undefined) onPicture(number, at)
     }
     await waitFor(`pictures of ${this.name}`, async () => {
       if (this.#publisher.refusal !== undefined) throw new Error(this.#publisher.refusal)
@@ -87,7 +101,7 @@ export function serverContender(served: ServedPipeline, options: Options): OpenC
     watching.catch(() => {})
     return {
       pid: server.pid,
-      write: (packet) => stream.write(packet),
+      write: (packet, number) => stream.write(packet, number),
       parts: async () => {
         await watching
         const { decoder, encoder, pipeline } = (await stream.status()).processes
