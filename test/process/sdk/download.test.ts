@@ -47,10 +47,17 @@ const whole: Handler = ({ headers }, response) => {
   response.writeHead(from > 0 ? 206 : 200, { 'content-length': body.length, ...range }).end(body)
 }
 
-/** The first part, and then the connection breaks. */
+/** The first part, and when the client has it, or most of it, the connection breaks. */
 const broken: Handler = (_, response) => {
   response.writeHead(200, { 'content-length': CONTENT.length })
-  response.write(CONTENT.subarray(0, 100_000), () => response.destroy())
+  response.write(CONTENT.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 300))
+}
+
+/** What was not read yet when a connection breaks is lost with it, so how much was kept is not known. */
+function expectResumed(range: string | undefined): void {
+  const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1])
+  expect(from).toBeGreaterThan(0)
+  expect(from).toBeLessThanOrEqual(100_000)
 }
 
 const answer =
@@ -86,7 +93,8 @@ test('a file comes whole, says how far it is, and is not fetched again', async (
 test('one that was broken off goes on where it ended', async () => {
   await serve((request, response, count) => (count === 1 ? broken : whole)(request, response, count))
   await download(options(), context())
-  expect(requests).toEqual([undefined, 'bytes=100000-'])
+  expect(requests).toHaveLength(2)
+  expectResumed(requests[1])
   expect(readFileSync(target()).equals(CONTENT)).toBe(true)
   expect(lines.map(({ message }) => message)).toContain('the download broke off; trying again')
 })
@@ -102,7 +110,7 @@ test('also by the next process', async () => {
   await close()
   await serve(whole)
   await download(options(), context())
-  expect(requests.at(-1)).toBe('bytes=100000-')
+  expectResumed(requests.at(-1))
   expect(readFileSync(target()).equals(CONTENT)).toBe(true)
 })
 
