@@ -70,7 +70,7 @@ export class RunnerProcess implements Resource {
     const serving = options.frames === undefined ? (['ignore', 'ignore'] as const) : ([options.frames, 'pipe'] as const)
     const child = await Child.spawn({
       command: process.execPath,
-      args: ['--disable-warning=ExperimentalWarning', GROWING, RUNNER, mark],
+      args: ['--disable-warning=ExperimentalWarning', GROWING, '--expose-gc', RUNNER, mark],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...serving],
       group: true,
     })

@@ -6,6 +6,7 @@ import { REGION, RUNNER_COUNTERS } from './frame-layout.ts'
 import { FrameRing } from './frame-ring.ts'
 import type { RunnerMessage, ServerMessage } from './protocol.ts'
 import type { Doorbell } from './runner-doorbell.ts'
+import { Litter } from './runner-litter.ts'
 import { Pace } from './runner-pace.ts'
 import type { Checked, ParamsDesk } from './runner-params.ts'
 import type { ErrorReports } from './runner-reports.ts'
@@ -40,6 +41,7 @@ export class Stage {
   #requestId: string | undefined
   #release: Message<'release'> | undefined
   readonly #pace = new Pace()
+  readonly #litter = new Litter()
   /** Outputs with an earlier time are of before the last reload: `waiting` until its first input tells the time. */
   #floor: number | 'waiting' | undefined
   #wake: (() => void) | undefined
@@ -105,6 +107,7 @@ export class Stage {
   }
 
   async #sleep(): Promise<void> {
+    this.#litter.sweep()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = resolve
     await promise
@@ -117,6 +120,7 @@ export class Stage {
     const requestId = this.#requestId
     const taken = requestId === undefined ? undefined : this.#input.takeNext(this.#epoch, this.#pace.backlog)
     if (!taken || requestId === undefined) return false
+    this.#litter.add(taken.frame.data.length)
     if (this.#floor === 'waiting') this.#floor = taken.frame.pts
     const done = this.#pace.begin()
     try {
