@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   cpSync,
@@ -75,6 +75,7 @@ export function lockFor(tarball: string, tools: string[] = []): string {
   const resolved = `file:${tarball}`
   const root = { name: 'outside', version: '1.0.0', dependencies: { millrace: resolved }, devDependencies }
   const server = { version, resolved, dependencies, optionalDependencies, bin, engines } as Locked
+  const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim()
   const wanted: Record<string, unknown> = { '': root, 'node_modules/millrace': server }
   const add = (from: string, names: Record<string, unknown> = {}) => {
     for (const name of Object.keys(names)) {
@@ -82,7 +83,7 @@ export function lockFor(tarball: string, tools: string[] = []): string {
       if (path === undefined || path in wanted) continue
       const entry = packages[path]!
       const { dev: _dev, ...locked } = entry
-      const address = `https://registry.npmjs.org/${name}/-/${name.split('/').at(-1)}-${entry.version}.tgz`
+      const address = new URL(`${name}/-/${name.split('/').at(-1)}-${entry.version}.tgz`, registry).href
       wanted[path] = { ...locked, resolved: address }
       const optional = entry.peerDependenciesMeta ?? {}
       const peers = Object.entries(entry.peerDependencies ?? {}).filter(([peer]) => !optional[peer]?.optional)
