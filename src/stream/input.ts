@@ -24,6 +24,8 @@ export type InputOptions = {
   timeline: Timeline
   latency: LatencyTracker
   events: StreamEvents
+  /** How long the publisher waited until it was read, in milliseconds. */
+  heldUpMs: number
   /** What the pipeline wants to see; the source's own size when absent. */
   format: PixelFormat
   size?: Size
@@ -52,7 +54,7 @@ export class Input {
   readonly #options: InputOptions
   readonly #context: Context
   readonly #gop = new GopCache()
-  readonly #pace = new Pace()
+  readonly #pace: Pace
   readonly #frames = new RateMeter()
   readonly #bytes = new RateMeter()
   #track: VideoTrack | undefined
@@ -76,6 +78,7 @@ export class Input {
   constructor(options: InputOptions, context: Context) {
     this.#options = options
     this.#context = context
+    this.#pace = new Pace(options.heldUpMs)
   }
 
   /** Lives as long as the publisher publishes. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Reader } from '../core/broadcast.ts'
+import { nowMs } from '../core/clock.ts'
 import { DEFAULT_COLOUR } from '../core/colour.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
@@ -172,9 +173,11 @@ export class LiveStream implements Resource {
       this.#startLinger()
     })
     try {
+      const began = nowMs()
       const lease = await this.#leasePipeline(options)
+      const heldUpMs = nowMs() - began
       const source = publication.use(await options.open({ signal: publication.signal, log: this.#context.log }))
-      this.#start(publication, source, lease)
+      this.#start(publication, source, lease, heldUpMs)
       return publication
     } catch (thrown) {
       await publication.close()
@@ -250,7 +253,7 @@ export class LiveStream implements Resource {
     await this.close()
   }
 
-  #start(publication: Scope, source: IngestSource, lease: PipelineLease): void {
+  #start(publication: Scope, source: IngestSource, lease: PipelineLease, heldUpMs: number): void {
     if (!source.tracks.some((track) => track.kind === 'video')) {
       throw new AppError(
         'unsupported-media',
@@ -267,6 +270,7 @@ export class LiveStream implements Resource {
         timeline: this.#timeline,
         latency: this.#latency,
         events: this.events,
+        heldUpMs,
         format,
         ...(size && { size }),
         maxPixels,

@@ -24,14 +24,23 @@ export class Pace {
   #leastAheadMs = Number.POSITIVE_INFINITY
   #windowStart = 0
   #steppedAt = Number.NEGATIVE_INFINITY
+  readonly #heldUpMs: number
+
+  /** `heldUpMs` is for how long nobody read what the publisher sent before the first packet. */
+  constructor(heldUpMs = 0) {
+    this.#heldUpMs = heldUpMs
+  }
 
   /** How long a packet of this time stamp has to wait that is read now, in milliseconds. */
   waitMs(pts: number, now = nowMs()): number {
-    const step = this.#last === undefined ? Number.POSITIVE_INFINITY : pts - this.#last
+    const first = this.#last === undefined
+    const step = pts - (this.#last ?? pts)
     this.#last = pts
     const offset = now - ticksToMs(pts)
-    if (step < -JUMP_BACK || step > JUMP_AHEAD) {
-      this.#offsetMs = offset
+    if (first || step < -JUMP_BACK || step > JUMP_AHEAD) {
+      this.#offsetMs = first ? offset - this.#heldUpMs : offset
+      // What waited to be read is not late.
+      if (first) this.#steppedAt = now
       this.#openWindow(now)
       return 0
     }

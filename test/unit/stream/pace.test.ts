@@ -25,6 +25,11 @@ describe('Pace', () => {
     expect(pace.waitMs(pts(119), 3000)).toBeGreaterThan(1700)
   })
 
+  it('never holds a publisher in real time that was read late at first', () => {
+    const pace = new Pace(800)
+    for (let i = 0; i < 3000; i++) expect(pace.waitMs(pts(i), Math.max(800, i * FRAME_MS))).toBe(0)
+  })
+
   it('starts anew with a jump of the clock', () => {
     const pace = new Pace()
     pace.waitMs(pts(0), 0)
