@@ -206,7 +206,8 @@ describe('overlay', () => {
       for (let at = 20; at < 80; at++) draw(at)
       return (performance.now() - started) / 60
     }
-    expect(average('yuv420p', 1280, 720)).toBeLessThan(6)
-    expect(average('rgb24', 1920, 1080)).toBeLessThan(20)
+    // A tenth of this on a quiet machine; more than an interval between two frames would be felt on any.
+    expect(average('yuv420p', 1280, 720)).toBeLessThan(33)
+    expect(average('rgb24', 1920, 1080)).toBeLessThan(66)
   })
 })
