@@ -25,6 +25,10 @@ export type NutReaderOptions = {
 // Headers are a few hundred bytes, and frames have no more than a dozen small fields in front.
 const MAX_PACKET_BYTES = 4 * 1024 * 1024
 const MAX_FRAME_HEADER_BYTES = 4096
+/** Payloads with more to come than this are worth being read to their place. */
+const LARGE_BYTES = 32 * 1024
+/** What is read of a large payload along with the header in front of it is copied, so it shall be little. */
+const HEAD_BYTES = 2048
 
 type Payload = { frame: NutFrame; filled: number; flags: number }
 type StreamState = StreamHeader & { lastPts: number }
@@ -42,10 +46,22 @@ export class NutReader {
   #payload: Payload | undefined
   #skip = 0
   #began = false
+  #head: Uint8Array | undefined
 
   constructor(options: NutReaderOptions) {
     this.#options = options
     this.#maxFrameBytes = options.maxFrameBytes ?? 128 * 1024 * 1024
+  }
+
+  /**
+   * Where whoever reads the stream may put its next bytes, to save a copy of large payloads; they are given to `push` all
+   * the same. Undefined while any place is as good.
+   */
+  room(): Uint8Array | undefined {
+    if (!this.#payload) return this.#head
+    const { frame, filled } = this.#payload
+    if (frame.data.length - filled >= LARGE_BYTES) return frame.data.subarray(filled)
+    return undefined
   }
 
   push(chunk: Uint8Array): void {
@@ -63,7 +79,8 @@ export class NutReader {
   #fill(payload: Payload, bytes: Uint8Array): Uint8Array {
     const { data } = payload.frame
     const part = bytes.subarray(0, data.length - payload.filled)
-    data.set(part, payload.filled)
+    const inPlace = part.buffer === data.buffer && part.byteOffset === data.byteOffset + payload.filled
+    if (!inPlace) data.set(part, payload.filled)
     payload.filled += part.length
     if (payload.filled === data.length) this.#finish(payload)
     return bytes.subarray(part.length)
@@ -177,6 +194,7 @@ export class NutReader {
     state.lastPts = pts
     const data = this.#options.allocate?.(size) ?? new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
     data.set(header)
+    this.#head = size > LARGE_BYTES ? (this.#head ?? new Uint8Array(HEAD_BYTES)) : undefined
     const frame = { stream: state.stream, pts, key: (flags & FLAG.KEY) !== 0, data }
     this.#payload = { frame, filled: header.length, flags }
     if (header.length === size) this.#finish(this.#payload)

@@ -62,7 +62,7 @@ class FfmpegAudioTranscoder implements AudioTranscoder {
           ...['-application', 'lowdelay', '-frame_duration', '20'],
           ...NUT_OUTPUT,
         ],
-        onOutput: (chunk) => transcoder.#reader.push(chunk),
+        sink: transcoder.#reader,
       },
       context,
     )

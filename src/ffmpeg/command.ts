@@ -1,10 +1,10 @@
-import type { ChildProcess } from 'node:child_process'
-import { Writable } from 'node:stream'
-import ffmpeg from 'fluent-ffmpeg'
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import type { Writable } from 'node:stream'
+import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
 import { TailBuffer } from '../core/child.ts'
 import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource } from '../core/resource.ts'
-import { readInPlace } from './read-in-place.ts'
+import { type ByteSink, ChildPipes } from './pipes.ts'
 
 export type FfmpegOptions = {
   /** What it does, in one word, for messages. */
@@ -15,8 +15,8 @@ export type FfmpegOptions = {
   input?: string[]
   /** Arguments in front of `pipe:1`. */
   output: string[]
-  /** What ffmpeg writes; good only during the call. When this throws, ffmpeg is ended and that error is why. */
-  onOutput: (chunk: Uint8Array) => void
+  /** Gets what ffmpeg writes. When it throws, ffmpeg is ended and that error is why. */
+  sink: ByteSink
   /** All that was written has gone into ffmpeg. */
   onDrain?: () => void
 }
@@ -50,13 +50,20 @@ class FluentProcess implements FfmpegProcess {
   readonly pid: number
   readonly #name: string
   readonly #child: ChildProcess
+  readonly #stdin: Writable | null
   readonly #timers = new Set<NodeJS.Timeout>()
   #stall: NodeJS.Timeout | undefined
   #reason: Closed | undefined
   #gone = false
   #inputEnded = false
 
-  private constructor(child: ChildProcess, tail: TailBuffer, options: FfmpegOptions, context: Context) {
+  private constructor(
+    child: ChildProcess,
+    pipes: ChildPipes,
+    tail: TailBuffer,
+    options: FfmpegOptions,
+    context: Context,
+  ) {
     this.#child = child
     this.pid = child.pid ?? 0
     this.#name = options.name
@@ -64,20 +71,24 @@ class FluentProcess implements FfmpegProcess {
     this.closed = promise
     const stop = () => void this.close()
     context.signal?.addEventListener('abort', stop, { once: true })
-    const output = child.stdout && readInPlace(child.stdout, (chunk) => this.#deliver(chunk, options.onOutput))
-    const drained = new Promise<void>((done) => (output ? output.once('close', () => done()) : done()))
+    const { sink, onDrain } = options
+    const { stdin, stdout } = pipes.take(child, {
+      room: () => sink.room?.(),
+      push: (chunk) => this.#deliver(chunk, sink),
+    })
+    this.#stdin = stdin
+    if (onDrain) stdin?.on('drain', onDrain)
+    const drained = new Promise<void>((done) => stdout.once('close', () => done()))
     child.once('close', async (code, signal) => {
       // What ffmpeg wrote last may still be on its way.
       await drained
+      stdin?.destroy()
       this.#gone = true
       for (const timer of this.#timers) clearTimeout(timer)
       clearTimeout(this.#stall)
       context.signal?.removeEventListener('abort', stop)
       resolve(this.#reason ?? exitReason(this.#name, code, signal, tail.lines))
     })
-    // A broken pipe shows up as the exit that follows it.
-    child.stdin?.on('error', () => {})
-    if (options.onDrain) child.stdin?.on('drain', options.onDrain)
     if (context.signal?.aborted) stop()
   }
 
@@ -85,22 +96,23 @@ class FluentProcess implements FfmpegProcess {
     const tail = new TailBuffer(40)
     const { promise, resolve, reject } = Promise.withResolvers<FluentProcess>()
     let abandoned = false
-    // fluent-ffmpeg wants a stream, and takes its end for a reason to kill ffmpeg; what ffmpeg writes is read below.
-    const sink = new Writable({ autoDestroy: false, write: (_chunk, _encoding, done) => done() })
+    const pipes = new ChildPipes({ withInput: options.input !== undefined })
     const command = ffmpeg().setFfmpegPath(options.path)
     const common = ['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning']
     if (options.input) command.input('pipe:0').inputOptions(...common, ...options.input)
-    command.output(sink, { end: false }).outputOptions(...(options.input ? [] : common), ...options.output)
+    command.output('pipe:1').outputOptions(...(options.input ? [] : common), ...options.output)
     command.on('stderr', (line: string) => tail.push(`${line}\n`))
+    const fail = (cause: Error) => {
+      pipes.close()
+      reject(notStarted(options, cause))
+    }
     // Once ffmpeg runs, its exit tells all; before that, this is why it does not.
-    command.on('error', (cause) => reject(notStarted(options, cause)))
-    command.once('start', () => {
-      const { ffmpegProc: child } = command as unknown as { ffmpegProc: ChildProcess }
+    command.on('error', fail)
+    spawnWith(command, pipes, (child) => {
       // fluent-ffmpeg's own listener throws when the program cannot be spawned.
-      child.removeAllListeners('error').on('error', (cause) => reject(notStarted(options, cause)))
+      child.removeAllListeners('error').on('error', fail)
       child.once('spawn', () => {
-        child.stdout?.unpipe(sink)
-        const running = new FluentProcess(child, tail, options, context)
+        const running = new FluentProcess(child, pipes, tail, options, context)
         if (abandoned) void running.close()
         else resolve(running)
       })
@@ -115,7 +127,7 @@ class FluentProcess implements FfmpegProcess {
   }
 
   get backlogBytes(): number {
-    return this.#child.stdin?.writableLength ?? 0
+    return this.#stdin?.writableLength ?? 0
   }
 
   write(...parts: Uint8Array[]): void {
@@ -123,7 +135,7 @@ class FluentProcess implements FfmpegProcess {
   }
 
   lend(parts: Uint8Array[], onTaken: () => void): void {
-    const { stdin } = this.#child
+    const stdin = this.#stdin
     if (!stdin?.writable || this.#inputEnded || this.#reason) {
       onTaken()
       return
@@ -143,7 +155,7 @@ class FluentProcess implements FfmpegProcess {
   end(): void {
     if (this.#inputEnded) return
     this.#inputEnded = true
-    this.#child.stdin?.end()
+    this.#stdin?.end()
     this.#after(END_GRACE_MS, () => this.#fail('did not end in time'))
   }
 
@@ -156,10 +168,10 @@ class FluentProcess implements FfmpegProcess {
     await this.close()
   }
 
-  #deliver(chunk: Uint8Array, onOutput: (chunk: Uint8Array) => void): void {
+  #deliver(chunk: Uint8Array, sink: ByteSink): void {
     if (this.#reason) return
     try {
-      onOutput(chunk)
+      sink.push(chunk)
     } catch (thrown) {
       this.#stop({ why: 'failed', error: AppError.from(thrown, 'ffmpeg-failed') })
     }
@@ -184,13 +196,39 @@ class FluentProcess implements FfmpegProcess {
     if (this.#gone || this.#reason) return
     this.#reason = reason
     // A blocked read is not woken by the signal, but it is by the end of its input.
-    this.#child.stdin?.destroy()
+    this.#stdin?.destroy()
     this.#child.kill('SIGTERM')
     this.#after(TERM_GRACE_MS, () => this.#child.kill('SIGKILL'))
   }
 
   #after(ms: number, act: () => void): void {
     if (!this.#gone) this.#timers.add(setTimeout(act, ms))
+  }
+}
+
+type Spawn = (
+  args: string[],
+  options: SpawnOptions & { captureStdout?: boolean },
+  onProcess: (child: ChildProcess, ...rest: unknown[]) => void,
+  onEnd: (...args: unknown[]) => void,
+) => void
+
+/**
+ * fluent-ffmpeg does not let anyone choose what a child reads from and writes to: its own step that starts one is given
+ * our pipes. That step also starts those ffmpegs that are asked what they can do, which are left alone.
+ */
+function spawnWith(command: FfmpegCommand, pipes: ChildPipes, onSpawn: (child: ChildProcess) => void): void {
+  const inner = command as unknown as { _spawnFfmpeg: Spawn }
+  const spawn = inner._spawnFfmpeg
+  inner._spawnFfmpeg = (args, options, onProcess, onEnd) => {
+    if ('stdoutLines' in options) return spawn.call(command, args, options, onProcess, onEnd)
+    const own = { ...options, captureStdout: false, stdio: pipes.stdio }
+    const started: typeof onProcess = (child, ...rest) => {
+      pipes.spawned()
+      onProcess(child, ...rest)
+      onSpawn(child)
+    }
+    spawn.call(command, args, own, started, onEnd)
   }
 }
 

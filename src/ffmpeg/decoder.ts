@@ -71,7 +71,7 @@ class FfmpegVideoDecoder implements VideoDecoder {
         path: options.ffmpeg.path,
         input: ['-copyts', '-threads', '1', ...NUT_INPUT],
         output: outputArgs(options),
-        onOutput: (chunk) => decoder.#reader.push(chunk),
+        sink: decoder.#reader,
       },
       context,
     )

@@ -102,7 +102,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
         path: options.ffmpeg.path,
         input,
         output,
-        onOutput: (chunk) => encoder.#reader.push(chunk),
+        sink: encoder.#reader,
         onDrain: () => encoder.#next(),
       },
       context,

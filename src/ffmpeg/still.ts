@@ -20,7 +20,7 @@ export async function encodeJpeg(ffmpeg: Ffmpeg, frame: VideoFrame, context: Con
       path: ffmpeg.path,
       input: NUT_INPUT,
       output: OUTPUT,
-      onOutput: (chunk) => chunks.push(new Uint8Array(chunk)),
+      sink: { push: (chunk) => chunks.push(new Uint8Array(chunk)) },
     },
     context,
   )

@@ -37,10 +37,12 @@ export async function openTestPicture(options: TestPictureOptions, context: Cont
       name: 'test picture',
       path: options.ffmpeg.path,
       output: picture(options),
-      onOutput: (chunk) => {
-        if (!request || request.destroyed) return
-        request.write(new Uint8Array(chunk))
-        if (request.writableLength > MAX_BACKLOG_BYTES) tooSlow()
+      sink: {
+        push(chunk) {
+          if (!request || request.destroyed) return
+          request.write(new Uint8Array(chunk))
+          if (request.writableLength > MAX_BACKLOG_BYTES) tooSlow()
+        },
       },
     },
     context,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { env } from 'node:process'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { Child } from '../core/child.ts'
@@ -23,7 +24,10 @@ const GROWING = '--heap-growing-percent=300'
  * glibc gives the memory of freed frames back to the system and takes it anew, page by page, for the next ones: more work
  * than the frames themselves. It may keep this much, and serve frames of up to the second size from it (mallopt(3)).
  */
-const KEPT_MEMORY = { MALLOC_TRIM_THRESHOLD_: String(512 * 1024 * 1024), MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024) }
+const KEPT_MEMORY = {
+  MALLOC_TRIM_THRESHOLD_: String(512 * 1024 * 1024),
+  MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024),
+}
 
 export type RunnerOptions = {
   entry: PipelineEntry
@@ -78,7 +82,7 @@ export class RunnerProcess implements Resource {
       command: process.execPath,
       args: ['--disable-warning=ExperimentalWarning', GROWING, '--expose-gc', RUNNER, mark],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...serving],
-      env: { ...KEPT_MEMORY, ...process.env },
+      env: { ...KEPT_MEMORY, ...env },
       group: true,
     })
     options.reaper.watch(child.pid, mark)

@@ -21,14 +21,14 @@ beforeEach(() => {
 afterEach(() => clean())
 
 const open = (options: Partial<FfmpegOptions>) =>
-  openFfmpeg({ name: 'test', path: ffmpeg.path, output: [], onOutput: () => {}, ...options }, { log: quiet })
+  openFfmpeg({ name: 'test', path: ffmpeg.path, output: [], sink: { push: () => {} }, ...options }, { log: quiet })
 
 const copy = { input: ['-f', 's16le', '-ar', '8000', '-ac', '1'], output: ['-f', 's16le'] }
 
 describe('an ffmpeg', () => {
   it('gives back what goes through it, then ends', async () => {
     const chunks: Uint8Array[] = []
-    const process = await open({ ...copy, onOutput: (chunk) => chunks.push(chunk) })
+    const process = await open({ ...copy, sink: { push: (chunk) => chunks.push(Buffer.from(chunk)) } })
     const sent = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7) & 0x7f)
     process.write(sent.subarray(0, 100_001), sent.subarray(100_001))
     process.end()
@@ -63,10 +63,10 @@ describe('an ffmpeg', () => {
   })
 
   it('is ended when its output is not what was expected', async () => {
-    const onOutput = () => {
+    const push = () => {
       throw new AppError('unsupported-media', 'not this')
     }
-    const process = await open({ ...copy, onOutput })
+    const process = await open({ ...copy, sink: { push } })
     process.write(new Uint8Array(100_000))
     process.end()
     expect(await process.closed).toMatchObject({ why: 'failed', error: { code: 'unsupported-media' } })

@@ -97,6 +97,40 @@ describe('what we write', () => {
   })
 })
 
+describe('a reader that says where bytes shall go', () => {
+  const sizes = [100, 90_000, 500_000, 40, 200_000, 200_000]
+  const frames = sizes.map((size, i) => ({ pts: i, key: true, data: bytes(size, i) }))
+  const stream = write({ ...video, codec: 'yuv420p' }, frames)
+
+  /** Puts the stream where it is asked to, at most `most` bytes at a time. */
+  function fill(most: number) {
+    const got: NutFrame[] = []
+    const reader = new NutReader({ onFrame: (frame) => got.push(frame) })
+    let elsewhere = 0
+    for (let at = 0; at < stream.length; ) {
+      const given = reader.room()
+      const room = given ?? new Uint8Array(65_536)
+      const part = stream.subarray(at, at + Math.min(most, room.length))
+      room.set(part)
+      if (!given || room.byteOffset === 0) elsewhere += part.length
+      reader.push(room.subarray(0, part.length))
+      at += part.length
+    }
+    return { got, elsewhere }
+  }
+
+  it.each([1 << 20, 131_072, 4999, 7])('gets the same frames, %i bytes at a time', (most) => {
+    const { got } = fill(most)
+    expect(got.map(({ pts, data }) => [pts, Buffer.from(data).equals(frames[pts]!.data)])).toEqual(
+      sizes.map((_, i) => [i, true]),
+    )
+  })
+
+  it('has nearly all of large frames put into their own memory', () => {
+    expect(fill(131_072).elsewhere).toBeLessThan(0.2 * stream.length)
+  })
+})
+
 describe('the checksum', () => {
   it('is zero over bytes followed by their checksum', () => {
     const sum = nutChecksum(bytes(100))
