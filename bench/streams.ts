@@ -22,7 +22,8 @@ type Round = {
 }
 type Lane = { write(number: number): void; flights: Flights }
 
-const WARM_UP_MS = 4000
+/** As many processes as there are streams, and more, have started and compiled by then, and what piled up meanwhile is gone. */
+const WARM_UP_MS = 12_000
 const LIMIT_MS = 60
 /** Beyond this one machine of today is not meant. */
 const MOST = 256

@@ -20,8 +20,8 @@ export type Cost = {
   cpuMsPerFrameAtFullSpeed: number
 }
 
-/** Codecs, just-in-time compilers and rate control have settled by then. */
-const WARM_UP_PICTURES = 3 * FPS
+/** Codecs and rate control have settled by then, and what runs once a picture is compiled. */
+const WARM_UP_PICTURES = 15 * FPS
 
 /** A server lets nothing in faster than real time: in the race pictures are stamped as if there were this many a second. */
 const RACE_TICKS = TICKS_PER_SECOND / MAX_FPS

@@ -1,4 +1,5 @@
-import { slope } from './statistics.ts'
+import { slopeOfMedians } from './statistics.ts'
+import { CLIP_SECONDS } from './units.ts'
 
 /** Pairs what was sent with what arrived, and tells how long each took. */
 export class Flights {
@@ -50,8 +51,8 @@ export class Flights {
 
   /** By how many milliseconds a minute the delay grows. */
   slopePerMinute(since = 0): number {
-    return slope(
-      this.#landed.filter(({ sentAt }) => sentAt >= since).map(({ sentAt, ms }) => [sentAt / 60_000, ms] as const),
+    return growthPerMinute(
+      this.#landed.filter(({ sentAt }) => sentAt >= since).map(({ sentAt, ms }) => ({ at: sentAt, ms })),
     )
   }
 
@@ -59,4 +60,12 @@ export class Flights {
   lost(since: number, until: number): number {
     return [...this.#sent.values()].filter((at) => at >= since && at <= until).length
   }
+}
+
+/** In milliseconds a minute. Each part is one round of the clip, so that it does not matter where the clip is difficult. */
+export function growthPerMinute(delays: readonly { at: number; ms: number }[]): number {
+  return slopeOfMedians(
+    delays.map(({ at, ms }) => [at / 60_000, ms] as const),
+    CLIP_SECONDS / 60,
+  )
 }

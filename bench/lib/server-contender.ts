@@ -38,7 +38,7 @@ export async function metric(url: string, name: string): Promise<number | undefi
 
 /** How late the server's timers were over its last ten seconds, in milliseconds: the 99th of a hundred. */
 export async function eventLoopP99(url: string): Promise<number | undefined> {
-  const seconds = await metric(url, 'millrace_event_loop_delay_seconds{quantile="0.99"}')
+  const seconds = await metric(url, 'millrace_event_loop_delay_seconds{percentile="99"}')
   return seconds === undefined ? undefined : seconds * 1000
 }
 

@@ -34,6 +34,14 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   return under > 0 ? over / under : 0
 }
 
+/** The same through the medians of parts of the x axis, so that a few strays do not count. */
+export function slopeOfMedians(points: readonly (readonly [x: number, y: number])[], part: number): number {
+  const parts = Map.groupBy(points, ([x]) => Math.floor(x / part))
+  // The first and the last part may hold a few points only.
+  const whole = [...parts.values()].filter((part, _, all) => part.length > median(all.map(({ length }) => length)) / 2)
+  return slope(whole.map((part) => [median(part.map(([x]) => x)), median(part.map(([, y]) => y))] as const))
+}
+
 /** Ratios of measurements made in turns, each against its neighbour in time: what the machine's mood does to both cancels out. */
 export function ratios(values: readonly number[], baselines: readonly number[]): number[] {
   return values.flatMap((value, i) => {

@@ -17,7 +17,7 @@ export type Units = {
   at(number: number): EncodedPacket<VideoTrack>
 }
 
-const CLIP_SECONDS = 8
+export const CLIP_SECONDS = 8
 
 /** The numbered test clip of that size, H.264 with a keyframe every second. */
 export async function clipUnits(size: Size): Promise<Units> {

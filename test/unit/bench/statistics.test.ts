@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { percentiles, quantile, ratios, slope, spread } from '../../../bench/lib/statistics.ts'
+import { percentiles, quantile, ratios, slope, slopeOfMedians, spread } from '../../../bench/lib/statistics.ts'
 
 test('quantiles lie between the values', () => {
   expect(quantile([4, 1, 3, 2], 0.5)).toBe(2.5)
@@ -19,6 +19,18 @@ test('the slope is that of the line with the least squares', () => {
     ]),
   ).toBeCloseTo(0.2)
   expect(slope([[5, 1]])).toBe(0)
+})
+
+test('the slope through the medians of parts does not mind strays', () => {
+  const line = Array.from({ length: 100 }, (_, i) => [i, 3 * i] as const)
+  const strays = [
+    [95, 9000],
+    [98, 9000],
+    [99, 9000],
+  ] as const
+  expect(slopeOfMedians([...line, ...strays], 10)).toBeCloseTo(3, 0)
+  expect(slope([...line, ...strays])).toBeGreaterThan(10)
+  expect(slopeOfMedians(line.slice(0, 5), 10)).toBe(0)
 })
 
 test('ratios pair what was measured in the same round', () => {
