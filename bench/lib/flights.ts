@@ -44,9 +44,9 @@ export class Flights {
     this.#arrivals.length = 0
   }
 
-  /** In milliseconds, in order of arrival, of those sent from `since` on. */
-  times(since = 0): number[] {
-    return this.#landed.filter(({ sentAt }) => sentAt >= since).map(({ ms }) => ms)
+  /** In milliseconds, in order of arrival, of those sent from `since` on, and before `until`. */
+  times(since = 0, until = Number.POSITIVE_INFINITY): number[] {
+    return this.#landed.filter(({ sentAt }) => sentAt >= since && sentAt < until).map(({ ms }) => ms)
   }
 
   /** By how many milliseconds a minute the delay grows. */
