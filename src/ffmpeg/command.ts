@@ -15,6 +15,9 @@ export type FfmpegOptions = {
   input?: string[]
   /** Arguments in front of `pipe:1`. */
   output: string[]
+  /** As much as comes, or goes, at once, where that is large. */
+  inputBytes?: number
+  outputBytes?: number
   /** Gets what ffmpeg writes. When it throws, ffmpeg is ended and that error is why. */
   sink: ByteSink
   /** All that was written has gone into ffmpeg. */
@@ -96,7 +99,8 @@ class FluentProcess implements FfmpegProcess {
     const tail = new TailBuffer(40)
     const { promise, resolve, reject } = Promise.withResolvers<FluentProcess>()
     let abandoned = false
-    const pipes = new ChildPipes({ withInput: options.input !== undefined })
+    const { inputBytes, outputBytes } = options
+    const pipes = new ChildPipes({ withInput: options.input !== undefined, inputBytes, outputBytes })
     const command = ffmpeg().setFfmpegPath(options.path)
     const common = ['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning']
     if (options.input) command.input('pipe:0').inputOptions(...common, ...options.input)

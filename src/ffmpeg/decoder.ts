@@ -37,6 +37,8 @@ export interface VideoDecoder extends Resource {
 const MAX_BACKLOG_BYTES = 8 * 1024 * 1024
 const MAX_PENDING_PACKETS = 120
 const ALIVE_MS = 1000
+/** 1080p with 24 bits a pixel. The size of the frames is known only when they come. */
+const USUAL_FRAME_BYTES = 1920 * 1080 * 3
 
 /** Resolves when ffmpeg runs; each frame comes out as soon as its packet is decoded. */
 export async function openVideoDecoder(options: VideoDecoderOptions, context: Context): Promise<VideoDecoder> {
@@ -71,6 +73,7 @@ class FfmpegVideoDecoder implements VideoDecoder {
         path: options.ffmpeg.path,
         input: ['-copyts', '-threads', '1', ...NUT_INPUT],
         output: outputArgs(options),
+        outputBytes: USUAL_FRAME_BYTES,
         sink: decoder.#reader,
       },
       context,

@@ -102,6 +102,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
         path: options.ffmpeg.path,
         input,
         output,
+        inputBytes: frameBytes(options.format, options.width, options.height),
         sink: encoder.#reader,
         onDrain: () => encoder.#next(),
       },

@@ -12,31 +12,34 @@ export type ByteSink = {
   push(chunk: Uint8Array): void
 }
 
-const O_CLOEXEC = 0o2000000
-const F_SETPIPE_SZ = 1031
-/** What Linux lets everyone have (pipe(7)); the 64 KB that pipes begin with make a frame of raw video 20 round trips. */
-const PIPE_BYTES = 1024 * 1024
 /** For what comes without a place of its own. */
 const BUFFER_BYTES = 256 * 1024
 
-type End = 'ours' | 'theirs'
-type Pipe = Record<End, number>
+export type ChildPipesOptions = {
+  withInput: boolean
+  /** So much of what goes in, and of what comes out, may be on its way; the system's own measure while absent. */
+  inputBytes?: number | undefined
+  outputBytes?: number | undefined
+}
+
+type Pipe = { ours: number; theirs: number }
 
 /**
- * What a child reads from and writes to. Node's own would be sockets, read 64 KB at a time into new memory: with raw video
- * the garbage collector then takes more CPU than all else in this process. These are pipes, as large as the system
- * lets us have, and read into memory that is there already. On systems other than Linux they are Node's own.
+ * What a child reads from and writes to. Node's own pipes are read into new memory for every 64 KB: with raw video the
+ * garbage collector then takes more CPU than all else in this process. These are read into memory that is there
+ * already, and hold a whole picture where they are told to, so that neither side wakes the other for every part of it.
+ * On systems other than Linux they are Node's own.
  */
 export class ChildPipes {
   readonly #input: Pipe | undefined
   readonly #output: Pipe | undefined
   readonly #withInput: boolean
 
-  constructor({ withInput }: { withInput: boolean }) {
+  constructor({ withInput, inputBytes, outputBytes }: ChildPipesOptions) {
     this.#withInput = withInput
     if (process.platform !== 'linux') return
-    if (withInput) this.#input = openPipe('theirs')
-    this.#output = openPipe('ours')
+    if (withInput) this.#input = openPipe('ours', inputBytes)
+    this.#output = openPipe('theirs', outputBytes)
   }
 
   /** For `child_process.spawn`; errors go to a pipe of Node's. */
@@ -46,12 +49,12 @@ export class ChildPipes {
 
   /** The child has its own descriptors now, or will never have them. */
   spawned(): void {
-    for (const pipe of [this.#input, this.#output]) if (pipe) close(pipe, 'theirs')
+    for (const pipe of [this.#input, this.#output]) if (pipe) pipe.theirs = closed(pipe.theirs)
   }
 
   /** Our ends, from now on the caller's. The output closes when it has ended. */
   take(child: ChildProcess, sink: ByteSink): { stdin: Writable | null; stdout: Readable } {
-    const stdin = this.#input ? writer(release(this.#input)) : child.stdin
+    const stdin = this.#input ? new Socket({ fd: release(this.#input), readable: false, writable: true }) : child.stdin
     // A broken pipe is an end like any other; the exit that follows tells why.
     stdin?.on('error', () => {})
     const stdout = this.#output
@@ -63,22 +66,52 @@ export class ChildPipes {
   /** Closes what was not taken. */
   close(): void {
     this.spawned()
-    for (const pipe of [this.#input, this.#output]) if (pipe) close(pipe, 'ours')
+    for (const pipe of [this.#input, this.#output]) if (pipe) pipe.ours = closed(pipe.ours)
   }
 }
 
-let system: { pipe2: (fds: Int32Array, flags: number) => number; fcntl: (...args: unknown[]) => number } | undefined
+const AF_UNIX = 1
+const SOCK_STREAM = 1
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_SNDBUF = 7
+/** Beyond the system's limit, for those who may. */
+const SO_SNDBUFFORCE = 32
 
-/** `reads` is the end that reads. */
-function openPipe(reads: End): Pipe {
-  const libc = koffi.load(null)
-  system ??= { pipe2: libc.func('int pipe2(int *fds, int flags)'), fcntl: libc.func('int fcntl(int fd, int cmd, ...)') }
+type Libc = {
+  socketpair(family: number, type: number, protocol: number, fds: Int32Array): number
+  setsockopt(fd: number, level: number, name: number, value: Int32Array, bytes: number): number
+}
+
+let libc: Libc | undefined
+
+function loadLibc(): Libc {
+  const library = koffi.load(null)
+  return {
+    socketpair: library.func('int socketpair(int family, int type, int protocol, int *fds)') as Libc['socketpair'],
+    setsockopt: library.func(
+      'int setsockopt(int fd, int level, int name, int *value, uint32_t bytes)',
+    ) as Libc['setsockopt'],
+  }
+}
+
+/** Linux holds less than `bytes` where net.core.wmem_max says so (socket(7)), and takes memory for what is there only. */
+function openPipe(writer: keyof Pipe, bytes: number | undefined): Pipe {
+  libc ??= loadLibc()
   const fds = new Int32Array(2)
-  if (system.pipe2(fds, O_CLOEXEC) !== 0) throw new Error(`no pipe for a child (errno ${koffi.errno()})`)
-  const [read = -1, write = -1] = fds
-  // Refused when this user has many pipes; a small one works as well.
-  system.fcntl(write, F_SETPIPE_SZ, 'int', PIPE_BYTES)
-  return reads === 'ours' ? { ours: read, theirs: write } : { ours: write, theirs: read }
+  if (libc.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) !== 0)
+    throw new Error(`no pipe for a child (errno ${koffi.errno()})`)
+  const [ours = -1, theirs = -1] = fds
+  const pipe = { ours, theirs }
+  if (bytes !== undefined) enlarge(pipe[writer], bytes, libc)
+  return pipe
+}
+
+function enlarge(fd: number, bytes: number, { setsockopt }: Libc): void {
+  // The kernel doubles it, and takes a part for its bookkeeping.
+  const size = Int32Array.of(Math.ceil((bytes * 1.1) / 2))
+  const set = (option: number) => setsockopt(fd, SOL_SOCKET, option, size, size.byteLength) === 0
+  if (!set(SO_SNDBUFFORCE)) set(SO_SNDBUF)
 }
 
 function release(pipe: Pipe): number {
@@ -87,13 +120,9 @@ function release(pipe: Pipe): number {
   return fd
 }
 
-function close(pipe: Pipe, end: End): void {
-  if (pipe[end] >= 0) closeSync(pipe[end])
-  pipe[end] = -1
-}
-
-function writer(fd: number): Writable {
-  return new Socket({ fd, readable: false, writable: true })
+function closed(fd: number): number {
+  if (fd >= 0) closeSync(fd)
+  return -1
 }
 
 function reader(fd: number, sink: ByteSink): Readable {
