@@ -3,7 +3,7 @@ import type { DiscoverOptions } from '../pipeline/catalog.ts'
 import { checkFfmpeg } from './ffmpeg.ts'
 import { type Finding, fine, warn } from './finding.ts'
 import { checkGpu } from './gpu.ts'
-import { checkCandidates, checkHttpPort, checkUdpPorts } from './network.ts'
+import { checkCandidates, checkHttpPort, checkNetworkBuffers, checkUdpPorts } from './network.ts'
 import { checkPipelines } from './pipelines.ts'
 import { checkModelDir, checkNode, checkSharedMemory } from './runtime.ts'
 
@@ -35,6 +35,7 @@ export async function examine(options: DoctorOptions, log: Log): Promise<Finding
     checkAccess(options),
     checkUdpPorts(options.udpPorts),
     checkCandidates(options.publicIp),
+    checkNetworkBuffers() ?? [],
   ])
   return groups.flat()
 }

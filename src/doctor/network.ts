@@ -1,9 +1,9 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { AppError } from '../core/errors.ts'
-import { hostAddresses, openIceSockets } from '../webrtc/ice-sockets.ts'
+import { hostAddresses, openIceSockets, SOCKET_BUFFER_BYTES } from '../webrtc/ice-sockets.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
 const ARRIVE_MS = 1000
@@ -35,6 +35,27 @@ export async function checkUdpPorts([min, max]: readonly [number, number]): Prom
     return fine('UDP ports', `${min} to ${max}, one for each WebRTC session: at most ${max - min + 1} at once`)
   } catch (thrown) {
     return missing('UDP ports', AppError.from(thrown).message, 'set UDP_PORTS to a range that is free')
+  }
+}
+
+/**
+ * A burst of packets that the kernel has no room for is lost, and raw pictures that it has no room for cost wake-ups.
+ * `folder` is where the kernel tells its limits (socket(7)); undefined on systems that do not.
+ */
+export function checkNetworkBuffers(folder = '/proc/sys/net/core'): Finding | undefined {
+  const limits = ['rmem_max', 'wmem_max'].map((name) => ({ name, bytes: readLimit(`${folder}/${name}`) }))
+  if (limits.some(({ bytes }) => bytes === undefined)) return undefined
+  const found = limits.map(({ name, bytes }) => `net.core.${name} is ${bytes}`).join(', ')
+  const small = limits.filter(({ bytes }) => bytes! < SOCKET_BUFFER_BYTES)
+  if (small.length === 0) return fine('Network buffers', found)
+  return warn('Network buffers', found, `sysctl -w ${small.map(({ name }) => `net.core.${name}=4194304`).join(' ')}`)
+}
+
+function readLimit(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
   }
 }
 

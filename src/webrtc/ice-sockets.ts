@@ -11,7 +11,7 @@ export type IceSockets = {
 }
 
 /** Room for one large keyframe of a publisher while the event loop is busy. */
-const SOCKET_BUFFER_BYTES = 1024 * 1024
+export const SOCKET_BUFFER_BYTES = 1024 * 1024
 
 /** Binds the first free port of the range, from a random one on. Throws `capacity` when all are taken. */
 export async function openIceSockets([min, max]: readonly [number, number]): Promise<IceSockets> {
