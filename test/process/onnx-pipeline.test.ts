@@ -114,9 +114,9 @@ test('strength mixes, and changes between two frames', async () => {
 })
 
 test('a model slower than the stream gets the newest frame, and the delay stays', async () => {
-  const model = writeModel(join(modelDir, 'slow.onnx'), blur(15, 6))
-  const params = { model, input_width: 256, input_height: 256 }
-  await using stage = await play('onnx', { params })
+  writeModel(join(modelDir, 'slow.onnx'), blur(15, 6))
+  const params = { model: 'slow.onnx', input_width: 256, input_height: 256 }
+  await using stage = await play('onnx', { params, modelDir })
   await until('the model', () => stage.source.outputs.length > 3, 60_000)
   await pause(3000)
   const { dropped, fps, inputFps, latencyMs } = stage.lease.stats()
@@ -138,7 +138,7 @@ test('the default model shows where text is', async () => {
 
 test.each<[string, Record<string, unknown>, Graph | undefined, string]>([
   ['no such file', { model: 'none.onnx' }, undefined, 'there is no none.onnx in MODEL_DIR'],
-  ['out of MODEL_DIR', { model: '../x.onnx' }, undefined, 'there is no ../x.onnx in MODEL_DIR'],
+  ['out of MODEL_DIR', { model: '../x.onnx' }, undefined, '../x.onnx is not in MODEL_DIR'],
   ['another ending', { model: '/etc/passwd' }, undefined, 'must be the name of an .onnx or .ort file'],
   ['five channels', { model: 'm.onnx' }, identity([1, 5, 8, 8]), "the model's input is 1x5x8x8: 5 channels"],
   ['not a picture', { model: 'm.onnx' }, identity([4]), "the model's input is 4, not one picture"],
