@@ -29,6 +29,7 @@ export type OpenRequest = {
 const OFFER_TYPE = 'application/sdp'
 const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag'
 const MAX_BODY_BYTES = 128 * 1024
+const MAX_ENDED = 1000
 const ENDPOINT_METHODS = 'OPTIONS, GET, HEAD, POST'
 const SESSION_METHODS = 'OPTIONS, GET, HEAD, PATCH, DELETE'
 
@@ -36,6 +37,8 @@ const SESSION_METHODS = 'OPTIONS, GET, HEAD, PATCH, DELETE'
 export function signallingRoutes(options: SignallingOptions): Hono {
   const { kind, iceServers, guard, maxSessions = 1000 } = options
   const sessions = new Map<string, { stream: string; session: SignalledSession }>()
+  /** Those that ended lately, and their streams. */
+  const ended = new Map<string, string>()
   const endpoint = `/${kind}/:stream`
   const resource = `/${kind}/:stream/:session`
   let opening = 0
@@ -65,7 +68,12 @@ export function signallingRoutes(options: SignallingOptions): Hono {
       .then((offer) => options.open({ stream, offer, query: c.req.query() }))
       .finally(() => opening--)
     sessions.set(session.id, { stream, session })
-    void session.closed.then(() => sessions.delete(session.id))
+    void session.closed.then(() => {
+      sessions.delete(session.id)
+      ended.set(session.id, stream)
+      const [oldest] = ended.keys()
+      if (ended.size > MAX_ENDED && oldest !== undefined) ended.delete(oldest)
+    })
     for (const link of iceServers.flatMap(links)) c.header('link', link, { append: true })
     return c.body(session.answer, 201, {
       'content-type': OFFER_TYPE,
@@ -95,7 +103,9 @@ export function signallingRoutes(options: SignallingOptions): Hono {
     return c.body(restarted, 200, { 'content-type': FRAGMENT_TYPE, etag: session.etag })
   })
   app.delete(resource, async (c) => {
-    await find(c).close()
+    // OBS says goodbye by DTLS first, which ends the session, and takes a 404 to its DELETE for a failure.
+    const stream = ended.get(c.req.param('session') ?? '')
+    if (stream === undefined || stream !== c.req.param('stream')) await find(c).close()
     return c.body(null, 200)
   })
   app.all(resource, (c) => notAllowed(c, SESSION_METHODS))
