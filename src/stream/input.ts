@@ -14,6 +14,7 @@ import type { StreamEvents } from './events.ts'
 import { GopCache } from './gop-cache.ts'
 import type { LatencyTracker } from './latency.ts'
 import { Pace } from './pace.ts'
+import { PublisherJumps } from './publisher-jumps.ts'
 import { fitWithin, type Size } from './size.ts'
 import { sourceColour } from './source-colour.ts'
 import type { Timeline } from './timeline.ts'
@@ -43,9 +44,6 @@ export type InputOptions = {
 
 /** A decoder (or audio transcoder) that fails this often without a second of work between ends the publication. */
 const MAX_FAILURES = 5
-/** A time stamp this far from where the last one leads is a new beginning, not a gap. */
-const JUMP_BACK = 2 * TICKS_PER_SECOND
-const JUMP_AHEAD = 10 * TICKS_PER_SECOND
 /** How long the last pictures of a publisher that has ended may take to come out. */
 const FLUSH_MS = 2000
 
@@ -55,6 +53,7 @@ export class Input {
   readonly #context: Context
   readonly #gop = new GopCache()
   readonly #pace: Pace
+  readonly #jumps = new PublisherJumps()
   readonly #frames = new RateMeter()
   readonly #bytes = new RateMeter()
   #track: VideoTrack | undefined
@@ -69,7 +68,6 @@ export class Input {
   #restarts = 0
   #lastDecoded = Number.NEGATIVE_INFINITY
   #lastAudio = Number.NEGATIVE_INFINITY
-  #last: { pts: number; at: number } | undefined
   #nextPts = Number.NEGATIVE_INFINITY
   #thinned = 0
   #lost = 0
@@ -136,18 +134,12 @@ export class Input {
 
   /** Places the publisher on the stream's clock when it begins, and again when its own clock jumps. */
   #followClock(packet: EncodedPacket): void {
-    const now = nowMs()
-    const last = this.#last
-    const expected = last && last.pts + (now - last.at) * 90
-    const jumped = expected !== undefined && (packet.pts < last!.pts - JUMP_BACK || packet.pts > expected + JUMP_AHEAD)
-    if (!last || jumped) {
-      this.#options.timeline.join(packet.pts)
-      if (jumped) {
-        this.#gop.clear()
-        this.#context.log.info({ ticks: packet.pts - last!.pts }, 'time stamps of the publisher jumped')
-      }
-      this.#last = { pts: packet.pts, at: now }
-    } else if (packet.pts > last.pts) this.#last = { pts: packet.pts, at: now }
+    const ticks = this.#jumps.at(packet.track.kind, packet.pts)
+    if (ticks === undefined) return
+    this.#options.timeline.join(packet.pts)
+    if (ticks === 0) return
+    this.#gop.clear()
+    this.#context.log.info({ ticks }, 'time stamps of the publisher jumped')
   }
 
   #video(packet: EncodedPacket<VideoTrack>): void {
