@@ -64,8 +64,11 @@ export function whipEndpoint(
       const leased = Promise.withResolvers<void>()
       const published = registry.publish(name, {
         ...options,
-        open: () => {
+        open: ({ signal }) => {
           leased.resolve()
+          // A publisher that sends nothing would not notice that its stream has ended.
+          if (signal?.aborted) void session.close()
+          else signal?.addEventListener('abort', () => void session.close(), { once: true })
           return session.source
         },
       })

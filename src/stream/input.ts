@@ -91,6 +91,8 @@ export class Input {
         if (scope.signal.aborted) break
         this.#packet(packet)
       }
+      // Not for the source: its owner closes it when this is over.
+      if (scope.signal.aborted) return { why: 'stopped' }
       await this.#flush()
       return await source.closed
     })

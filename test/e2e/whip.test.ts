@@ -123,4 +123,17 @@ describe('a browser that publishes and watches', () => {
     )
     await page.close()
   })
+
+  it.each(['that sends', 'that fell silent'])('is sent away with its stream: one %s', async (which) => {
+    const page = await open('whip-deleted', 'H264')
+    if (which === 'that fell silent') await page.evaluate('publisher.getSenders()[0].replaceTrack(null)')
+    const since = Date.now()
+    const answer = await fetch(`${stage.url}/streams/whip-deleted`, { method: 'DELETE' })
+    expect(answer.ok).toBe(true)
+    expect(Date.now() - since).toBeLessThan(5000)
+    await waitFor('the end of the connection', async () =>
+      ['closed', 'failed'].includes(await page.evaluate<string>('publisher.getSenders()[0].transport.state')),
+    )
+    await page.close()
+  })
 })
