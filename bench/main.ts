@@ -44,8 +44,9 @@ function usage(): string {
     '  --repeat N    rounds of each measurement',
     '  --minutes N   length of soak',
     '  --sizes A,B   256x144, 512x512, 720p, 1080p',
-    '  --peer CMD    trickle: starts another trickle server to compare with; {port} stands for its port',
-    '  --peer-url U  trickle: where that server has its channels, as in http://127.0.0.1:{port}/trickle',
+    '  --peer CMD    trickle, viewers: starts another server to compare with; {port} stands for its port',
+    '  --peer-url U  trickle: where that server has its channels; http://127.0.0.1:{port}/trickle unless told',
+    '                viewers: where it has /whip/… and /whep/…; http://127.0.0.1:{port} unless told',
     '  --profile DIR writes CPU profiles of the server and the runners there',
     '  --results DIR where results go; bench/results unless told',
   ].join('\n')

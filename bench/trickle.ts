@@ -1,12 +1,9 @@
 import { type ClientRequest, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../src/core/child.ts'
 import { nowMs } from '../src/core/clock.ts'
 import { http } from '../test/helpers/http.ts'
-import { waitFor } from '../test/helpers/wait.ts'
 import type { Benchmark, Options } from './lib/benchmark.ts'
+import { openPeer } from './lib/peer.ts'
 import { treeCpuMs } from './lib/processes.ts'
 import { benchServer } from './lib/server-contender.ts'
 import { median, percentiles, spread } from './lib/statistics.ts'
@@ -20,7 +17,8 @@ const STAMP_BYTES = 8
 type Server = AsyncDisposable & {
   /** Where channels are. */
   readonly base: string
-  readonly pid: number
+  /** Of its whole process tree. */
+  cpuMs(): number
 }
 type Round = {
   readers: number
@@ -70,7 +68,7 @@ class Reader {
   }
 }
 
-async function measure({ base, pid }: Server, count: number, seconds: number): Promise<Round> {
+async function measure({ base, cpuMs }: Server, count: number, seconds: number): Promise<Round> {
   const channel = `${base}/bench${Math.round(nowMs())}`
   // JSON channels are plain channels: nothing decodes what passes.
   const { status } = await http('POST', channel, { headers: { 'expect-content': 'application/json' } })
@@ -78,10 +76,10 @@ async function measure({ base, pid }: Server, count: number, seconds: number): P
   const readers = Array.from({ length: count }, () => new Reader(channel))
   try {
     await sleep(500)
-    const [from, start] = [treeCpuMs(pid), nowMs()]
+    const [from, start] = [cpuMs(), nowMs()]
     const sent = await publish(channel, seconds)
     await sleep(300)
-    const cpuSeconds = (treeCpuMs(pid) - from) / 1000
+    const cpuSeconds = (cpuMs() - from) / 1000
     const received = readers.reduce((sum, reader) => sum + reader.received, 0)
     const delays = percentiles(readers.flatMap((reader) => reader.delays))
     return {
@@ -127,39 +125,16 @@ async function millrace(options: Options): Promise<Server> {
   const server = await benchServer(options)
   return {
     base: `${server.url}/trickle`,
-    pid: server.pid,
+    cpuMs: () => treeCpuMs(server.pid),
     [Symbol.asyncDispose]: async () => {
       await server.stop()
     },
   }
 }
 
-async function peer({ peer, peerUrl }: Options): Promise<Server> {
-  const port = await freePort()
-  const filled = (text: string) => text.replaceAll('{port}', String(port))
-  const child = await Child.spawn({
-    command: '/bin/sh',
-    args: ['-c', `exec ${filled(peer!)}`],
-    stdio: ['ignore', 'ignore', 'ignore'],
-    group: true,
-  })
-  const base = filled(peerUrl ?? 'http://127.0.0.1:{port}/trickle').replace(/\/$/, '')
-  await waitFor('the peer', async () => (await http('GET', base)).status > 0)
-  return {
-    base,
-    pid: child.pid,
-    [Symbol.asyncDispose]: async () => {
-      await child.close()
-    },
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+async function peer(options: Options): Promise<Server> {
+  const peer = await openPeer(options, 'http://127.0.0.1:{port}/trickle')
+  return { base: peer.url, cpuMs: peer.cpuMs, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() }
 }
 
 export const trickle: Benchmark = {

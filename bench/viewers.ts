@@ -5,6 +5,7 @@ import { Crowd } from './lib/crowd.ts'
 import { openEcho } from './lib/echo.ts'
 import { inRealTime } from './lib/feed.ts'
 import { Flights } from './lib/flights.ts'
+import { openPeer } from './lib/peer.ts'
 import { cpuMs } from './lib/processes.ts'
 import { flowing } from './lib/routes.ts'
 import { RtcPublisher } from './lib/rtc-peer.ts'
@@ -16,6 +17,15 @@ import { clipUnits, FRAME_TICKS, type Units } from './lib/units.ts'
 const KBPS = 3000
 const CROWDS = [1, 10, 30, 60]
 const SETTLE_MS = 1500
+
+/** Forwards what is published at `/whip/bench` to those who watch at `/whep/bench`. */
+type Server = AsyncDisposable & {
+  readonly url: string
+  /** Of what sends to the viewers. */
+  cpuMs(): number
+  /** Resolves when viewers may come. */
+  flowing(): Promise<void>
+}
 
 type Round = {
   viewers: number
@@ -31,7 +41,7 @@ type Round = {
 }
 
 /** Publishes by WHIP and lets the crowd grow step by step. */
-async function crowds(url: string, pid: number, units: Units, seconds: number, plain: boolean): Promise<Round[]> {
+async function crowds({ url, cpuMs, flowing }: Server, units: Units, seconds: number): Promise<Round[]> {
   await using opened = new AsyncDisposableStack()
   const publisher = opened.use(await RtcPublisher.open(`${url}/whip/bench`))
   const sent: { pts: number; at: number }[] = []
@@ -45,8 +55,7 @@ async function crowds(url: string, pid: number, units: Units, seconds: number, p
     { signal: stop.signal },
   )
   try {
-    if (plain) await sleep(500)
-    else await flowing(url, 'bench')
+    await flowing()
     const crowd = opened.use(new Crowd(`${url}/whep/bench`))
     const rounds: Round[] = []
     for (const size of CROWDS) {
@@ -56,9 +65,9 @@ async function crowds(url: string, pid: number, units: Units, seconds: number, p
       let spent = 0
       let wallMs = 0
       const seen = await crowd.watch(async () => {
-        const [from, at] = [cpuMs(pid), nowMs()]
+        const [from, at] = [cpuMs(), nowMs()]
         await sleep(seconds * 1000)
-        spent = cpuMs(pid) - from
+        spent = cpuMs() - from
         wallMs = nowMs() - at
       })
       const times = seen.flatMap(({ pictures }) => {
@@ -87,19 +96,36 @@ async function crowds(url: string, pid: number, units: Units, seconds: number, p
   }
 }
 
-async function fromServer(units: Units, seconds: number, options: Options): Promise<Round[]> {
+async function millrace(options: Options): Promise<Server> {
   const server = await benchServer(options, { VIDEO_BITRATE_KBPS: String(KBPS), UDP_PORTS: '50000-50400' })
-  try {
-    return await crowds(server.url, server.pid, units, seconds, false)
-  } finally {
-    await server.stop()
+  return {
+    url: server.url,
+    cpuMs: () => cpuMs(server.pid),
+    flowing: () => flowing(server.url, 'bench'),
+    [Symbol.asyncDispose]: async () => {
+      await server.stop()
+    },
   }
 }
 
-async function fromEcho(units: Units, seconds: number): Promise<Round[]> {
-  await using echo = await openEcho()
-  return await crowds(echo.url, echo.pid, units, seconds, true)
+/** What only forwards has no more to tell than that packets came. */
+const forwarding = () => sleep(500)
+
+async function werift(): Promise<Server> {
+  const echo = await openEcho()
+  return {
+    url: echo.url,
+    cpuMs: () => cpuMs(echo.pid),
+    flowing: forwarding,
+    [Symbol.asyncDispose]: () => echo[Symbol.asyncDispose](),
+  }
 }
+
+async function peer(options: Options): Promise<Server> {
+  return { ...(await openPeer(options, 'http://127.0.0.1:{port}')), flowing: forwarding }
+}
+
+type Result = { name: string; open: (options: Options) => Promise<Server>; rounds: Round[][] }
 
 /** Processor time for each packet more, in microseconds: the slope over crowds of all sizes. */
 const perPacket = (rounds: readonly Round[]) => slope(rounds.map(({ packets, cpu }) => [packets, cpu * 1e6] as const))
@@ -110,16 +136,20 @@ export const viewers: Benchmark = {
   async run(options, say) {
     const { seconds = 8, repeat = 2 } = options
     const units = await clipUnits({ ...HD, kbps: KBPS })
-    const served: Round[][] = []
-    const echoed: Round[][] = []
+    const served: Result = { name: 'millrace noop', open: millrace, rounds: [] }
+    const echoed: Result = { name: 'werift forwarder', open: werift, rounds: [] }
+    const peered: Result = { name: 'peer', open: peer, rounds: [] }
+    const results = [served, echoed, ...(options.peer ? [peered] : [])]
     for (let round = 0; round < repeat; round++) {
-      served.push(await fromServer(units, seconds, options))
-      echoed.push(await fromEcho(units, seconds))
-      say(`${perPacket(served.at(-1)!).toFixed(1)} µs a packet, werift ${perPacket(echoed.at(-1)!).toFixed(1)} µs`)
+      for (const { name, open, rounds } of results) {
+        await using server = await open(options)
+        rounds.push(await crowds(server, units, seconds))
+        say(`${name}: ${perPacket(rounds.at(-1)!).toFixed(1)} µs a packet`)
+      }
     }
     const at = (rounds: Round[][], viewers: number, what: keyof Round) =>
       median(rounds.flat().flatMap((round) => (round.viewers === viewers ? round[what] : [])))
-    const rows = (name: string, rounds: Round[][]) =>
+    const rows = ({ name, rounds }: Result) =>
       CROWDS.map((viewers) => [
         name,
         viewers,
@@ -131,17 +161,18 @@ export const viewers: Benchmark = {
         at(rounds, viewers, 'p95'),
       ])
     const most = CROWDS.at(-1)!
-    const costs = { served: served.map(perPacket), echoed: echoed.map(perPacket) }
+    const costs = ({ rounds }: Result) => rounds.map(perPacket)
+    const peerCosts = options.peer ? `, through the peer ${spread(costs(peered), 1)} µs` : ''
     return {
       budgets: [
-        { what: 'processor time a packet for one viewer more', limit: 20, value: median(costs.served), unit: 'µs' },
-        { what: `packets lost by ${most} viewers`, limit: 0, value: at(served, most, 'lost'), unit: 'packets' },
+        { what: 'processor time a packet for one viewer more', limit: 20, value: median(costs(served)), unit: 'µs' },
+        { what: `packets lost by ${most} viewers`, limit: 0, value: at(served.rounds, most, 'lost'), unit: 'packets' },
       ],
       tables: [
         {
-          title: `A packet for one viewer more: ${spread(costs.served, 1)} µs, through a plain werift forwarder ${spread(costs.echoed, 1)} µs`,
+          title: `A packet for one viewer more: ${spread(costs(served), 1)} µs, through a plain werift forwarder ${spread(costs(echoed), 1)} µs${peerCosts}`,
           columns: ['server', 'viewers', 'packets/s', 'kbit/s each', 'lost', 'of a core, %', 'p50, ms', 'p95, ms'],
-          rows: [...rows('millrace noop', served), ...rows('werift forwarder', echoed)],
+          rows: results.flatMap(rows),
           note: 'The time of the process that sends, which for Millrace also carries the pictures to and from its children. The delay is that from the publisher’s last packet to each viewer’s first; the forwarder decodes nothing. The viewers run on the same machine.',
         },
       ],
@@ -152,13 +183,13 @@ export const viewers: Benchmark = {
           title: 'Part of a core by packets sent a second, last round',
           x: 'packets/s',
           y: '% of a core',
-          series: [
-            { name: 'millrace noop', points: served.at(-1)!.map(({ packets, cpu }) => [packets, cpu * 100]) },
-            { name: 'werift forwarder', points: echoed.at(-1)!.map(({ packets, cpu }) => [packets, cpu * 100]) },
-          ],
+          series: results.map(({ name, rounds }) => ({
+            name,
+            points: rounds.at(-1)!.map(({ packets, cpu }) => [packets, cpu * 100]),
+          })),
         },
       ],
-      samples: { served, echoed },
+      samples: { served: served.rounds, echoed: echoed.rounds, ...(options.peer && { peer: peered.rounds }) },
     }
   },
 }
