@@ -1,5 +1,5 @@
 // WebRTC peers made of werift, for both sides of WHIP and WHEP.
-import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from 'werift'
+import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, StunProtocol } from 'werift'
 import { packetizeH264 } from '../../src/codec/rtp-h264.ts'
 import { nowMs } from '../../src/core/clock.ts'
 import type { EncodedPacket } from '../../src/core/packet.ts'
@@ -38,6 +38,7 @@ export class RtcPublisher implements AsyncDisposable {
   readonly #track = new MediaStreamTrack({ kind: 'video' })
   readonly #sender = this.#peer.addTransceiver(this.#track, { direction: 'sendonly' }).sender
   #sequence = 0
+  #written = Promise.resolve(0)
 
   static async open(url: string): Promise<RtcPublisher> {
     const publisher = new RtcPublisher()
@@ -46,8 +47,13 @@ export class RtcPublisher implements AsyncDisposable {
     return publisher
   }
 
-  /** Resolves with the time at which the last packet had been given to the system. */
-  async write({ data, pts }: EncodedPacket): Promise<number> {
+  /** Resolves with the time at which the last packet had been given to the system; pictures go out one after the other. */
+  write(packet: EncodedPacket): Promise<number> {
+    this.#written = this.#written.then(() => this.#send(packet))
+    return this.#written
+  }
+
+  async #send({ data, pts }: EncodedPacket): Promise<number> {
     const payloads = packetizeH264(data, PAYLOAD_BYTES)
     for (const [i, payload] of payloads.entries()) {
       const header = new RtpHeader({
@@ -68,6 +74,12 @@ export class RtcPublisher implements AsyncDisposable {
   }
 }
 
+/**
+ * The system grants at most `net.core.rmem_max`, which is often less. What it grants anyway holds a quarter of a second
+ * of video, and a viewer that came late to its own socket would count as lost what the server did send.
+ */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+
 /** What a viewer can tell of a packet without its key. */
 export type SeenPacket = { timestamp: number; sequence: number; marker: boolean; bytes: number; at: number }
 
@@ -83,7 +95,10 @@ export class RtcViewer implements AsyncDisposable {
     viewer.#peer.addTransceiver('video', { direction: 'recvonly' })
     await exchange(viewer.#peer, url)
     await connected(viewer.#peer)
-    const { onData } = viewer.#peer.iceTransports[0]!.connection
+    const { onData, candidatePairs } = viewer.#peer.iceTransports[0]!.connection
+    for (const { protocol } of candidatePairs) {
+      if (protocol instanceof StunProtocol) protocol.transport.socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES)
+    }
     onData.allUnsubscribe()
     onData.subscribe((data) => {
       const seen = readHeader(data)
