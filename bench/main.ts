@@ -16,6 +16,8 @@ import { viewers } from './viewers.ts'
 const ALL: Benchmark[] = [transcode, latency, streams, viewers, trickle, start, ring, soak]
 /** Takes as long as it is told to, so it runs only when it is named. */
 const ON_REQUEST = ['soak']
+/** Each speaks to its peer in a way of its own. */
+const WITH_PEER = ['trickle', 'viewers']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -87,6 +89,9 @@ async function main(): Promise<void> {
     return
   }
   const options = readOptions()
+  if (options.peer && chosen().filter(({ name }) => WITH_PEER.includes(name)).length !== 1) {
+    throw new Error(`--peer is for one benchmark at a time, ${WITH_PEER.join(' or ')}`)
+  }
   for (const { name, about, run } of chosen()) {
     const machine = await describeMachine()
     const at = new Date().toISOString()

@@ -2,7 +2,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openPeer } from '../../bench/lib/peer.ts'
 import type { Report } from '../../bench/lib/report.ts'
 import { runTool } from '../helpers/run-tool.ts'
 
@@ -31,4 +32,20 @@ test('a benchmark measures a whole server and writes its figures, as JSON and as
 
 test('one that is not known is named, with those that are', async () => {
   await expect(bench('speed')).rejects.toThrow(/"speed"; there are transcode, /)
+})
+
+describe('a server to compare with', () => {
+  const node = (program: string) => ({ peer: `'${process.execPath}' -e "${program}" {port}` })
+
+  test('is started on a port of its own and waited for', async () => {
+    const program = `require('http').createServer((_, answer) => answer.end('here')).listen(process.argv[1])`
+    await using peer = await openPeer(node(program), 'http://127.0.0.1:{port}/')
+    expect(await (await fetch(peer.url)).text()).toBe('here')
+    expect(peer.cpuMs()).toBeGreaterThan(0)
+  })
+
+  test('tells what it said when it ends instead', async () => {
+    const opening = openPeer(node(`console.error('no room'); process.exit(1)`), 'http://127.0.0.1:{port}')
+    await expect(opening).rejects.toThrow(/ended before it answered[\s\S]*no room/)
+  })
 })
