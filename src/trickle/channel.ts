@@ -57,6 +57,9 @@ export class Channel {
     this.counters = counters
   }
 
+  /** How often its numbers began anew. */
+  resets = 0
+
   /** The number of the next segment to begin. */
   get head(): number {
     return this.#head
@@ -181,6 +184,7 @@ export class Channel {
 
   /** Only what is open at `seq`, and later segments that wait for their first byte, outlive it. */
   #reset(seq: number): void {
+    if (seq < this.#head) this.resets++
     this.#head = seq
     for (const segment of [...this.#segments.values()]) {
       if (segment.seq < seq) this.#end(segment)

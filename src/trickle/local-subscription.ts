@@ -14,12 +14,14 @@ class LocalSubscription implements Subscription {
   readonly #channel: Channel
   readonly #scope: Scope
   #next: number
+  #resets: number
 
   constructor(channel: Channel, start: Start, signal?: AbortSignal) {
     this.#channel = channel
     this.#scope = new Scope(signal)
     this.closed = this.#scope.closed
     this.#next = channel.locate(start).seq
+    this.#resets = channel.resets
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<IncomingSegment> {
@@ -49,9 +51,11 @@ class LocalSubscription implements Subscription {
     if (segment) return segment
     // What a closed channel still holds lies before its head.
     if (channel.closed && this.#next >= channel.head) return undefined
-    // Behind the ring: on with the newest segment begun. Ahead of the head, after a reset: on with the head.
+    // Behind the ring, or ahead of numbers that began anew: on with the newest segment begun. Else with the head.
     const newest = channel.locate(-2)
-    const onward = newest.segment && newest.seq > this.#next ? newest.seq : channel.head
+    const anew = channel.resets !== this.#resets
+    this.#resets = channel.resets
+    const onward = newest.segment && (anew || newest.seq > this.#next) ? newest.seq : channel.head
     const missed = Math.max(0, onward - this.#next)
     this.missed += missed
     channel.counters.missed += missed

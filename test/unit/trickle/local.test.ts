@@ -75,6 +75,17 @@ test('a reader that fell behind goes on with the newest segment and knows what i
   expect([subscription.missed, channel.counters.missed]).toEqual([9, 9])
 })
 
+test('a reader that was busy misses nothing of what began anew after a reset', async () => {
+  const channel = new Channel('one', '')
+  write(channel, 'a', 'b', 'c')
+  const reading = collect(subscribeTo(channel, 2), 2)
+  // Before the reader has its first segment.
+  const writer = channel.open(0, true)
+  writer.write(Buffer.from('again'))
+  writer.close()
+  expect((await reading).at(-1)).toEqual([0, 'again'])
+})
+
 test('a reader goes on after a reset moved the head back', async () => {
   const channel = new Channel('one', '')
   write(channel, 'a', 'b', 'c')
