@@ -14,12 +14,17 @@ export type ReaderOptions = {
 export class Broadcast {
   readonly #readers = new Set<Reader>()
   readonly #requestKeyframe: () => void
+  readonly #onLastLeft: () => void
   #droppedBefore = 0
   #ended = false
 
-  /** `requestKeyframe` is called when a reader cannot begin, or go on, without one. */
-  constructor(requestKeyframe: () => void) {
+  /**
+   * `requestKeyframe` is called when a reader cannot begin, or go on, without one; `onLastLeft` when nobody reads any
+   * more.
+   */
+  constructor(requestKeyframe: () => void, onLastLeft: () => void = () => {}) {
     this.#requestKeyframe = requestKeyframe
+    this.#onLastLeft = onLastLeft
   }
 
   get readers(): number {
@@ -42,7 +47,9 @@ export class Broadcast {
   /** A reader begins at the next video keyframe, which is asked for at once. */
   subscribe(options: ReaderOptions = {}): Reader {
     const reader: Reader = new Reader(options, () => {
-      if (this.#readers.delete(reader)) this.#droppedBefore += reader.dropped
+      if (!this.#readers.delete(reader)) return
+      this.#droppedBefore += reader.dropped
+      if (this.#readers.size === 0) this.#onLastLeft()
     })
     if (this.#ended) reader.end()
     else {

@@ -13,6 +13,8 @@ export type EncoderShape = {
   fps: number
   /** Of `yuv420p` frames. */
   colour?: Colour
+  /** Size of the pictures that come out, even; that of the frames unless told. */
+  scaledTo?: { width: number; height: number }
 }
 
 /** What one encoder needs on ffmpeg's command line. */
@@ -33,14 +35,21 @@ export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderSha
   const { input, filters, output } = ENCODERS[videoEncoder](shape, version.major)
   const rate = shape.bitrateKbps
   const rates = ['-b:v', `${rate}k`, '-maxrate', `${rate}k`, '-bufsize', `${Math.ceil(rate / 5)}k`]
-  const level = ['-level:v', h264Level(shape)]
-  // Said, not left to defaults, which differ between versions.
-  const convert = shape.format === 'yuv420p' ? [] : ['scale=out_color_matrix=bt601:out_range=tv']
+  const level = ['-level:v', h264Level({ ...shape, ...shape.scaledTo })]
   return {
     input,
-    filters: [...convert, ...filters],
+    filters: [...scaleFilter(shape), ...filters],
     output: ['-c:v', videoEncoder, ...output, ...level, ...rates, '-g', NEVER, '-bf', '0'],
   }
+}
+
+/** One pass for the size and the colours. */
+function scaleFilter({ format, scaledTo }: EncoderShape): string[] {
+  const size = scaledTo ? [`${scaledTo.width}:${scaledTo.height}:flags=bilinear`] : []
+  // Said, not left to defaults, which differ between versions.
+  const colours = format === 'yuv420p' ? [] : ['out_color_matrix=bt601:out_range=tv']
+  const options = [...size, ...colours]
+  return options.length > 0 ? [`scale=${options.join(':')}`] : []
 }
 
 const ENCODERS: Record<VideoEncoderName, (shape: EncoderShape, ffmpegMajor: number) => EncoderArgs> = {

@@ -1,3 +1,4 @@
+import { constants, setPriority } from 'node:os'
 import type { NutFrame } from '../codec/nut-format.ts'
 import { NutReader } from '../codec/nut-reader.ts'
 import { NutWriter } from '../codec/nut-writer.ts'
@@ -22,8 +23,12 @@ export type VideoEncoderOptions = {
   /** In pixels, even. */
   height: number
   bitrateKbps: number
+  /** Size of the pictures that come out, even, in pixels; that of the frames unless told. */
+  scaledTo?: { width: number; height: number }
   /** Of `yuv420p` frames; BT.601 limited unless told. Others are converted to that. */
   colour?: Colour
+  /** Others of this machine go first. */
+  background?: boolean
   /** Frames per second, about; default 30. The bit rate is met at this rate and grows with a higher one. */
   fps?: number
   /** `id` of the packets' track. */
@@ -64,10 +69,11 @@ const MAX_WAITING = 12
 
 /** Resolves when ffmpeg runs. */
 export async function openVideoEncoder(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
-  const { width, height } = options
-  const good = [width, height].every((side) => Number.isInteger(side) && side >= 16 && side % 2 === 0)
+  const { width, height, scaledTo } = options
+  const sides = [width, height, ...(scaledTo ? [scaledTo.width, scaledTo.height] : [])]
+  const good = sides.every((side) => Number.isInteger(side) && side >= 16 && side % 2 === 0)
   if (!good) {
-    const message = `the encoder's size is ${width}x${height}; accepted are even sides from 16 pixels`
+    const message = `the encoder's size is ${sides.join('x')}; accepted are even sides from 16 pixels`
     throw new AppError('internal', message)
   }
   return FfmpegVideoEncoder.open(options, context)
@@ -87,8 +93,8 @@ class FfmpegVideoEncoder implements VideoEncoder {
 
   private constructor(options: VideoEncoderOptions) {
     this.#options = options
-    const { width, height, format, trackId, fps = 30 } = options
-    this.#track = { id: trackId, kind: 'video', codec: 'h264', width, height }
+    const { width, height, format, trackId, fps = 30, scaledTo } = options
+    this.#track = { id: trackId, kind: 'video', codec: 'h264', width, height, ...scaledTo }
     const timeBase = { num: 1, den: TICKS_PER_SECOND * STAMPS_PER_TICK }
     this.#writer = new NutWriter({ kind: 'video', codec: format, width, height, frameRate: fps }, timeBase)
   }
@@ -108,6 +114,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
       },
       context,
     )
+    if (options.background) yieldToOthers(encoder.pid)
     encoder.#process.write(encoder.#writer.header())
     return encoder
   }
@@ -197,15 +204,16 @@ class FfmpegVideoEncoder implements VideoEncoder {
   }
 }
 
-function commandLine({ ffmpeg, format, width, height, bitrateKbps, fps = 30, colour }: VideoEncoderOptions) {
-  const { input, filters, output } = encoderArgs(ffmpeg, {
-    format,
-    width,
-    height,
-    bitrateKbps,
-    fps,
-    ...(colour && { colour }),
-  })
+function yieldToOthers(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // It has ended already, which is told elsewhere.
+  }
+}
+
+function commandLine({ ffmpeg, fps = 30, ...shape }: VideoEncoderOptions) {
+  const { input, filters, output } = encoderArgs(ffmpeg, { ...shape, fps })
   return {
     input: ['-copyts', ...input, '-threads', '1', ...NUT_INPUT],
     output: [

@@ -22,7 +22,7 @@ export type Access = {
 
 type Guard = MiddlewareHandler<{ Bindings: HttpBindings }>
 
-/** Lets a request through, or throws `unauthorized`. Preflights carry no token and pass. */
+/** Lets a request through, or throws `unauthorized`. */
 export type Guards = { control: Guard; view: Guard }
 
 export function guardsFor(access: Access): Guards {
@@ -30,7 +30,7 @@ export function guardsFor(access: Access): Guards {
   const guard =
     (check: (c: Context) => void): Guard =>
     async (c, next) => {
-      if (c.req.method !== 'OPTIONS') check(c)
+      check(c)
       await next()
     }
   const control = guard((c) => {

@@ -57,6 +57,7 @@ const about: Family[] = [
   perStream('gauge', 'start_time_seconds', 'When the stream began, since 1970.', (s) => Date.parse(s.startedAt) / 1000),
   perStream('gauge', 'publishing', '1 while the stream has a publisher.', (s) => truth(s.publishing)),
   perStream('gauge', 'viewers', 'Viewers by WebRTC and endless MPEG-TS.', (s) => s.egress.viewers),
+  perStream('gauge', 'input_viewers', 'Viewers of what comes in.', (s) => s.egress.inputViewers),
   perStream('gauge', 'params_revision', 'Params changes applied.', (s) => s.params?.revision),
   rows('gauge', 'process_running', '1 while the child process of this role runs.', ['role'], (s) =>
     Object.entries(s.processes).map(([role, pid]) => ({ labels: [role], value: truth(pid) })),

@@ -64,11 +64,17 @@ export const Status = z
       fps: z.number(),
       kbps: z.number(),
       targetKbps: z.number().describe('What the encoder aims at, lowered while viewers’ networks take less.'),
-      viewers: z.int(),
+      viewers: z.int().describe('Of the output, by WebRTC and endless MPEG-TS.'),
+      inputViewers: z.int().describe('Of the input, by WebRTC with `view=input`.'),
       trickleSegments: z.int(),
     }),
     params: z.object({ revision: z.int(), hash: z.string(), value: Params }).nullable(),
-    processes: z.object({ decoder: z.int().nullable(), encoder: z.int().nullable(), pipeline: z.int().nullable() }),
+    processes: z.object({
+      decoder: z.int().nullable(),
+      encoder: z.int().nullable(),
+      inputEncoder: z.int().nullable().describe('Runs while somebody watches the input.'),
+      pipeline: z.int().nullable(),
+    }),
   })
   .openapi('StreamStatus')
 
@@ -116,7 +122,7 @@ export const StreamEventSchema = z
     event('error', { source: z.string(), message: z.string() }),
     event('restart', { source: z.string(), count: z.int(), logs: z.array(z.string()).optional() }),
     event('log', { level: z.string(), line: z.string() }),
-    event('viewers', { viewers: z.int() }),
+    event('viewers', { viewers: z.int(), inputViewers: z.int() }),
     event('status', { status: Status }),
     event('ended', { why: z.string(), error: z.record(z.string(), z.unknown()).optional() }),
   ])

@@ -50,12 +50,21 @@ export function signallingRoutes(options: SignallingOptions): Hono {
     return found.session
   }
 
+  const tellIceServers = (c: Context): void => {
+    for (const link of iceServers.flatMap(links)) c.header('link', link, { append: true })
+  }
+
   const app = new Hono()
   app.use(`/${kind}/*`, crossOrigin)
   if (guard) app.use(`/${kind}/*`, guard)
   app.use(`/${kind}/*`, bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }))
 
   app.on(['GET', 'HEAD'], [endpoint], (c) => c.body(null, 204, { 'accept-post': OFFER_TYPE }))
+  // For clients whose offer must come after they know their ICE servers (RFC 9725 §4.6).
+  app.options(endpoint, (c) => {
+    tellIceServers(c)
+    return c.body(null, 204, { 'accept-post': OFFER_TYPE, allow: ENDPOINT_METHODS })
+  })
   app.post(endpoint, async (c) => {
     requireType(c, OFFER_TYPE)
     if (sessions.size + opening >= maxSessions) {
@@ -74,7 +83,7 @@ export function signallingRoutes(options: SignallingOptions): Hono {
       const [oldest] = ended.keys()
       if (ended.size > MAX_ENDED && oldest !== undefined) ended.delete(oldest)
     })
-    for (const link of iceServers.flatMap(links)) c.header('link', link, { append: true })
+    tellIceServers(c)
     return c.body(session.answer, 201, {
       'content-type': OFFER_TYPE,
       location: `/${kind}/${encodeURIComponent(stream)}/${session.id}`,
@@ -84,6 +93,7 @@ export function signallingRoutes(options: SignallingOptions): Hono {
   })
   app.all(endpoint, (c) => notAllowed(c, ENDPOINT_METHODS))
 
+  app.options(resource, (c) => c.body(null, 204, { 'accept-patch': FRAGMENT_TYPE, allow: SESSION_METHODS }))
   app.on(['GET', 'HEAD'], [resource], (c) => {
     find(c)
     return c.body(null, 204, { 'accept-patch': FRAGMENT_TYPE })
@@ -116,7 +126,9 @@ export function signallingRoutes(options: SignallingOptions): Hono {
 const crossOrigin: MiddlewareHandler = async (c, next) => {
   c.header('access-control-allow-origin', '*')
   c.header('access-control-expose-headers', 'Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After')
-  if (c.req.method !== 'OPTIONS') return await next()
+  // A preflight carries no token, and is told no ICE server (RFC 9725 §4.6).
+  const isPreflight = c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined
+  if (!isPreflight) return await next()
   return c.body(null, 204, {
     'accept-post': OFFER_TYPE,
     'accept-patch': FRAGMENT_TYPE,

@@ -1,5 +1,7 @@
 import type { MiddlewareHandler } from 'hono'
+import { z } from 'zod'
 import type { Context } from '../core/resource.ts'
+import { VIEWS } from '../stream/audience.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
 import type { IceSettings } from '../webrtc/ice-agent.ts'
 import { openWhepSession, type WhepSession } from '../webrtc/whep.ts'
@@ -10,7 +12,13 @@ import type { SignallingOptions } from './signalling.ts'
 /** How WebRTC peers reach this server, and the life their sessions belong to. */
 export type WebRtc = { ice: IceSettings; context: Context }
 
-/** `POST /whep/{stream}`: a viewer, who may come before the publisher and then sees the waiting picture. */
+/** What a viewer may say in the query of its URL. */
+const WhepQuery = z.object({ view: z.enum(VIEWS).default('output') })
+
+/**
+ * `POST /whep/{stream}`: a viewer, who may come before the publisher and then sees the waiting picture, or, of the
+ * input, nothing.
+ */
 export function whepEndpoint(
   registry: StreamRegistry,
   { ice, context }: WebRtc,
@@ -20,18 +28,19 @@ export function whepEndpoint(
     kind: 'whep',
     iceServers: ice.iceServers,
     guard,
-    open: async ({ stream: name, offer }) => {
+    open: async ({ stream: name, offer, query }) => {
+      const { view } = WhepQuery.parse(query)
       const stream = registry.getOrOpen(name)
       let session: WhepSession | undefined
-      const leave = stream.admitViewer(() => session?.stats().availableKbps)
+      const leave = stream.admitViewer(view, () => session?.stats().availableKbps)
       try {
         session = await openWhepSession(
           {
             offer,
             ice,
-            reader: stream.subscribe(),
-            requestKeyframe: () => stream.requestKeyframe(),
-            playoutDelayMs: () => stream.playoutDelayMs,
+            reader: stream.subscribe(view),
+            requestKeyframe: () => stream.requestKeyframe(view),
+            playoutDelayMs: () => stream.playoutDelayMs(view),
           },
           { ...context, log: context.log.child({ stream: name }) },
         )

@@ -14,7 +14,11 @@ export type AudienceOptions = {
   onLeave(): void
 }
 
-type Viewer = { availableKbps: () => number | undefined }
+/** What a viewer sees: what the pipeline gives, or what it is given. */
+export const VIEWS = ['output', 'input'] as const
+export type View = (typeof VIEWS)[number]
+
+type Viewer = { view: View; availableKbps: () => number | undefined }
 
 const BANDWIDTH_MS = 1000
 
@@ -33,32 +37,48 @@ export class Audience {
     return this.#viewers.size
   }
 
+  /** How many watch that view. */
+  count(view: View): number {
+    let count = 0
+    for (const viewer of this.#viewers) if (viewer.view === view) count++
+    return count
+  }
+
   /**
    * Counts a viewer until the returned function is called. `availableKbps` tells what the viewer's network takes.
    * @throws AppError `capacity` beyond the limit of viewers.
    */
-  admit(availableKbps: () => number | undefined = () => undefined): () => void {
-    const { stream, maxViewers, events, onLeave } = this.#options
+  admit(view: View, availableKbps: () => number | undefined = () => undefined): () => void {
+    const { stream, maxViewers, onLeave } = this.#options
     if (this.size >= maxViewers) {
       const message = `the stream "${stream}" has ${maxViewers} viewers, as many as it may (MAX_VIEWERS)`
       throw new AppError('capacity', message, { retryable: true })
     }
-    const viewer = { availableKbps }
+    const viewer = { view, availableKbps }
     this.#viewers.add(viewer)
-    events.emit({ type: 'viewers', viewers: this.size })
+    this.#tell()
     return () => {
       if (!this.#viewers.delete(viewer)) return
-      events.emit({ type: 'viewers', viewers: this.size })
+      this.#tell()
       onLeave()
     }
   }
 
-  /** Calls `setBitrate` whenever another bitrate suits them better. */
+  /** Calls `setBitrate` whenever another bitrate suits those who watch the output better. */
   async followBandwidth(setBitrate: (kbps: number) => Promise<void>, signal: AbortSignal): Promise<Closed | undefined> {
     for (;;) {
       await sleep(BANDWIDTH_MS, signal)
-      const available = [...this.#viewers].map((viewer) => viewer.availableKbps())
+      const watching = [...this.#viewers].filter(({ view }) => view === 'output')
+      const available = watching.map((viewer) => viewer.availableKbps())
       if (this.#bitrate.observe(available, nowMs())) await setBitrate(this.#bitrate.kbps)
     }
+  }
+
+  #tell(): void {
+    this.#options.events.emit({
+      type: 'viewers',
+      viewers: this.count('output'),
+      inputViewers: this.count('input'),
+    })
   }
 }

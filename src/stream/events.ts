@@ -7,12 +7,17 @@ export type StreamEventData =
   | { type: 'params'; status: 'applied' | 'rejected'; revision: number; hash: string; error?: AppErrorJson }
   | {
       type: 'error'
-      source: 'pipeline' | 'decoder' | 'encoder' | 'audio' | 'ingest' | 'egress' | 'control' | 'events'
+      source: 'pipeline' | 'decoder' | 'encoder' | 'input-view' | 'audio' | 'ingest' | 'egress' | 'control' | 'events'
       message: string
     }
-  | { type: 'restart'; source: 'pipeline' | 'decoder' | 'encoder' | 'audio'; count: number; logs?: string[] }
+  | {
+      type: 'restart'
+      source: 'pipeline' | 'decoder' | 'encoder' | 'input-view' | 'audio'
+      count: number
+      logs?: string[]
+    }
   | { type: 'log'; level: string; line: string }
-  | { type: 'viewers'; viewers: number }
+  | { type: 'viewers'; viewers: number; inputViewers: number }
   | { type: 'status'; status: Record<string, unknown> }
   | { type: 'ended'; why: string; error?: AppErrorJson }
 

@@ -11,10 +11,11 @@ import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { encodeJpeg } from '../ffmpeg/still.ts'
 import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/pool.ts'
 import type { TrickleServer } from '../trickle/server.ts'
-import { Audience } from './audience.ts'
+import { Audience, type View } from './audience.ts'
 import { StreamEvents } from './events.ts'
 import { FrameLoop } from './frame-loop.ts'
 import { Input } from './input.ts'
+import { InputView } from './input-view.ts'
 import { LatencyTracker } from './latency.ts'
 import { Output } from './output.ts'
 import { hashParams } from './params.ts'
@@ -72,6 +73,7 @@ export class LiveStream implements Resource {
   readonly #timeline = new Timeline()
   readonly #memory = { decoded: new FramePool(), processed: new FramePool() }
   readonly #output: Output
+  readonly #inputView: InputView
   readonly #loop: FrameLoop
   readonly #channels: StreamChannels
   readonly #audience: Audience
@@ -108,13 +110,14 @@ export class LiveStream implements Resource {
       },
       this.#context,
     )
+    this.#inputView = new InputView({ ffmpeg, bitrateKbps, keyframeSeconds, events: this.events }, this.#context)
     this.#loop = new FrameLoop({
       timeline: this.#timeline,
       latency: this.#latency,
       write: (frame) => this.#output.write(frame),
       inputMemory: this.#memory.decoded,
       idleSize: IDLE_SIZE,
-      watched: () => this.viewers > 0,
+      watched: () => this.#audience.count('output') > 0,
     })
     // Newest first: pictures stop, then the encoder and with it the readers, then the pipeline is given back.
     this.#scope.defer(() => {
@@ -129,6 +132,7 @@ export class LiveStream implements Resource {
     this.#scope.defer(() => this.#published)
     this.#channels = this.#scope.use(new StreamChannels(this, deps.trickle, this.#context))
     this.#scope.use(this.#output)
+    this.#scope.use(this.#inputView)
     this.#scope.defer(() => this.#loop.stop())
     this.#scope.spawn(async () => await this.#output.closed)
     this.#scope.spawn((signal) => this.#tellStatus(signal))
@@ -145,6 +149,7 @@ export class LiveStream implements Resource {
     return this.#input !== undefined
   }
 
+  /** Of the output and of the input. */
   get viewers(): number {
     return this.#audience.size
   }
@@ -185,26 +190,26 @@ export class LiveStream implements Resource {
     }
   }
 
-  /** Everything that leaves the stream, from the next keyframe on. */
-  subscribe(): Reader {
-    return this.#output.subscribe()
+  /** Everything that leaves the stream, or a small view of what comes in; from the next keyframe on. */
+  subscribe(view: View = 'output'): Reader {
+    return this.#way(view).subscribe()
   }
 
   /**
    * Counts a viewer until the returned function is called. `availableKbps` tells what the viewer's network takes.
    * @throws AppError `capacity` beyond the limit of viewers.
    */
-  admitViewer(availableKbps?: () => number | undefined): () => void {
-    return this.#audience.admit(availableKbps)
+  admitViewer(view: View = 'output', availableKbps?: () => number | undefined): () => void {
+    return this.#audience.admit(view, availableKbps)
   }
 
   /** How long viewers should hold pictures back: as long as the publisher's bursts are, 0 for an even one. */
-  get playoutDelayMs(): number {
-    return this.#output.playoutDelayMs
+  playoutDelayMs(view: View): number {
+    return this.#way(view).playoutDelayMs
   }
 
-  requestKeyframe(): void {
-    this.#output.requestKeyframe()
+  requestKeyframe(view: View): void {
+    this.#way(view).requestKeyframe()
   }
 
   /** The newest output picture as a JPEG. */
@@ -235,12 +240,14 @@ export class LiveStream implements Resource {
       name: this.name,
       startedAt: this.startedAt,
       publishing: this.publishing,
-      viewers: this.viewers,
+      viewers: this.#audience.count('output'),
+      inputViewers: this.#audience.count('input'),
       trickleSegments: this.#channels.segments,
       late: this.#loop.late,
       lease: this.#lease,
       ingest: this.#input?.stats(),
       output: this.#output.stats(),
+      inputEncoderPid: this.#inputView.encoderPid,
       latency: this.#latency.report(),
     })
   }
@@ -251,6 +258,10 @@ export class LiveStream implements Resource {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #way(view: View): Output | InputView {
+    return view === 'input' ? this.#inputView : this.#output
   }
 
   #start(publication: Scope, source: IngestSource, lease: PipelineLease, heldUpMs: number): void {
@@ -278,11 +289,13 @@ export class LiveStream implements Resource {
         memory: this.#memory.decoded,
         onFrame: (frame) => {
           this.lastInputAt = Date.now()
+          // First, for the loop gives the memory away.
+          this.#inputView.write(frame)
           this.#loop.input(frame)
         },
         onAudio: (packet) => this.#output.writeAudio(packet),
         onColour: (colour) => {
-          this.#output.colour = colour ?? DEFAULT_COLOUR
+          this.#output.colour = this.#inputView.colour = colour ?? DEFAULT_COLOUR
         },
       },
       this.#context,

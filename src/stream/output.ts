@@ -12,13 +12,22 @@ import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { Evenness } from './evenness.ts'
 import type { StreamEvents } from './events.ts'
 import type { LatencyTracker } from './latency.ts'
+import { fitWithin } from './size.ts'
 
 export type OutputOptions = {
   ffmpeg: Ffmpeg
   bitrateKbps: number
   /** Longest distance between keyframes. */
   keyframeSeconds: number
-  latency: LatencyTracker
+  latency?: LatencyTracker
+  /** Larger pictures leave scaled down to this many pixels. */
+  maxPixels?: number
+  /** Gives way to whatever else the machine does. */
+  background?: boolean
+  /** The name under which its failures are told; `encoder` unless told. */
+  source?: 'encoder' | 'input-view'
+  /** Nobody reads any more. */
+  onUnread?(): void
   /** Where the memory of pictures goes back to. */
   memory: FramePool
   events: StreamEvents
@@ -67,7 +76,10 @@ export class Output implements Resource {
     this.#bitrateKbps = options.bitrateKbps
     this.#scope = new Scope(context.signal)
     this.closed = this.#scope.closed
-    this.#broadcast = new Broadcast(() => this.requestKeyframe())
+    this.#broadcast = new Broadcast(
+      () => this.requestKeyframe(),
+      () => options.onUnread?.(),
+    )
     this.#scope.defer(() => this.#broadcast.end())
     this.#scope.defer(() => this.#encoder?.close())
   }
@@ -75,6 +87,10 @@ export class Output implements Resource {
   /** A view of everything that leaves: H.264 from the next keyframe on, and Opus. */
   subscribe(): Reader {
     return this.#broadcast.subscribe()
+  }
+
+  get readers(): number {
+    return this.#broadcast.readers
   }
 
   requestKeyframe(): void {
@@ -182,12 +198,16 @@ export class Output implements Resource {
   }
 
   #openEncoder({ format, width, height }: VideoEncoder['shape']): Promise<VideoEncoder> {
+    const { ffmpeg, maxPixels, background = false } = this.#options
+    const scaledTo = maxPixels === undefined ? undefined : fitWithin({ width, height }, maxPixels)
     return openVideoEncoder(
       {
-        ffmpeg: this.#options.ffmpeg,
+        ffmpeg,
         format,
         width,
         height,
+        background,
+        ...(scaledTo && { scaledTo }),
         bitrateKbps: this.#bitrateKbps,
         colour: this.colour,
         trackId: 'video',
@@ -229,14 +249,14 @@ export class Output implements Resource {
     if (this.#scope.signal.aborted) return
     this.#failures++
     this.#restarts++
-    const { events } = this.#options
-    this.#context.log.warn({ err: error, failures: this.#failures }, 'encoder failed')
-    events.emit({ type: 'error', source: 'encoder', message: error.message })
+    const { events, source = 'encoder' } = this.#options
+    this.#context.log.warn({ err: error, source, failures: this.#failures }, 'encoder failed')
+    events.emit({ type: 'error', source, message: error.message })
     if (this.#failures >= MAX_FAILURES) {
       this.#scope.end({ why: 'failed', error })
       return
     }
-    events.emit({ type: 'restart', source: 'encoder', count: this.#restarts })
+    events.emit({ type: 'restart', source, count: this.#restarts })
     await sleep(100 * 2 ** (this.#failures - 1), this.#scope.signal).catch(() => {})
   }
 
@@ -249,7 +269,7 @@ export class Output implements Resource {
   #onPacket(packet: EncodedPacket): void {
     if (packet.pts <= this.#lastPacketPts) return
     this.#lastPacketPts = packet.pts
-    this.#options.latency.encoded(packet.pts)
+    this.#options.latency?.encoded(packet.pts)
     this.#evenness.add(packet.pts)
     this.#frames.add()
     this.#bytes.add(packet.data.length)

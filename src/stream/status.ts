@@ -9,11 +9,13 @@ type Observed = {
   startedAt: number
   publishing: boolean
   viewers: number
+  inputViewers: number
   trickleSegments: number
   late: number
   lease: PipelineLease | undefined
   ingest: ReturnType<Input['stats']> | undefined
   output: ReturnType<Output['stats']>
+  inputEncoderPid: number | undefined
   latency: LatencyReport
 }
 
@@ -62,6 +64,7 @@ export function streamStatus(o: Observed) {
       kbps: Math.round(o.output.kbps),
       targetKbps: o.output.targetKbps,
       viewers: o.viewers,
+      inputViewers: o.inputViewers,
       trickleSegments: o.trickleSegments,
     },
     params: o.lease
@@ -70,6 +73,7 @@ export function streamStatus(o: Observed) {
     processes: {
       decoder: ingest?.decoderPid ?? null,
       encoder: o.output.encoderPid ?? null,
+      inputEncoder: o.inputEncoderPid ?? null,
       pipeline: pipeline?.pid ?? null,
     },
   }

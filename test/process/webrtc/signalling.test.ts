@@ -10,6 +10,11 @@ import { SignallingServer } from './server.ts'
 const read = (name: string) => readFileSync(join(import.meta.dirname, `../../unit/webrtc/offers/${name}.sdp`), 'utf8')
 const OFFERS = { whip: read('whip-chrome'), whep: read('whep-chrome') }
 const SDP = { 'content-type': 'application/sdp' }
+const ICE_LINKS = [
+  '<stun:stun.example.net>; rel="ice-server"',
+  '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="me"; credential="a \\"word\\""; credential-type="password"',
+  '<turns:turn.example.net>; rel="ice-server"; username="me"; credential="a \\"word\\""; credential-type="password"',
+].join(', ')
 const FRAGMENT = { 'content-type': 'application/trickle-ice-sdpfrag' }
 
 let server: SignallingServer
@@ -40,14 +45,17 @@ describe.each(['whip', 'whep'] as const)('%s', (kind) => {
     expect(sessions()[0]!.id).toMatch(/^[\w-]{22}$/)
     expect(answer.headers.get('etag')).toMatch(/^"[\w-]+"$/)
     expect(answer.headers.get('accept-patch')).toBe('application/trickle-ice-sdpfrag')
-    expect(answer.headers.get('link')).toBe(
-      [
-        '<stun:stun.example.net>; rel="ice-server"',
-        '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="me"; credential="a \\"word\\""; credential-type="password"',
-        '<turns:turn.example.net>; rel="ice-server"; username="me"; credential="a \\"word\\""; credential-type="password"',
-      ].join(', '),
-    )
+    expect(answer.headers.get('link')).toBe(ICE_LINKS)
     expect(await answer.text()).toMatch(/^v=0\r\n/)
+  })
+
+  test('a client that must know its ICE servers before its offer asks for them', async () => {
+    const answer = await send('OPTIONS', `/${kind}/demo`)
+    expect(answer.status).toBe(204)
+    expect(answer.headers.get('accept-post')).toBe('application/sdp')
+    expect(answer.headers.get('allow')).toBe('OPTIONS, GET, HEAD, POST')
+    expect(answer.headers.get('link')).toBe(ICE_LINKS)
+    expect(sessions()).toHaveLength(0)
   })
 
   test('pages of any origin may use it', async () => {
@@ -57,6 +65,7 @@ describe.each(['whip', 'whep'] as const)('%s', (kind) => {
     expect(preflight.headers.get('access-control-allow-origin')).toBe('*')
     expect(preflight.headers.get('access-control-allow-headers')).toBe('Authorization, Content-Type, If-Match')
     expect(preflight.headers.get('access-control-allow-methods')).toContain('PATCH')
+    expect(preflight.headers.get('link')).toBeNull()
     const answer = await open()
     for (const name of ['Location', 'ETag', 'Link', 'Accept-Patch']) {
       expect(answer.headers.get('access-control-expose-headers')).toContain(name)
@@ -170,8 +179,11 @@ test('the guard comes after the preflight and before everything else', async () 
   const guard = () => Promise.reject(new AppError('unauthorized', 'send a token'))
   const open = () => Promise.reject(new AppError('internal', 'this must not be reached'))
   app.route('/', signallingRoutes({ kind: 'whip', iceServers: [], guard, open }))
-  expect((await app.request('/whip/demo', { method: 'OPTIONS' })).status).toBe(204)
+  const preflight = { 'access-control-request-method': 'POST' }
+  expect((await app.request('/whip/demo', { method: 'OPTIONS', headers: preflight })).status).toBe(204)
   for (const [method, path] of [
+    // Its answer would tell credentials of ICE servers.
+    ['OPTIONS', '/whip/demo'],
     ['POST', '/whip/demo'],
     ['PATCH', '/whip/demo/x'],
     ['DELETE', '/whip/demo/x'],
