@@ -119,6 +119,20 @@ describe('keyframes', () => {
 })
 
 describe('the stream', () => {
+  it.each(['yuv420p', 'rgb24'] as const)('of %s pictures may be smaller than they are', async (format) => {
+    const scaledTo = { width: 160, height: 90 }
+    const { encoder, packets, feed } = await open({ format, width: 320, height: 180, scaledTo, background: true })
+    const frames = moving(5, 320, 180, format)
+    await feed(frames)
+    await encoder.close()
+    expect(packets[0]?.track).toMatchObject(scaledTo)
+    const decoded = await decode(packets, format)
+    expect(decoded).toHaveLength(5)
+    expect(decoded[4]).toMatchObject(scaledTo)
+    const mean = ({ data }: VideoFrame) => data.reduce((sum, value) => sum + value, 0) / data.length
+    expect(Math.abs(mean(decoded[4]!) - mean(frames[4]!))).toBeLessThan(4)
+  })
+
   it('is constrained baseline without reordering, at the lowest level', async () => {
     const { encoder, packets, feed } = await open({ width: 1280, height: 720 })
     await feed(moving(2, 1280, 720))

@@ -74,6 +74,23 @@ describe('Broadcast', () => {
     expect(broadcast.readers).toBe(0)
   })
 
+  it('tells when the last reader has left, whoever ends it', () => {
+    let left = 0
+    const broadcast = new Broadcast(
+      () => {},
+      () => left++,
+    )
+    const [first, second] = [broadcast.subscribe(), broadcast.subscribe()]
+    first.end()
+    expect(left).toBe(0)
+    second.end()
+    second.end()
+    expect(left).toBe(1)
+    broadcast.subscribe()
+    broadcast.end()
+    expect(left).toBe(2)
+  })
+
   it('ends who comes after the end at once', async () => {
     const broadcast = new Broadcast(() => {})
     broadcast.end()

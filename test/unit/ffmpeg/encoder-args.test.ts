@@ -38,6 +38,19 @@ describe('the command line', () => {
     expect(text).toContain('dump_extra=freq=keyframe')
     expect(text).toMatch(/-profile:v (constrained_)?baseline/)
   })
+  it('scales and converts in one pass, and says the level of what comes out', () => {
+    const scaledTo = { width: 640, height: 360 }
+    const filters = (format: 'yuv420p' | 'rgb24', scaled: boolean) =>
+      encoderArgs(ffmpeg('libx264'), { ...shape, format, ...(scaled && { scaledTo }) }).filters.join(',')
+    expect(filters('yuv420p', false)).toBe('format=yuv420p')
+    expect(filters('yuv420p', true)).toBe('scale=640:360:flags=bilinear,format=yuv420p')
+    expect(filters('rgb24', false)).toBe('scale=out_color_matrix=bt601:out_range=tv,format=yuv420p')
+    expect(filters('rgb24', true)).toBe(
+      'scale=640:360:flags=bilinear:out_color_matrix=bt601:out_range=tv,format=yuv420p',
+    )
+    const { output } = encoderArgs(ffmpeg('libx264'), { ...shape, bitrateKbps: 800, scaledTo })
+    expect(output.join(' ')).toContain('-level:v 3.0')
+  })
   it('knows the old names of presets', () => {
     expect(encoderArgs(ffmpeg('h264_nvenc', 4), shape).output.join(' ')).toContain('-preset llhq')
     expect(encoderArgs(ffmpeg('h264_nvenc', 7), shape).output.join(' ')).toContain('-preset p4 -tune ull')

@@ -24,7 +24,16 @@ export function statusSample(): StreamStatus {
     inference: { fps: 30, lastError: null, restarts: 0 },
     latencyMs: { decode: percentiles, pipeline: percentiles, encode: percentiles, total: percentiles },
     dropped: { beforePipeline: 1, afterPipeline: 2, failed: 3, viewers: 4 },
-    egress: { width: 1280, height: 720, fps: 30, kbps: 2400, targetKbps: 2500, viewers: 1, inputViewers: 2, trickleSegments: 7 },
+    egress: {
+      width: 1280,
+      height: 720,
+      fps: 30,
+      kbps: 2400,
+      targetKbps: 2500,
+      viewers: 1,
+      inputViewers: 2,
+      trickleSegments: 7,
+    },
     params: { revision: 1, hash: 'd41d8cd98f00b204e9800998ecf8427e', value: {} },
     processes: { decoder: 11, encoder: 12, inputEncoder: null, pipeline: 13 },
   }
