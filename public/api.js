@@ -96,7 +96,7 @@ export const api = {
   mergeParams: (name, value) => json('PATCH', `streams/${at(name)}/params`, value),
   replaceParams: (name, value) => json('PUT', `streams/${at(name)}/params`, value),
   still: async (name, options) => (await send('GET', `out/${at(name)}.jpg`, { quiet: true, ...options })).blob(),
-  whepPath: (name) => `whep/${at(name)}`,
+  whepPath: (name, view) => `whep/${at(name)}${view === 'input' ? '?view=input' : ''}`,
   whipPath: (name, pipeline) => `whip/${at(name)}${query(pipeline)}`,
   eventsPath: (name) => `streams/${at(name)}/events`,
 }

@@ -58,6 +58,7 @@ const SOURCES = {
   pipeline: 'The pipeline',
   decoder: 'The decoder',
   encoder: 'The encoder',
+  'input-view': 'The view of the input',
   audio: 'The sound',
   ingest: 'The input',
 }

@@ -9,13 +9,14 @@ const NO_WAY =
 const HEAL_MS = 3000
 
 /**
- * Plays a stream's output into a `<video>` over WHEP for as long as it is open: muted, with the least buffering, and
+ * Plays a stream's output, or its input without sound, into a `<video>` over WHEP for as long as it is open: muted, with the least buffering, and
  * connecting again with growing pauses whenever the connection is lost. Tells `state` events: connecting, playing,
  * waiting (with `detail.error`), closed.
  */
 export class WhepPlayer extends EventTarget {
   #name
   #video
+  #view
   #peer
   #session
   #retryMs = FIRST_RETRY_MS
@@ -24,10 +25,11 @@ export class WhepPlayer extends EventTarget {
   #counted
   #connected = false
 
-  constructor(name, video) {
+  constructor(name, video, { view = 'output' } = {}) {
     super()
     this.#name = name
     this.#video = video
+    this.#view = view
     addEventListener('pagehide', this.#leave)
     this.#connect()
   }
@@ -82,7 +84,7 @@ export class WhepPlayer extends EventTarget {
     const peer = new RTCPeerConnection()
     this.#peer = peer
     const stream = new MediaStream()
-    for (const kind of ['video', 'audio']) {
+    for (const kind of this.#view === 'input' ? ['video'] : ['video', 'audio']) {
       const { receiver } = peer.addTransceiver(kind, { direction: 'recvonly' })
       if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0
     }
@@ -93,7 +95,7 @@ export class WhepPlayer extends EventTarget {
     })
     peer.addEventListener('connectionstatechange', () => this.#follow(peer))
     try {
-      const session = await exchangeSdp(peer, api.whepPath(this.#name), { quiet: true })
+      const session = await exchangeSdp(peer, api.whepPath(this.#name, this.#view), { quiet: true })
       if (this.#peer === peer) this.#session = session
       else endSession(session)
     } catch (error) {
