@@ -43,9 +43,10 @@ const authorization = () => (token() ? { authorization: `Bearer ${token()}` } : 
 
 /**
  * One request with the token, whose answer is a success; after a 401 the user is asked for a token and it is made again.
- * `quiet` requests, those that nobody pressed a button for, do not ask twice.
+ * `quiet` requests, those that nobody pressed a button for, do not ask twice, and those with `ask` false not at all.
  */
-export async function send(method, path, { body, headers = {}, signal, quiet = false, keepalive = false } = {}) {
+export async function send(method, path, options = {}) {
+  const { body, headers = {}, signal, ask = true, quiet = false, keepalive = false } = options
   const attempt = async () => {
     try {
       return await fetch(path, { method, body, signal, keepalive, headers: { ...headers, ...authorization() } })
@@ -55,7 +56,7 @@ export async function send(method, path, { body, headers = {}, signal, quiet = f
     }
   }
   let answer = await attempt()
-  if (answer.status === 401 && !(quiet && declined)) {
+  if (answer.status === 401 && ask && !(quiet && declined)) {
     asking ??= askToken(token() !== undefined).finally(() => {
       asking = undefined
     })
@@ -96,6 +97,13 @@ export const api = {
   mergeParams: (name, value) => json('PATCH', `streams/${at(name)}/params`, value),
   replaceParams: (name, value) => json('PUT', `streams/${at(name)}/params`, value),
   still: async (name, options) => (await send('GET', `out/${at(name)}.jpg`, { quiet: true, ...options })).blob(),
+  /** True while the server is shutting down; its answer to this is no success then. */
+  isDraining: async () => {
+    const answer = await fetch('ready').catch((cause) => {
+      throw new Unreachable(cause)
+    })
+    return (await answer.json()).draining === true
+  },
   whepPath: (name, view) => `whep/${at(name)}${view === 'input' ? '?view=input' : ''}`,
   whipPath: (name, pipeline) => `whip/${at(name)}${query(pipeline)}`,
   eventsPath: (name) => `streams/${at(name)}/events`,

@@ -1,11 +1,12 @@
 import { api } from '../api.js'
-import { openMedia, WhipPublisher } from './whip-publisher.js'
+import { WhipPublisher } from './whip-publisher.js'
 
 const KEY = 'millrace-test-pictures'
 
 /**
  * What this page publishes, by stream: it goes on while the user looks at other streams. A test picture runs in the
- * server and is remembered, so that this tab can also restart it after a reload. Tells `change`.
+ * server and is remembered, so that this tab can also restart it after a reload. Tells `change`, with `detail.state` when
+ * a connection was lost or made again.
  */
 class Publications extends EventTarget {
   #publishers = new Map()
@@ -21,13 +22,23 @@ class Publications extends EventTarget {
     return this.#publishers.get(name)?.publisher.media
   }
 
+  /** `publishing`, `starting`, or `waiting` while its connection is lost; undefined for what does not come from here. */
+  stateOf(name) {
+    return this.#publishers.get(name)?.publisher.state
+  }
+
   async startTest(name, pipeline) {
     await api.startTestPicture(name, pipeline)
     this.#remember(name, true)
   }
 
-  async startMedia(name, pipeline, kind) {
-    await this.#publish(name, pipeline, kind, await openMedia(kind))
+  async startMedia(name, pipeline, kind, media) {
+    await this.#publish(name, pipeline, kind, media)
+  }
+
+  /** Connects a publisher that waits now. */
+  retry(name) {
+    this.#publishers.get(name)?.publisher.retry()
   }
 
   /** The same source again, into another pipeline: the stream ends and begins anew. */
@@ -61,6 +72,9 @@ class Publications extends EventTarget {
     publisher.addEventListener('ended', ({ detail }) => {
       if (this.#publishers.get(name)?.publisher === publisher) this.#publishers.delete(name)
       this.dispatchEvent(new CustomEvent('change', { detail: { name, error: detail.error } }))
+    })
+    publisher.addEventListener('state', ({ detail: { state } }) => {
+      this.dispatchEvent(new CustomEvent('change', { detail: { name, state } }))
     })
     this.dispatchEvent(new CustomEvent('change', { detail: { name } }))
   }

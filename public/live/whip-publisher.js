@@ -1,41 +1,41 @@
-import { api, send } from '../api.js'
+import { ApiError, api, send, Unreachable } from '../api.js'
 import { endSession, exchangeSdp } from './sdp-exchange.js'
 
 const MAX_BITRATE = 2_500_000
 const CONNECT_MS = 10_000
-
-/** Media from this computer. @returns {Promise<MediaStream>} */
-export function openMedia(kind) {
-  if (!navigator.mediaDevices) {
-    throw new Error(
-      'browsers give cameras and screens only to pages on https:// or localhost: open this page there, or use the test picture',
-    )
-  }
-  const video = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 60 } }
-  return kind === 'screen'
-    ? navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 30 } }, audio: true })
-    : navigator.mediaDevices
-        .getUserMedia({ video, audio: true })
-        // A camera without microphone is still worth having.
-        .catch((error) =>
-          error.name === 'NotFoundError' ? navigator.mediaDevices.getUserMedia({ video }) : Promise.reject(error),
-        )
-}
+const FIRST_RETRY_MS = 1000
+const LAST_RETRY_MS = 4000
+/** ICE says `disconnected` for short gaps that heal by themselves. */
+const HEAL_MS = 3000
+/** A request that was too early, a server that is full or starts anew. */
+const PASSING = [408, 409, 429, 502, 503, 504]
 
 /** True when this server takes WHIP. */
 export async function takesWhip() {
-  return await send('OPTIONS', api.whipPath('demo'), { quiet: true }).then(
+  return await send('OPTIONS', api.whipPath('demo'), { quiet: true, ask: false }).then(
     () => true,
     (error) => ![404, 405].includes(error.status),
   )
 }
 
-/** Publishes a media stream over WHIP until closed. Tells `ended` when it is over, with `detail.error` if something broke. */
+/**
+ * Publishes a media stream over WHIP until closed; a connection that is lost is made again, with growing pauses. Tells
+ * `state` (`publishing`, `waiting`), and `ended` when it is over, with `detail.error` if something broke.
+ */
 export class WhipPublisher extends EventTarget {
   media
-  #peer = new RTCPeerConnection()
+  /** `starting`, `publishing`, or `waiting` for its connection to come back. */
+  state = 'starting'
+  #name
+  #pipeline
+  #peer
   #session
   #over = false
+  #retryMs = FIRST_RETRY_MS
+  #timer
+  #trying = false
+  /** The server said goodbye, as it does when somebody stops the stream. */
+  #dismissed = false
 
   constructor(media) {
     super()
@@ -47,7 +47,30 @@ export class WhipPublisher extends EventTarget {
 
   /** Resolves when media flows; after a failure everything is closed. */
   async start(name, pipeline) {
-    const peer = this.#peer
+    this.#name = name
+    this.#pipeline = pipeline
+    try {
+      await this.#connect()
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Connects now instead of after the pause. */
+  retry() {
+    if (this.state !== 'waiting' || this.#trying) return
+    this.#retryMs = FIRST_RETRY_MS
+    void this.#again()
+  }
+
+  close() {
+    this.#end()
+  }
+
+  async #connect() {
+    const peer = new RTCPeerConnection()
+    this.#peer = peer
     for (const track of this.media.getTracks()) {
       if (track.kind === 'video') track.contentHint = 'motion'
       const sendEncodings = track.kind === 'video' ? [{ maxBitrate: MAX_BITRATE }] : undefined
@@ -56,20 +79,58 @@ export class WhipPublisher extends EventTarget {
       if (track.kind === 'video') preferH264(transceiver)
       if (track.kind === 'video') await keepSize(transceiver.sender)
     }
-    try {
-      this.#session = await exchangeSdp(peer, api.whipPath(name, pipeline))
-      await connected(peer)
-    } catch (error) {
-      this.close()
-      throw error
-    }
-    peer.addEventListener('connectionstatechange', () => {
-      if (peer.connectionState === 'failed') this.#end(new Error('the connection to the server was lost'))
-    })
+    const session = await exchangeSdp(peer, api.whipPath(this.#name, this.#pipeline))
+    if (this.#peer !== peer) return endSession(session)
+    this.#session = session
+    await connected(peer)
+    if (this.#peer !== peer) return
+    this.#retryMs = FIRST_RETRY_MS
+    this.#dismissed = false
+    peer.addEventListener('connectionstatechange', () => this.#follow(peer))
+    peer.getSenders()[0]?.transport?.addEventListener('statechange', () => this.#follow(peer))
+    this.#tell('publishing')
   }
 
-  close() {
-    this.#end()
+  #follow(peer) {
+    if (this.#peer !== peer) return
+    clearTimeout(this.#timer)
+    this.#dismissed = peer.getSenders()[0]?.transport?.state === 'closed'
+    if (this.#dismissed || peer.connectionState === 'failed') this.#lost()
+    else if (peer.connectionState === 'disconnected') this.#timer = setTimeout(() => this.#lost(), HEAL_MS)
+  }
+
+  #lost() {
+    if (this.#over) return
+    this.#drop()
+    if (this.state !== 'waiting') this.#tell('waiting')
+    this.#timer = setTimeout(() => this.#again(), this.#retryMs)
+    this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2)
+  }
+
+  async #again() {
+    clearTimeout(this.#timer)
+    this.#trying = true
+    try {
+      if (this.#dismissed && (await wasStopped(this.#name))) return this.#end()
+      this.#dismissed = false
+      if (!this.#over) await this.#connect()
+    } catch (error) {
+      if (error instanceof ApiError && !PASSING.includes(error.status)) return this.#end(error)
+      // A server that does not answer is one that starts anew: what it says then is no goodbye.
+      if (error instanceof Unreachable) this.#dismissed = false
+      this.#lost()
+    } finally {
+      this.#trying = false
+    }
+  }
+
+  #drop() {
+    clearTimeout(this.#timer)
+    const peer = this.#peer
+    this.#peer = undefined
+    peer?.close()
+    endSession(this.#session)
+    this.#session = undefined
   }
 
   #end(error) {
@@ -77,12 +138,27 @@ export class WhipPublisher extends EventTarget {
     this.#over = true
     removeEventListener('pagehide', this.#leave)
     for (const track of this.media.getTracks()) track.stop()
-    this.#peer.close()
-    endSession(this.#session)
+    this.#drop()
     this.dispatchEvent(new CustomEvent('ended', { detail: { error } }))
   }
 
   #leave = () => endSession(this.#session)
+
+  #tell(state) {
+    this.state = state
+    this.dispatchEvent(new CustomEvent('state', { detail: { state } }))
+  }
+}
+
+/** Somebody stopped the stream: it is gone, and not because its server goes. */
+async function wasStopped(name) {
+  try {
+    await api.status(name)
+    return false
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error
+    return !(await api.isDraining())
+  }
 }
 
 /** A model and its viewers are better off with fewer pictures than with ones whose size changes again and again. */

@@ -1,10 +1,10 @@
 import { h, setText } from '../dom.js'
 import { icon } from '../icons.js'
-import { publications } from '../live/publications.js'
 import { WhepPlayer } from '../live/whep-player.js'
 import { sayError } from '../words.js'
+import { InputPicture } from './input-picture.js'
 
-/** The pictures: the stream's output, and beside it the input when it comes from this page. */
+/** The pictures: the stream's input and its output, side by side. */
 export class Stage {
   element
   #name
@@ -16,14 +16,7 @@ export class Stage {
     playsinline: true,
     'aria-label': 'Output of the pipeline',
   })
-  #input = h('video', {
-    muted: true,
-    autoplay: true,
-    playsinline: true,
-    dataset: { role: 'input' },
-    'aria-label': 'Input from this computer',
-  })
-  #inputBox
+  #input
   #cover = h('div', { class: 'cover', hidden: true })
   #chip = h('span', { class: 'stage-chip', hidden: true })
   #mute
@@ -33,9 +26,10 @@ export class Stage {
     this.#name = name
     // The attribute alone does not mute an element made by script.
     this.#output.muted = true
-    this.#input.muted = true
     this.#mute = tool('muted', 'Turn the sound on', () => this.#toggleSound())
+    this.#input = new InputPicture(name)
     const tools = [
+      this.#input.toggle,
       this.#mute,
       document.pictureInPictureEnabled &&
         tool('float', 'Picture in picture', () => this.#output.requestPictureInPicture().catch(() => {})),
@@ -49,25 +43,16 @@ export class Stage {
       this.#chip,
       h('div', { class: 'stage-tools' }, tools),
     )
-    this.#inputBox = h(
-      'figure',
-      { class: 'picture input', hidden: true },
-      h('div', { class: 'screen' }, this.#input),
-      h('figcaption', {}, 'Input'),
-    )
     this.element = h(
       'div',
       { class: 'stage' },
-      this.#inputBox,
+      this.#input.element,
       h('figure', { class: 'picture output' }, screen, h('figcaption', {}, 'Output')),
     )
     this.#output.addEventListener('playing', () => this.#fit())
     this.#output.addEventListener('resize', () => this.#fit())
-    this.showInput()
-  }
-
-  get playing() {
-    return this.#player !== undefined
+    this.#input.addEventListener('change', () => this.#arrange())
+    this.#arrange()
   }
 
   play() {
@@ -79,7 +64,13 @@ export class Stage {
   stop() {
     this.#player?.close()
     this.#player = undefined
+    this.#input.rest()
     this.#chip.hidden = true
+  }
+
+  close() {
+    this.stop()
+    this.#input.close()
   }
 
   /** Covers the picture with words and buttons; undefined uncovers it. `key` tells whether they are still the same. */
@@ -90,12 +81,14 @@ export class Stage {
     this.#cover.hidden = key === undefined
   }
 
-  /** The local picture, or none. */
-  showInput() {
-    const media = publications.mediaOf(this.#name)
-    if (this.#input.srcObject !== (media ?? null)) this.#input.srcObject = media ?? null
-    this.#inputBox.hidden = media === undefined
-    this.element.classList.toggle('pair', media !== undefined)
+  /** Whether the stream has a publisher; undefined while there is no stream. */
+  showInput(publishing) {
+    this.#input.update(publishing)
+  }
+
+  /** Leaves the input alone until it is shown again. */
+  restInput() {
+    this.#input.rest()
   }
 
   measure() {
@@ -106,6 +99,10 @@ export class Stage {
   chip(text) {
     this.#chip.hidden = !text
     setText(this.#chip, text ?? '')
+  }
+
+  #arrange() {
+    this.element.classList.toggle('pair', this.#input.shown)
   }
 
   #follow({ state, error }) {

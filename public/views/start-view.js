@@ -1,12 +1,10 @@
 import { h, svg } from '../dom.js'
 import { icon } from '../icons.js'
-import { publications } from '../live/publications.js'
 import { takesWhip } from '../live/whip-publisher.js'
-import { notify } from '../notices.js'
-import { sayError } from '../words.js'
 import { PipelineChoice } from './pipeline-choice.js'
 import { publishLines } from './share-panel.js'
 import { StreamCard } from './stream-card.js'
+import { wayButton } from './ways.js'
 
 const NAME = '[A-Za-z0-9][A-Za-z0-9_.\\-]{0,63}'
 
@@ -41,14 +39,7 @@ export class StartView {
 
   constructor(go) {
     this.#go = go
-    this.#mediaButtons = [
-      this.#startButton('Use camera', 'camera', '', (name, pipeline) =>
-        publications.startMedia(name, pipeline, 'camera'),
-      ),
-      this.#startButton('Share screen', 'screen', '', (name, pipeline) =>
-        publications.startMedia(name, pipeline, 'screen'),
-      ),
-    ]
+    this.#mediaButtons = [this.#button('camera'), this.#button('screen')]
     this.element = h(
       'div',
       { class: 'start' },
@@ -142,11 +133,7 @@ export class StartView {
       'picture',
       'Test picture',
       'A moving picture with sound, made by the server. The quickest way to see it all work.',
-      [
-        this.#startButton('Test picture', 'play', 'primary', (name, pipeline) =>
-          publications.startTest(name, pipeline),
-        ),
-      ],
+      [this.#button('test', 'primary')],
     )
   }
 
@@ -154,7 +141,7 @@ export class StartView {
     return way(
       'camera',
       'Camera or screen',
-      'Publish from this browser. It asks before it shares anything, and shows input and output side by side.',
+      'Publish from this browser. You choose the device, and see its picture before anybody else does.',
       [h('div', { class: 'row' }, this.#mediaButtons), this.#mediaNote],
     )
   }
@@ -177,6 +164,12 @@ export class StartView {
     )
   }
 
+  #button(way, look = '') {
+    // The suggested name changes as soon as the stream is there.
+    const what = () => this.#valid() && { name: this.#stream, pipeline: this.#pipeline.value }
+    return wayButton(way, look, what, (name) => this.#go(name))
+  }
+
   #writeLines() {
     this.#lines.replaceChildren(...publishLines(this.#stream || 'demo', this.#pipeline.value).filter(Boolean))
   }
@@ -196,27 +189,6 @@ export class StartView {
     this.#name.setCustomValidity('Use 1 to 64 letters, digits, “_”, “.” or “-”, beginning with a letter or digit.')
     this.#name.reportValidity()
     return false
-  }
-
-  #startButton(text, iconName, look, start) {
-    const button = h('button', { type: 'button', class: look }, icon(iconName), text)
-    button.addEventListener('click', async () => {
-      if (!this.#valid()) return
-      // The suggested name changes as soon as the stream is there.
-      const name = this.#stream
-      button.setAttribute('aria-busy', 'true')
-      button.disabled = true
-      try {
-        await start(name, this.#pipeline.value)
-        this.#go(name)
-      } catch (error) {
-        notify(sayError(error), 'bad')
-      } finally {
-        button.removeAttribute('aria-busy')
-        button.disabled = false
-      }
-    })
-    return button
   }
 }
 

@@ -11,6 +11,7 @@ import { duration, ms, sayError, stateWords } from '../words.js'
 import { PipelineChoice } from './pipeline-choice.js'
 import { sharePanel } from './share-panel.js'
 import { Stage } from './stage.js'
+import { wayButton } from './ways.js'
 
 const ELSEWHERE =
   'Chosen by whoever publishes. To change it, publish again with `?pipeline=NAME` at the end of the address.'
@@ -33,6 +34,9 @@ export class StreamView {
   #built
   #status
   #switching = false
+  #stopping = false
+  /** What was asked before this moment tells of a stream that has ended since. */
+  #endedAt = 0
   #closing = new AbortController()
   #following
 
@@ -75,7 +79,7 @@ export class StreamView {
 
   close() {
     this.#closing.abort()
-    this.#stage.stop()
+    this.#stage.close()
   }
 
   async #poll() {
@@ -83,7 +87,9 @@ export class StreamView {
     while (!signal.aborted) {
       const began = performance.now()
       try {
-        this.#show(await api.status(this.#name, { signal }))
+        const status = await api.status(this.#name, { signal })
+        // Watching now would open the stream anew.
+        if (began > this.#endedAt && !this.#stopping) this.#show(status)
       } catch (error) {
         if (signal.aborted) return
         if (error instanceof ApiError && error.status === 404) this.#absent()
@@ -108,7 +114,10 @@ export class StreamView {
     this.#figures.update(status.state, status)
     this.#params.update(status.params ?? undefined)
     this.#showPipeline(status.pipeline ?? undefined)
-    if (!this.#switching) this.#stage.play()
+    if (!this.#switching) {
+      this.#stage.play()
+      this.#stage.showInput(status.publishing !== false)
+    }
     this.#stage.chip(
       status.publishing === false || status.latencyMs.total.p50 === 0
         ? ''
@@ -126,16 +135,25 @@ export class StreamView {
     if (this.#switching) return
     if (had) publications.ended(this.#name)
     this.#stage.stop()
-    this.#stage.showInput()
+    this.#stage.showInput(undefined)
     const { word, tone } = stateWords(had || this.#pill.textContent === 'Ended' ? 'ENDED' : 'OFFLINE')
     this.#pill.className = `pill ${tone}`
     setText(this.#pill, word)
     setText(this.#facts, '')
     this.#hint.hidden = true
-    this.#stop.hidden = true
+    const lost = publications.stateOf(this.#name) === 'waiting'
+    this.#stop.hidden = !lost
     this.#figures.update(word === 'Ended' ? 'ENDED' : 'OFFLINE')
     this.#lockPipeline(false)
     this.#showShare(this.#pipeline.value)
+    if (lost) {
+      this.#stage.cover(
+        'lost',
+        h('span', { class: 'spinner', 'aria-hidden': 'true' }),
+        h('p', {}, 'The connection to the server was lost. Publishing again…'),
+      )
+      return
+    }
     this.#stage.cover(
       'absent',
       h('p', {}, word === 'Ended' ? 'The stream has ended.' : `Nobody publishes to “${this.#name}” yet.`),
@@ -143,32 +161,26 @@ export class StreamView {
       h(
         'div',
         { class: 'row' },
-        this.#startTest(),
+        this.#startButtons(),
         h('a', { class: 'button', href: './', 'data-internal': true }, 'All streams'),
       ),
     )
   }
 
-  #startTest() {
-    const button = h('button', { type: 'button', class: 'primary' }, icon('play'), 'Test picture')
-    button.addEventListener('click', async () => {
-      button.disabled = true
-      button.setAttribute('aria-busy', 'true')
-      try {
-        await publications.startTest(this.#name, this.#pipeline.value)
-      } catch (error) {
-        notify(sayError(error), 'bad')
-        button.disabled = false
-        button.removeAttribute('aria-busy')
-      }
-    })
-    return button
+  #startButtons() {
+    const what = () => ({ name: this.#name, pipeline: this.#pipeline.value })
+    return ['test', 'camera', 'screen'].map((way) => wayButton(way, way === 'test' ? 'primary' : '', what))
   }
 
   #follow() {
     this.#following = new AbortController()
     const signal = AbortSignal.any([this.#closing.signal, this.#following.signal])
-    this.#events.follow(api.eventsPath(this.#name), (event) => event.type === 'ended' && this.#stage.stop(), signal)
+    this.#events.follow(api.eventsPath(this.#name), (event) => event.type === 'ended' && this.#ended(), signal)
+  }
+
+  #ended() {
+    this.#endedAt = performance.now()
+    this.#stage.stop()
   }
 
   #showPipeline(name) {
@@ -229,20 +241,25 @@ export class StreamView {
     const own = publications.kindOf(this.#name) !== undefined
     const question = 'Everyone who watches or publishes it is disconnected.'
     if (!own && !(await confirmAction(`Stop “${this.#name}”?`, question, 'Stop stream'))) return
-    this.#stop.disabled = true
+    this.#stop.disabled = this.#stopping = true
+    this.#stage.stop()
     try {
       await publications.stop(this.#name)
+      this.#endedAt = performance.now()
     } catch (error) {
       notify(sayError(error), 'bad')
     } finally {
-      this.#stop.disabled = false
+      this.#stop.disabled = this.#stopping = false
     }
   }
 
-  #publicationChanged({ name, error }) {
+  #publicationChanged({ name, error, state }) {
     if (name !== this.#name) return
-    this.#stage.showInput()
+    // Without local media the next look at the status tells what there is to see.
+    if (publications.mediaOf(name)) this.#stage.showInput(this.#status && this.#status.publishing !== false)
+    else this.#stage.restInput()
     if (error) notify(sayError(error), 'bad')
+    if (state === 'waiting') notify('The connection to the server was lost. Publishing again as soon as it is back.')
   }
 }
 

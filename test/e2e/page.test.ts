@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -7,6 +8,7 @@ import { startServer, type TestServer } from '../helpers/server.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const OUTPUT = 'video[data-role="output"]'
+const INPUT = 'video[data-role="input"]'
 const ARTEFACTS = fileURLToPath(new URL('../../test-results/page', import.meta.url))
 
 let browser: Browser
@@ -41,12 +43,12 @@ async function framesAdvance(): Promise<void> {
   await waitFor('more pictures', async () => (await shown()) > before + 15)
 }
 
-/** How colourful the picture is: the mean distance between the largest and smallest of red, green and blue. */
-const colour = () =>
+/** How colourful a picture is: the mean distance between the largest and smallest of red, green and blue. */
+const colour = (video = OUTPUT) =>
   page.evaluate<number>(`(() => {
     const canvas = new OffscreenCanvas(64, 36)
     const context = canvas.getContext('2d', { willReadFrequently: true })
-    context.drawImage(document.querySelector('${OUTPUT}'), 0, 0, 64, 36)
+    context.drawImage(document.querySelector('${video}'), 0, 0, 64, 36)
     const { data } = context.getImageData(0, 0, 64, 36)
     let sum = 0
     for (let at = 0; at < data.length; at += 4) {
@@ -60,7 +62,15 @@ const statusOf = async (server: TestServer) =>
   (await (await fetch(`${server.url}/streams/demo`)).json()) as {
     pipeline: string
     params: { value: Record<string, unknown> }
+    egress: { inputViewers: number }
   }
+
+const inputViewers = async (server: TestServer) => (await statusOf(server)).egress.inputViewers
+
+async function useCamera(): Promise<void> {
+  await page.getByRole('button', { name: 'Use camera' }).click()
+  await page.getByRole('button', { name: 'Publish', exact: true }).click()
+}
 
 describe('the page', () => {
   it('takes a newcomer from nothing to a picture whose effect they change', async () => {
@@ -112,13 +122,15 @@ describe('the page', () => {
     await using server = await startServer()
     await open(server.url)
     await page.getByLabel('Pipeline', { exact: true }).selectOption('effects')
-    await page.getByRole('button', { name: 'Use camera' }).click()
+    await useCamera()
     await page.waitForURL('**/?stream=demo')
     await framesAdvance()
     await page.getByRole('figure', { name: 'Input' }).waitFor()
     await waitFor('the input beside it', () =>
-      page.evaluate<boolean>(`document.querySelector('video[data-role="input"]').videoWidth > 0`),
+      page.evaluate<boolean>(`document.querySelector('${INPUT}').videoWidth > 0`),
     )
+    // It comes from the camera, and costs the server nothing.
+    expect(await inputViewers(server)).toBe(0)
     const { ingest } = (await (await fetch(`${server.url}/streams/demo`)).json()) as { ingest: { kind: string } }
     expect(ingest.kind).toBe('whip')
     await waitFor('a colourful picture', async () => (await colour()) > 40)
@@ -129,6 +141,131 @@ describe('the page', () => {
     await page.getByText('The stream has ended.').waitFor()
     await page.getByRole('figure', { name: 'Input' }).waitFor({ state: 'hidden' })
     expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('offers cameras and microphones by name, and takes a no', async () => {
+    await using server = await startServer()
+    await open(server.url)
+    await page.getByRole('button', { name: 'Use camera' }).click()
+    const dialog = page.getByRole('dialog', { name: 'Publish from this camera' })
+    const names = (label: string) => dialog.getByLabel(label).locator('option').allTextContents()
+    expect(await names('Camera')).toEqual(['fake_device_0'])
+    expect(await names('Microphone')).toContain('Fake Audio Input 2')
+    await dialog.getByLabel('Microphone').selectOption('No sound')
+    await waitFor('the preview', () => page.evaluate<boolean>(`document.querySelector('dialog video').videoWidth > 0`))
+    await dialog.getByRole('button', { name: 'Cancel' }).click()
+    expect(new URL(page.url()).search).toBe('')
+
+    await page.getByRole('button', { name: 'Use camera' }).click()
+    await dialog.getByLabel('Microphone').selectOption('Fake Audio Input 2')
+    await dialog.getByRole('button', { name: 'Publish', exact: true }).click()
+    await framesAdvance()
+    await page.getByRole('button', { name: 'Stop stream' }).click()
+    await page.getByText('The stream has ended.').waitFor()
+    // From here, too; what was chosen is chosen again.
+    await page.getByRole('button', { name: 'Use camera' }).click()
+    expect(await dialog.getByLabel('Microphone').locator('option:checked').textContent()).toBe('Fake Audio Input 2')
+    await dialog.getByRole('button', { name: 'Publish', exact: true }).click()
+    await framesAdvance()
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('publishes the screen', async () => {
+    await using server = await startServer()
+    await open(server.url)
+    await page.getByRole('button', { name: 'Share screen' }).click()
+    await page.waitForURL('**/?stream=demo')
+    await framesAdvance()
+    await page.getByRole('figure', { name: 'Input' }).waitFor()
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('shows the input of any stream beside its output, as long as somebody wants to see it', async () => {
+    await using server = await startServer()
+    const params = encodeURIComponent('{"effect":"grayscale","strength":1}')
+    await fetch(`${server.url}/test-picture/demo?pipeline=effects&params=${params}`, { method: 'POST' })
+    await open(`${server.url}/?stream=demo`)
+    await framesAdvance()
+    await waitFor('a colourful input', async () => (await colour(INPUT)) > 60)
+    await waitFor('a gray output', async () => (await colour()) < 15)
+    expect(await inputViewers(server)).toBe(1)
+    await page.screenshot({ path: `${ARTEFACTS}/pair.png` })
+
+    const figure = page.getByRole('figure', { name: 'Input' })
+    await page.getByRole('button', { name: 'Hide the input' }).focus()
+    await page.keyboard.press('Enter')
+    await figure.waitFor({ state: 'hidden' })
+    await waitFor('the server to be left alone', async () => (await inputViewers(server)) === 0)
+    await page.reload()
+    await framesAdvance()
+    expect(await figure.isVisible()).toBe(false)
+    expect(await inputViewers(server)).toBe(0)
+    await page.getByRole('button', { name: 'Show the input' }).click()
+    await waitFor('the input again', async () => (await colour(INPUT)) > 60)
+
+    await fetch(`${server.url}/streams/demo`, { method: 'DELETE' })
+    await page.getByText('The stream has ended.').waitFor()
+    await figure.waitFor({ state: 'hidden' })
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('shows one picture on a phone until the other is asked for', async () => {
+    await using server = await startServer()
+    await fetch(`${server.url}/test-picture/demo`, { method: 'POST' })
+    await open(`${server.url}/?stream=demo`, { width: 390, height: 844 })
+    await framesAdvance()
+    expect(await inputViewers(server)).toBe(0)
+    await page.getByRole('button', { name: 'Show the input' }).click()
+    await waitFor('the input', async () => (await colour(INPUT)) > 60)
+    expect(await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0)
+  }, 120_000)
+
+  it('publishes again when the server is back, and not when somebody stopped the stream', async () => {
+    const first = await startServer()
+    await open(first.url)
+    await useCamera()
+    await framesAdvance()
+    await first.stop()
+    const figure = page.getByRole('figure', { name: 'Input' })
+    await figure.getByText('The connection was lost. Publishing again…').waitFor()
+    await using second = await startServer({ env: { PORT: new URL(first.url).port } })
+    await figure.getByText('The connection was lost.').waitFor({ state: 'hidden' })
+    await waitFor('the stream', async () => (await fetch(`${second.url}/streams/demo`)).ok)
+    await framesAdvance()
+
+    expect((await fetch(`${second.url}/streams/demo`, { method: 'DELETE' })).status).toBe(200)
+    await page.getByText('The stream has ended.').waitFor()
+    await figure.waitFor({ state: 'hidden' })
+    await sleep(3000)
+    expect((await fetch(`${second.url}/streams/demo`)).status).toBe(404)
+    expect(complaints).toEqual([])
+  }, 120_000)
+
+  it('uses the ICE servers that the server names', async () => {
+    const iceServers = [
+      { urls: 'stun:127.0.0.1:9' },
+      { urls: 'turn:127.0.0.1:9?transport=udp', username: 'me', credential: 'a "word"' },
+    ]
+    await using server = await startServer({ env: { ICE_SERVERS: JSON.stringify(iceServers) } })
+    await open(server.url)
+    await page.evaluate(`(() => {
+      const Real = RTCPeerConnection
+      window.peers = []
+      window.RTCPeerConnection = class extends Real {
+        constructor(...options) {
+          super(...options)
+          peers.push(this)
+        }
+      }
+    })()`)
+    await useCamera()
+    await framesAdvance()
+    const used = await page.evaluate<RTCIceServer[][]>('peers.map((peer) => peer.getConfiguration().iceServers)')
+    // One publishes, one watches.
+    expect(used.map((servers) => servers.map(({ urls }) => [urls].flat()))).toEqual(
+      Array(2).fill([['stun:127.0.0.1:9'], ['turn:127.0.0.1:9?transport=udp']]),
+    )
+    expect(used[0]?.[1]).toMatchObject({ username: 'me', credential: 'a "word"' })
   }, 120_000)
 
   it('says when the server is gone, and goes on when it is back', async () => {
