@@ -2,7 +2,7 @@ import { h, prose } from '../dom.js'
 import { curlOf } from './curl.js'
 import { resolver, schemaView, typeText } from './schema-view.js'
 
-const METHODS = ['get', 'post', 'put', 'patch', 'delete']
+const METHODS = ['options', 'get', 'post', 'put', 'patch', 'delete']
 const main = document.querySelector('#operations')
 const contents = document.querySelector('#contents')
 const filter = document.querySelector('#filter')

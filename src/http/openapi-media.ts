@@ -10,6 +10,7 @@ import {
   StreamName,
   streamParam,
 } from './openapi.ts'
+import { WhepQuery } from './whep-query.ts'
 
 const SDP = 'application/sdp'
 const FRAGMENT = 'application/trickle-ice-sdpfrag'
@@ -72,11 +73,11 @@ function describeSignalling(registry: RouteRegistry, kind: 'whip' | 'whep'): voi
     summary: whip ? 'Publish by WebRTC (WHIP, RFC 9725)' : 'Watch by WebRTC (WHEP)',
     description: whip
       ? 'A browser, OBS 30 or newer, GStreamer, ffmpeg 8 or newer. The answer is there before media flows.'
-      : 'H.264 and Opus. A viewer may come before the publisher and gets a waiting picture.',
+      : 'H.264 and Opus. A viewer may come before the publisher and gets a waiting picture; of the input nothing.',
     security,
     request: {
       params: streamParam,
-      ...(whip && { query: publishQueryParams }),
+      query: whip ? publishQueryParams : WhepQuery,
       body: text(SDP, 'The offer.'),
     },
     responses: {
@@ -91,6 +92,22 @@ function describeSignalling(registry: RouteRegistry, kind: 'whip' | 'whep'): voi
       ...publishProblems,
       413: problem('The offer is larger than 128 KiB.'),
       415: problem(`The content type is not ${SDP}, or the offer has no codec that is spoken here.`),
+    },
+  })
+  registry.registerPath({
+    method: 'options',
+    path: endpoint,
+    operationId: `ask${name}`,
+    tags,
+    summary: 'ICE servers, before the offer',
+    description: 'RFC 9725 §4.6. A browser’s preflight is answered without them, and needs no token.',
+    security,
+    request: { params: streamParam },
+    responses: {
+      204: {
+        description: 'No content.',
+        headers: z.object({ Link: z.string().optional().describe('STUN and TURN servers for the client.') }),
+      },
     },
   })
   for (const path of [endpoint, resource]) {

@@ -1,19 +1,15 @@
 import type { MiddlewareHandler } from 'hono'
-import { z } from 'zod'
 import type { Context } from '../core/resource.ts'
-import { VIEWS } from '../stream/audience.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
 import type { IceSettings } from '../webrtc/ice-agent.ts'
 import { openWhepSession, type WhepSession } from '../webrtc/whep.ts'
 import { openWhipSession } from '../webrtc/whip.ts'
 import { publishQuery } from './ingest-query.ts'
 import type { SignallingOptions } from './signalling.ts'
+import { WhepQuery } from './whep-query.ts'
 
 /** How WebRTC peers reach this server, and the life their sessions belong to. */
 export type WebRtc = { ice: IceSettings; context: Context }
-
-/** What a viewer may say in the query of its URL. */
-const WhepQuery = z.object({ view: z.enum(VIEWS).default('output') })
 
 /**
  * `POST /whep/{stream}`: a viewer, who may come before the publisher and then sees the waiting picture, or, of the
