@@ -85,9 +85,7 @@ describe('9, 10, 16: millrace new', () => {
     const [{ files }] = JSON.parse(packed.slice(packed.indexOf('['))) as [{ files: { path: string }[] }]
     expect(files.map(({ path }) => path).sort()).toEqual([
       'README.md',
-      'dist/params.d.ts',
       'dist/params.js',
-      'dist/pipeline.d.ts',
       'dist/pipeline.js',
       'package.json',
     ])
