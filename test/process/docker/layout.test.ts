@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -58,6 +58,8 @@ describe('what an image is made of, outside Docker', () => {
       const { version } = JSON.parse(readFileSync(join(app, 'millrace/package.json'), 'utf8'))
       expect(run(join(app, 'docker/entrypoint.sh'), ['--version']).stdout.trim()).toBe(version)
       expect(run('ls', ['millrace/node_modules']).stdout.split('\n')).not.toContain('vitest')
+      for (const left of ['@ffmpeg-installer', 'fluent-ffmpeg/coverage'])
+        expect(existsSync(join(app, 'millrace/node_modules', left)), left).toBe(false)
     },
     BUILD_MS,
   )
