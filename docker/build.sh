@@ -2,11 +2,12 @@
 # Builds Millrace and lays it out as an image has it.
 #
 #   docker/build.sh dependencies     installs what building needs, from the lock file
-#   docker/build.sh app FOLDER       builds, and fills FOLDER:
-#       millrace/     the package, with its dependencies from the lock file
+#   docker/build.sh packages FOLDER  fills FOLDER with what running needs, from the lock file: millrace/node_modules
+#   docker/build.sh app FOLDER       builds, and fills FOLDER, which may be the same:
+#       millrace/     the package, without its dependencies
 #       docker/       what an image starts
 #
-# ONNX=cuda12 also fetches ONNX Runtime's libraries for CUDA 12.
+# ONNX=cuda12 lets `packages` also fetch ONNX Runtime's libraries for CUDA 12.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,6 +15,19 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 dependencies() {
   cd "$root"
   npm ci --no-audit --no-fund
+}
+
+packages() {
+  mkdir -p "$1/millrace"
+  cd "$root"
+  cp package.json package-lock.json .npmrc "$1/millrace/"
+  cd "$1/millrace"
+  npm ci --omit=dev --prefer-offline --no-audit --no-fund
+  slim node_modules
+
+  if [ "${ONNX:-cpu}" = cuda12 ]; then
+    ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js
+  fi
 }
 
 app() {
@@ -24,13 +38,6 @@ app() {
   mkdir -p "$target/millrace" "$target/docker"
   cp package.json package-lock.json .npmrc LICENSE README.md "$target/millrace/"
   cp -R dist "$target/millrace/"
-  (cd "$target/millrace" && npm ci --omit=dev --prefer-offline --no-audit --no-fund)
-  slim "$target/millrace/node_modules"
-
-  if [ "${ONNX:-cpu}" = cuda12 ]; then
-    (cd "$target/millrace" && ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js)
-  fi
-
   chmod +x "$target/millrace/dist/src/cli.js"
   cp docker/entrypoint.sh docker/health.mjs "$target/docker/"
 }
@@ -42,13 +49,16 @@ slim() {
   for folder in "$1"/onnxruntime-node/bin/napi-v*/*/*; do
     case $folder in */linux/"$here") ;; *) rm -rf "$folder" ;; esac
   done
+  # For Alpine's C library.
+  rm -rf "$1"/@koromix/koffi-linux-*/musl_*
 }
 
 case ${1:-} in
   dependencies) dependencies ;;
+  packages) packages "${2:?name the folder}" ;;
   app) app "${2:?name the folder}" ;;
   *)
-    echo "usage: docker/build.sh dependencies | app FOLDER" >&2
+    echo "usage: docker/build.sh dependencies | packages FOLDER | app FOLDER" >&2
     exit 2
     ;;
 esac
