@@ -13,4 +13,6 @@ rm -rf /var/lib/apt/lists/* /usr/lib/*/dri/*_dri.so /usr/lib/*/libLLVM* /usr/lib
 
 groupadd --gid 10001 millrace
 useradd --uid 10001 --gid millrace --no-create-home --home-dir /data --shell /usr/sbin/nologin millrace
-install -d -o millrace -g millrace /data /models /pipelines
+install -d -o millrace -g millrace /models /pipelines
+# What is mounted over it takes this mode, and not always an owner.
+install -d -m 1777 /data

@@ -26,6 +26,7 @@ type Service = {
   volumes: string[]
   build: { dockerfile: string }
   read_only: boolean
+  tmpfs: string[]
   cap_drop: string[]
   deploy?: { resources: { reservations: { devices: { driver: string; capabilities: string[] }[] } } }
 }
@@ -103,6 +104,11 @@ describe('compose.yaml', () => {
     expect(Number.parseInt(service.stop_grace_period, 10)).toBeGreaterThan(drain + 15)
   })
 
+  it('lets them write to the same folders, whoever owns what is mounted there', () => {
+    for (const [, { tmpfs }] of millraces) expect(tmpfs).toEqual(['/tmp', '/data'])
+    expect(read('docker/system.sh')).toMatch(/^install -d -m 1777 \/data$/m)
+  })
+
   it('gives the GPU to the one that asks for it', () => {
     const devices = compose.services['millrace-gpu']?.deploy?.resources.reservations.devices
     expect(devices).toEqual([{ driver: 'nvidia', count: 'all', capabilities: ['gpu'] }])
@@ -150,6 +156,8 @@ describe('Kubernetes manifests', () => {
     expect(labels).toMatchObject(set.spec.selector.matchLabels)
     const services = objects.filter(({ kind }) => kind === 'Service')
     for (const { spec } of services) expect(labels).toMatchObject(spec.selector)
+    // A stream lives in one pod, so each has an address of its own.
+    for (const { spec } of services) expect(spec.clusterIP).toBe('None')
     expect(services.map(({ metadata }) => metadata.name)).toContain(set.spec.serviceName)
     const mounts = container.volumeMounts.map(({ name }: { name: string }) => name)
     const volumes = [
