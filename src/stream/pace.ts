@@ -5,6 +5,13 @@ import { sleep } from '../core/resource.ts'
 const AHEAD_MS = 250
 /** What stays ahead for this long is a clock that runs faster than ours, or a wait that is no longer needed. */
 const WINDOW_MS = 10_000
+/**
+ * Who is held without a break for this long may have been late at first and in time now: it is let in earlier. One that is
+ * held again sends faster than real time, in segments or all at once: each time it takes twice as long, up to the window.
+ */
+const PATIENCE_MS = 1000
+/** Patience is short again after this long without a wait. */
+const FORGIVEN_AFTER_MS = 60_000
 /** A publisher that is late again and again is waited for a little longer, a step each second. */
 const STEP_MS = 250
 const STEP_EVERY_MS = 1000
@@ -23,6 +30,9 @@ export class Pace {
   #last: number | undefined
   #leastAheadMs = Number.POSITIVE_INFINITY
   #windowStart = 0
+  #patienceMs = PATIENCE_MS
+  #heldSince: number | undefined
+  #lastHeld = Number.NEGATIVE_INFINITY
   #steppedAt = Number.NEGATIVE_INFINITY
   readonly #heldUpMs: number
 
@@ -41,6 +51,7 @@ export class Pace {
       this.#offsetMs = first ? offset - this.#heldUpMs : offset
       // What waited to be read is not late.
       if (first) this.#steppedAt = now
+      this.#heldSince = undefined
       this.#openWindow(now)
       return 0
     }
@@ -50,6 +61,7 @@ export class Pace {
       this.#offsetMs += Math.min(STEP_MS, -ahead)
       this.#steppedAt = now
     }
+    this.#hold(ahead, now)
     if (now - this.#windowStart > WINDOW_MS) {
       this.#offsetMs -= Math.max(0, this.#leastAheadMs)
       this.#openWindow(now)
@@ -61,6 +73,22 @@ export class Pace {
     const ms = this.waitMs(pts)
     // Shorter waits than a timer can keep are not worth one.
     if (ms >= 2) await sleep(ms, signal).catch(() => {})
+  }
+
+  /** Ends a wait that nothing interrupts. */
+  #hold(ahead: number, now: number): void {
+    if (ahead <= AHEAD_MS) {
+      this.#heldSince = undefined
+      if (now - this.#lastHeld > FORGIVEN_AFTER_MS) this.#patienceMs = PATIENCE_MS
+      return
+    }
+    this.#lastHeld = now
+    this.#heldSince ??= now
+    if (now - this.#heldSince < this.#patienceMs) return
+    this.#offsetMs -= AHEAD_MS
+    this.#heldSince = now
+    this.#patienceMs = Math.min(WINDOW_MS, 2 * this.#patienceMs)
+    this.#openWindow(now)
   }
 
   #openWindow(now: number): void {

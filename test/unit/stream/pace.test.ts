@@ -62,4 +62,49 @@ describe('Pace', () => {
     for (let i = 0; i < 30 * 600; i++) longest = Math.max(longest, pace.waitMs(pts(i) * 1.01, i * FRAME_MS))
     expect(longest).toBe(0)
   })
+
+  it('soon no longer holds a publisher that was late at first and is in time since', () => {
+    const pace = new Pace()
+    // The machine is overloaded for four seconds, then what comes is in time.
+    const lateMs = (atMs: number) => (atMs < 4000 ? 450 + 100 * Math.sin(atMs) : 0)
+    const waits = readInTurn(pace, 30 * 20, (at) => at + lateMs(at))
+    expect(Math.max(...waits.slice(30 * 4, 30 * 5))).toBeGreaterThan(100)
+    expect(Math.max(...waits.slice(30 * 8))).toBe(0)
+  })
+
+  it.each([2, 5])('keeps spreading segments of %i s after the first few', (seconds) => {
+    const pace = new Pace()
+    const count = 30 * 120
+    const releases: number[] = []
+    let now = 0
+    for (let i = 0; i < count; i++) {
+      const arrived = Math.floor(i / (30 * seconds)) * seconds * 1000
+      now = Math.max(now, arrived)
+      now += pace.waitMs(pts(i), now)
+      releases.push(now)
+    }
+    const late = releases.slice(30 * 40)
+    const longestGap = Math.max(...late.map((at, i) => (i === 0 ? 0 : at - (late[i - 1] as number))))
+    expect(longestGap).toBeLessThan(300)
+  })
+
+  it('lets a file that comes at full speed in hardly faster than real time', () => {
+    const pace = new Pace()
+    let now = 0
+    for (let i = 0; i < 30 * 600; i++) now += pace.waitMs(pts(i), now)
+    expect(now).toBeGreaterThan(600_000 * 0.96)
+  })
 })
+
+/** Reads packets one after the other as a stream does; gives the time each waited in all, in milliseconds. */
+function readInTurn(pace: Pace, count: number, arrival: (atMs: number) => number): number[] {
+  const waits: number[] = []
+  let [now, arrived] = [0, 0]
+  for (let i = 0; i < count; i++) {
+    arrived = Math.max(arrived, arrival(i * FRAME_MS))
+    now = Math.max(now, arrived)
+    now += pace.waitMs(pts(i), now)
+    waits.push(now - arrived)
+  }
+  return waits
+}
