@@ -18,6 +18,8 @@ export type Cost = {
   maxFps: number
   /** Processor time for each picture at that speed, where caches stay warm and processes seldom sleep. */
   cpuMsPerFrameAtFullSpeed: number
+  /** `parts` at that speed. */
+  partsAtFullSpeed: Record<string, number>
 }
 
 /** Codecs and rate control have settled by then, and what runs once a picture is compiled. */
@@ -48,7 +50,7 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
     const parts = await contender.parts()
     const look = () => ({
       cpu: treeCpuMs(contender.pid),
-      parts: Object.entries(parts).map(([name, pid]) => [name, cpuMs(pid)] as const),
+      parts: partsCpuMs(parts),
       pictures,
       newest,
     })
@@ -70,9 +72,9 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
     )
     return {
       cpuMsPerFrame: (after.cpu - before.cpu) / count,
-      parts: Object.fromEntries(after.parts.map(([name, cpu], i) => [name, (cpu - before.parts[i]![1]) / count])),
+      parts: perFrame(before.parts, after.parts, count),
       lost: after.newest - before.newest - (after.pictures - before.pictures),
-      ...(await race(window, contender.pid, () => pictures, seconds / 2)),
+      ...(await race(window, contender.pid, parts, () => pictures, seconds / 2)),
     }
   } finally {
     stop.abort()
@@ -84,16 +86,29 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
 async function race(
   window: Window,
   pid: number,
+  parts: Record<string, number>,
   pictures: () => number,
   seconds: number,
-): Promise<Pick<Cost, 'maxFps' | 'cpuMsPerFrameAtFullSpeed'>> {
+): Promise<Pick<Cost, 'maxFps' | 'cpuMsPerFrameAtFullSpeed' | 'partsAtFullSpeed'>> {
   window.start()
   await sleep(500)
-  const [from, cpu, at] = [pictures(), treeCpuMs(pid), nowMs()]
+  const look = () => ({ pictures: pictures(), cpu: treeCpuMs(pid), parts: partsCpuMs(parts), at: nowMs() })
+  const before = look()
   await sleep(seconds * 1000)
-  const count = pictures() - from
-  const wallMs = nowMs() - at
-  const spent = treeCpuMs(pid) - cpu
+  const after = look()
   window.stop()
-  return { maxFps: (count * 1000) / wallMs, cpuMsPerFrameAtFullSpeed: spent / Math.max(1, count) }
+  const count = Math.max(1, after.pictures - before.pictures)
+  return {
+    maxFps: (count * 1000) / (after.at - before.at),
+    cpuMsPerFrameAtFullSpeed: (after.cpu - before.cpu) / count,
+    partsAtFullSpeed: perFrame(before.parts, after.parts, count),
+  }
+}
+
+function partsCpuMs(parts: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(parts).map(([name, pid]) => [name, cpuMs(pid)]))
+}
+
+function perFrame(before: Record<string, number>, after: Record<string, number>, count: number) {
+  return Object.fromEntries(Object.entries(after).map(([name, cpu]) => [name, (cpu - before[name]!) / count]))
 }

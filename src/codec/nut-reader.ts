@@ -1,4 +1,5 @@
 // NUT Open Container Format, sections "high level structure", "packet structure", "syncpoint" and "frame".
+import type { FrameMemory } from '../core/frame-pool.ts'
 import { NutCursor, ShortInput } from './nut-cursor.ts'
 import {
   FILE_ID,
@@ -18,8 +19,8 @@ export type NutReaderOptions = {
   onFrame: (frame: NutFrame) => void
   /** Largest frame accepted; default 128 MiB. */
   maxFrameBytes?: number
-  /** Memory for a frame's payload, of exactly that length; fresh memory unless told. */
-  allocate?: (bytes: number) => Uint8Array
+  /** For the payloads of frames; those that are not handed on go back there. Fresh memory unless told. */
+  memory?: FrameMemory
 }
 
 // Headers are a few hundred bytes, and frames have no more than a dozen small fields in front.
@@ -76,6 +77,12 @@ export class NutReader {
     }
   }
 
+  /** Nothing more comes: what was begun is given up. */
+  close(): void {
+    if (this.#payload) this.#options.memory?.give(this.#payload.frame.data)
+    this.#payload = undefined
+  }
+
   #fill(payload: Payload, bytes: Uint8Array): Uint8Array {
     const { data } = payload.frame
     const part = bytes.subarray(0, data.length - payload.filled)
@@ -88,7 +95,11 @@ export class NutReader {
 
   #finish({ frame, flags }: Payload): void {
     this.#payload = undefined
-    if (flags & FLAG.SM_DATA) frame.data = skipSideData(frame.data)
+    if (flags & FLAG.SM_DATA) {
+      const { data } = frame
+      frame.data = skipSideData(data).slice()
+      this.#options.memory?.give(data)
+    }
     this.#options.onFrame(frame)
   }
 
@@ -192,7 +203,7 @@ export class NutReader {
       return
     }
     state.lastPts = pts
-    const data = this.#options.allocate?.(size) ?? new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
+    const data = this.#options.memory?.take(size) ?? new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
     data.set(header)
     this.#head = size > LARGE_BYTES ? (this.#head ?? new Uint8Array(HEAD_BYTES)) : undefined
     const frame = { stream: state.stream, pts, key: (flags & FLAG.KEY) !== 0, data }

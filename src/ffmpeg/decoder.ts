@@ -4,6 +4,7 @@ import { NutWriter } from '../codec/nut-writer.ts'
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import { frameBytes, type PixelFormat, type VideoFrame } from '../core/frame.ts'
+import type { FrameMemory } from '../core/frame-pool.ts'
 import type { EncodedPacket, VideoTrack } from '../core/packet.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from './binary.ts'
@@ -21,8 +22,8 @@ export type VideoDecoderOptions = {
   fit?: 'stretch' | 'cover'
   /** Each frame in order of presentation, with the `pts` of its packet. */
   onFrame: (frame: VideoFrame) => void
-  /** Memory for a frame's pixels; fresh memory unless told. */
-  allocate?: (bytes: number) => Uint8Array
+  /** For the pixels of frames; what no frame comes out of goes back there. Fresh memory unless told. */
+  memory?: FrameMemory
 }
 
 /** One ffmpeg that decodes. Damaged packets cost frames, not the decoder. */
@@ -58,8 +59,8 @@ class FfmpegVideoDecoder implements VideoDecoder {
 
   private constructor(options: VideoDecoderOptions) {
     this.#options = options
-    const { allocate } = options
-    this.#reader = new NutReader({ onFrame: (frame) => this.#deliver(frame), ...(allocate && { allocate }) })
+    const { memory } = options
+    this.#reader = new NutReader({ onFrame: (frame) => this.#deliver(frame), ...(memory && { memory }) })
     const { codec, width = 16, height = 16 } = options.track
     // The decoder takes the size from the bitstream; the container only must not say zero.
     this.#writer = new NutWriter({ kind: 'video', codec, width, height }, { num: 1, den: TICKS_PER_SECOND })
@@ -78,6 +79,7 @@ class FfmpegVideoDecoder implements VideoDecoder {
       },
       context,
     )
+    void decoder.closed.then(() => decoder.#reader.close())
     decoder.#process.write(decoder.#writer.header())
     return decoder
   }
@@ -125,8 +127,11 @@ class FfmpegVideoDecoder implements VideoDecoder {
   #deliver({ stream, pts: stamp, data }: NutFrame): void {
     this.#lastFrameMs = nowMs()
     const pts = this.#stamps.leave(stamp)
-    if (stream.kind !== 'video' || pts === undefined) return
-    const { format, onFrame } = this.#options
+    const { format, onFrame, memory } = this.#options
+    if (stream.kind !== 'video' || pts === undefined) {
+      memory?.give(data)
+      return
+    }
     const { width, height } = stream
     if (data.length !== frameBytes(format, width, height)) {
       const got = `${data.length} bytes for a ${format} frame of ${width}x${height}`

@@ -115,6 +115,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
       context,
     )
     if (options.background) yieldToOthers(encoder.pid)
+    void encoder.closed.then(() => encoder.#giveUp())
     encoder.#process.write(encoder.#writer.header())
     return encoder
   }
@@ -178,6 +179,12 @@ class FfmpegVideoEncoder implements VideoEncoder {
       const waiting = this.#queue.shift()
       if (waiting) this.#write(waiting)
     }
+  }
+
+  /** What still waited when it ended. */
+  #giveUp(): void {
+    this.#ended = true
+    for (let last = this.#queue.shift(); last; last = this.#queue.shift()) this.#options.onDone?.(last.frame)
   }
 
   #busy(): boolean {

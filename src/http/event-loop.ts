@@ -3,7 +3,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 /** In milliseconds: by how much a timer of this process was late. */
 export type EventLoopDelay = { p50: number; p99: number; max: number }
 
-const RESOLUTION_MS = 20
+/** Each look wakes the process. */
+const RESOLUTION_MS = 50
 const WINDOW_MS = 10_000
 
 /** How late the event loop is, over the newest whole window of ten seconds. It is what every stream of a server shares. */

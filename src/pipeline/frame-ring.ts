@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts'
 import { frameBytes, type VideoFrame } from '../core/frame.ts'
+import { lendMemory } from '../core/frame-pool.ts'
 import {
   FORMAT_CODES,
   INPUT_SLOTS,
@@ -20,7 +21,16 @@ export type RingCount = { -readonly [K in keyof typeof RING_COUNTERS]: number } 
 /** A frame with the epoch it was written in. */
 export type EpochFrame = { frame: VideoFrame; epoch: number }
 
-type Slot = { words: Int32Array; pts: Float64Array; pixels: Uint8Array }
+type Slot = {
+  words: Int32Array
+  pts: Float64Array
+  pixels: Uint8Array
+  /** What someone of this process holds of the pixels, until it is written as a frame or given back. */
+  lent?: Uint8Array | undefined
+}
+
+/** So many slots of a direction may be lent at once; the others are for what comes meanwhile. */
+const MAX_LENT = { input: 2, output: 4 } as const
 
 /** Writes what the layout says at the head of new memory. */
 export function formatRegion(buffer: ArrayBuffer): void {
@@ -45,13 +55,17 @@ export function checkRegion(buffer: ArrayBuffer): void {
  * state by compare-and-swap owns the slot, so a frame is seen whole or not at all, and neither side ever waits.
  */
 export class FrameRing {
+  /** Something that was lent is back. */
+  onReturn: (() => void) | undefined
   readonly #slots: Slot[]
+  readonly #maxLent: number
   readonly #counters: Int32Array
   #seq = 0
   #lastTaken: number | undefined
 
   constructor(buffer: ArrayBuffer, direction: Direction) {
     const input = direction === 'input'
+    this.#maxLent = MAX_LENT[direction]
     const first = input ? 0 : INPUT_SLOTS
     this.#slots = Array.from({ length: input ? INPUT_SLOTS : OUTPUT_SLOTS }, (_, index) => {
       const header = REGION.slotHeaders + (first + index) * SLOT_HEADER_BYTES
@@ -69,16 +83,33 @@ export class FrameRing {
     return this.#slots.every(({ words }) => Atomics.load(words, SLOT.state) !== STATE.free)
   }
 
-  /** Writer: puts a copy of the frame in a free slot, else over the oldest filled one. */
+  /** How much of the memory is lent now. */
+  get lent(): number {
+    return this.#slots.reduce((sum, { lent }) => (lent ? sum + 1 : sum), 0)
+  }
+
+  /**
+   * Writer: memory for the pixels of a frame, which then need not be copied when the frame is written; `undefined` while
+   * there is none to spare. Whoever does not write it gives it back.
+   */
+  take(bytes: number): Uint8Array | undefined {
+    if (bytes > SLOT_BYTES || this.lent >= this.#maxLent) return undefined
+    const slot = this.#slots.find((one) => swap(one, STATE.free, STATE.writing))
+    return slot && this.#lend(slot, bytes)
+  }
+
+  /** Writer: puts the frame, or a copy of it when its memory is no slot's, in a free slot, else over the oldest filled one. */
   write(frame: VideoFrame, epoch: number): void {
-    const slot = this.#claim()
+    const own = this.#slots.find(({ lent }) => lent === frame.data)
+    const slot = own ?? this.#claim()
     if (!slot) {
       this.#count('written')
       this.#count('overwritten')
       return
     }
     const { words, pts, pixels } = slot
-    pixels.set(frame.data)
+    if (own) own.lent = undefined
+    else pixels.set(frame.data)
     words[SLOT.seq] = this.#seq = (this.#seq + 1) | 0
     words[SLOT.epoch] = epoch
     words[SLOT.format] = FORMAT_CODES.indexOf(frame.format)
@@ -112,12 +143,17 @@ export class FrameRing {
     }
   }
 
-  /** Reader: the oldest frame, so that order is kept; in memory from `allocate`, fresh unless told. */
+  /**
+   * Reader: the oldest frame, so that order is kept. Its memory is the slot's own, to be given back by whoever holds it
+   * last, or while too many are held a copy in memory from `allocate`, fresh unless told.
+   */
   takeOldest(allocate?: (bytes: number) => Uint8Array): EpochFrame | undefined {
     for (;;) {
       const [oldest] = this.#filled()
       if (!oldest) return undefined
-      if (this.#own(oldest.slot, oldest.seq)) return this.#copyOut(oldest.slot, allocate)
+      const { slot, seq } = oldest
+      if (!this.#own(slot, seq)) continue
+      return this.lent < this.#maxLent ? this.#lendOut(slot) : this.#copyOut(slot, allocate)
     }
   }
 
@@ -130,7 +166,7 @@ export class FrameRing {
   }
 
   #claim(): Slot | undefined {
-    // A sane reader holds one slot, so the first look succeeds, or the second when the reader was just as quick.
+    // A sane reader holds some slots and never all, so the first look succeeds, or the second when the reader was just as quick.
     for (let look = 0; look < 8; look++) {
       for (const slot of this.#slots) if (swap(slot, STATE.free, STATE.writing)) return slot
       for (const { slot } of this.#filled()) {
@@ -181,21 +217,49 @@ export class FrameRing {
   }
 
   #copyOut(slot: Slot, allocate?: (bytes: number) => Uint8Array): EpochFrame {
-    const { words, pts, pixels } = slot
-    const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
-    const format = FORMAT_CODES[words[SLOT.format]!]
-    const epoch = words[SLOT.epoch]!
-    this.#lastTaken = words[SLOT.seq]!
     try {
-      if (!format || bytes > SLOT_BYTES || bytes !== frameBytes(format, width, height))
-        throw new AppError('pipeline-failed', 'a slot of the frame ring has a broken header')
+      const { bytes, frame, epoch } = this.#readHeader(slot)
       // Fresh memory that is not zeroed first: every byte is written here.
       const data = allocate?.(bytes) ?? new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
-      data.set(pixels.subarray(0, bytes))
-      return { frame: { data, format, width, height, pts: pts[0]! }, epoch }
+      data.set(slot.pixels.subarray(0, bytes))
+      return { frame: { data, ...frame }, epoch }
     } finally {
       this.#free(slot, 'taken')
     }
+  }
+
+  #lendOut(slot: Slot): EpochFrame {
+    this.#count('taken')
+    try {
+      const { bytes, frame, epoch } = this.#readHeader(slot)
+      return { frame: { data: this.#lend(slot, bytes), ...frame }, epoch }
+    } catch (thrown) {
+      Atomics.store(slot.words, SLOT.state, STATE.free)
+      throw thrown
+    }
+  }
+
+  /** Of a slot that is owned. */
+  #readHeader({ words, pts }: Slot): { bytes: number; frame: Omit<VideoFrame, 'data'>; epoch: number } {
+    const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
+    const format = FORMAT_CODES[words[SLOT.format]!]
+    this.#lastTaken = words[SLOT.seq]!
+    if (!format || bytes > SLOT_BYTES || bytes !== frameBytes(format, width, height))
+      throw new AppError('pipeline-failed', 'a slot of the frame ring has a broken header')
+    return { bytes, frame: { format, width, height, pts: pts[0]! }, epoch: words[SLOT.epoch]! }
+  }
+
+  #lend(slot: Slot, bytes: number): Uint8Array {
+    const data = slot.pixels.subarray(0, bytes)
+    slot.lent = data
+    lendMemory(data, () => {
+      // It was written as a frame meanwhile.
+      if (slot.lent !== data) return
+      slot.lent = undefined
+      Atomics.store(slot.words, SLOT.state, STATE.free)
+      this.onReturn?.()
+    })
+    return data
   }
 
   #count(name: keyof typeof RING_COUNTERS): void {

@@ -3,6 +3,7 @@ import { nowMs } from '../core/clock.ts'
 import { Emitter } from '../core/emitter.ts'
 import { AppError } from '../core/errors.ts'
 import type { VideoFrame } from '../core/frame.ts'
+import { giveBack } from '../core/frame-pool.ts'
 import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../core/resource.ts'
 import { combine, type FrameAccounts, NO_FRAMES } from './accounts.ts'
 import type { PipelineEntry } from './entry.ts'
@@ -224,6 +225,11 @@ export class Guardian implements Resource {
   }
 
   /** Gives the runner a frame, whether it answers at the moment or not. */
+  /** Memory for a frame that will be written; `undefined` while there is none to spare. */
+  take(bytes: number): Uint8Array | undefined {
+    return this.ready ? this.#host.take(bytes) : undefined
+  }
+
   write(frame: VideoFrame): void {
     this.#host.write(frame)
   }
@@ -302,7 +308,10 @@ export class Guardian implements Resource {
     this.#host = host
     this.#alive = true
     this.#lastBeatAt = nowMs()
-    host.onFrame = (output) => this.#stream?.onOutput(output)
+    host.onFrame = (output) => {
+      if (this.#stream) this.#stream.onOutput(output)
+      else giveBack(output.frame.data)
+    }
     host.allocate = (bytes) => this.#stream?.allocate?.(bytes) ?? new Uint8Array(bytes)
     this.#nextHost.resolve()
     this.#nextHost = Promise.withResolvers()

@@ -69,6 +69,7 @@ export class PipelineHost implements Resource {
     this.#input = new FrameRing(memory.buffer, 'input')
     this.#output = new FrameRing(memory.buffer, 'output')
     this.#counters = new Int32Array(memory.buffer, REGION.runnerCounters, 16)
+    this.#input.onReturn = this.#output.onReturn = () => this.#unmap()
     this.#heartbeat = new Int32Array(memory.buffer, REGION.heartbeat, 1)
     this.#doorbell = new Doorbell(runner.doorbell!, () => this.#drain())
     runner.events.on('message', (message) => this.#receive(message))
@@ -120,6 +121,12 @@ export class PipelineHost implements Resource {
     return this.#runner.memoryBytes()
   }
 
+  /** Memory for a frame that will be written, to save a copy; `undefined` while there is none to spare. */
+  take(bytes: number): Uint8Array | undefined {
+    return this.#final ? undefined : this.#input.take(bytes)
+  }
+
+  /** The frame's memory is the host's from now on if it was taken from it. */
   write(frame: VideoFrame): void {
     if (this.#final) return
     this.#input.write(frame, this.epoch)
@@ -223,13 +230,18 @@ export class PipelineHost implements Resource {
     }
   }
 
+  /** Frames of it may still be on their way to the encoder, and memory for one on its way from the decoder. */
+  #unmap(): void {
+    if (this.#final && this.#input.lent + this.#output.lent === 0) this.#memory.unmap()
+  }
+
   async #end(): Promise<Closed> {
     const closed = await this.#runner.closed
     // Frames it had finished are as good as any.
     this.#drain()
     this.#final = readAccounts(this.#input, this.#output, this.#counters, true)
     this.#doorbell.close()
-    this.#memory.unmap()
+    this.#unmap()
     for (const request of this.#requests.values()) request.reject(closed.error ?? gone())
     return closed
   }

@@ -3,6 +3,7 @@ import type { Percentiles } from '../core/counters.ts'
 import { Emitter } from '../core/emitter.ts'
 import { AppError, type AppErrorJson } from '../core/errors.ts'
 import type { PixelFormat, VideoFrame } from '../core/frame.ts'
+import { giveBack } from '../core/frame-pool.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { combine, type FrameAccounts } from './accounts.ts'
 import type { EpochFrame } from './frame-ring.ts'
@@ -129,6 +130,7 @@ export class PipelineLease implements Resource {
     let lease: PipelineLease | undefined
     const onOutput = (output: EpochFrame) => {
       if (lease) lease.#receive(output)
+      else giveBack(output.frame.data)
     }
     const reply = await parts.guardian.attach(
       { requestId: parts.requestId, onOutput, allocate: parts.allocate },
@@ -164,9 +166,15 @@ export class PipelineLease implements Resource {
     return this.#guardian.pid
   }
 
+  /** Memory for a frame that will be offered, to save a copy; `undefined` while there is none to spare. */
+  take(bytes: number): Uint8Array | undefined {
+    return this.#closing ? undefined : this.#guardian.take(bytes)
+  }
+
   /**
    * Gives the pipeline a frame in the format and size of `input`. False when something must be drawn for it instead:
-   * no output of this frame, or of an earlier one, will be delivered any more.
+   * no output of this frame, or of an earlier one, will be delivered any more. Memory from `take` is the pipeline's when
+   * it is true.
    */
   offer(frame: VideoFrame): boolean {
     if (this.#closing) return false
@@ -180,10 +188,13 @@ export class PipelineLease implements Resource {
     this.#gate.offered(frame)
     this.#stall.offered(now)
     this.#meter.offered(frame.pts, now)
-    // A pipeline that stalls goes on getting frames: the newest waits for it when it comes back.
-    this.#guardian.write(frame)
     this.#noteStall(now)
-    if (this.#stalledSince === undefined) return true
+    if (this.#stalledSince === undefined) {
+      this.#guardian.write(frame)
+      return true
+    }
+    // A pipeline that stalls goes on getting frames: the newest waits for it when it comes back.
+    this.#guardian.write({ ...frame, data: frame.data.slice() })
     this.#gate.replaced(frame.pts)
     return false
   }
@@ -248,6 +259,7 @@ export class PipelineLease implements Resource {
     this.#noteStall(now)
     const refusal = this.#gate.refusal(output, this.#guardian.epoch)
     if (refusal !== undefined) {
+      giveBack(output.frame.data)
       if (refusal) this.#noteError({ message: refusal, during: 'output', count: 1 })
       return
     }

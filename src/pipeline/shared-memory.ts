@@ -19,6 +19,11 @@ export type SharedMemory = {
   unmap(): void
 }
 
+/** Memory that was never unmapped goes when nothing refers to it any more. */
+const forgotten = new FinalizationRegistry<{ pointer: bigint; bytes: number }>(({ pointer, bytes }) => {
+  munmap(pointer, bytes)
+})
+
 const libc = koffi.load(null)
 const mmap = libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)')
 const munmap = libc.func('int munmap(void *addr, size_t length)')
@@ -61,12 +66,14 @@ export function mapSharedFile(fd: number, bytes: number): SharedMemory {
   if (pointer === null || pointer === MAP_FAILED)
     throw new AppError('internal', `could not map ${bytes} bytes of shared memory (errno ${koffi.errno()})`)
   const buffer: ArrayBuffer = koffi.view(pointer, bytes)
+  forgotten.register(buffer, { pointer, bytes }, buffer)
   let mapped = true
   return {
     buffer,
     unmap() {
       if (!mapped) return
       mapped = false
+      forgotten.unregister(buffer)
       // Detached first: a late access then fails as JavaScript does, instead of ending the process.
       buffer.transfer()
       munmap(pointer, bytes)

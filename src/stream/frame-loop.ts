@@ -1,6 +1,6 @@
 import { nowMs } from '../core/clock.ts'
 import type { VideoFrame } from '../core/frame.ts'
-import type { FramePool } from '../core/frame-pool.ts'
+import { type FrameMemory, giveBack } from '../core/frame-pool.ts'
 import type { PipelineLease } from '../pipeline/pool.ts'
 import type { LatencyTracker } from './latency.ts'
 import { Overlay } from './overlay.ts'
@@ -12,7 +12,7 @@ export type FrameLoopOptions = {
   /** Where every picture of the stream goes, in order of time. */
   write(frame: VideoFrame): void
   /** Where the memory of decoded pictures goes back to. */
-  inputMemory: FramePool
+  inputMemory: FrameMemory
   /** Shape of the picture while there was none yet. */
   idleSize: { width: number; height: number }
   /** Whether someone would see a picture that is drawn before the first publisher came. */
@@ -41,7 +41,9 @@ export class FrameLoop {
   #lease: PipelineLease | undefined
   #input: Shape | undefined
   #lastInputAt = Number.NEGATIVE_INFINITY
-  #lastOutput: VideoFrame | undefined
+  #outputShape: Shape | undefined
+  /** The newest output, for as long as nothing but pictures drawn over it came after: its memory is used again then. */
+  #base: VideoFrame | undefined
   #waitingSince = nowMs()
   #lastPts = Number.NEGATIVE_INFINITY
   #inputIntervalMs = 0
@@ -73,34 +75,37 @@ export class FrameLoop {
     this.#input = { format: frame.format, width: frame.width, height: frame.height }
     const taken = lease.offer(frame)
     if (!taken && !lease.showReloadingFrame) {
+      this.#base = undefined
       this.#write(frame)
       return
     }
     const { text, since } = lease.status
     if (!taken) this.#write(this.#picture(frame, text, since))
-    // The ring has a copy, the overlay needs none.
+    // The ring has it or a copy of it, the overlay needs none.
     this.#options.inputMemory.give(frame.data)
   }
 
   /** A processed picture. */
   output(frame: VideoFrame): void {
-    this.#lastOutput = frame
+    this.#outputShape = { format: frame.format, width: frame.width, height: frame.height }
     this.#options.latency.processed(frame.pts)
-    this.#write(frame)
+    if (this.#write(frame)) this.#base = frame
   }
 
   get #idleMs(): number {
     return Math.min(MAX_IDLE_MS, Math.max(IDLE_MS, 3 * this.#inputIntervalMs))
   }
 
-  #write(frame: VideoFrame): void {
+  #write(frame: VideoFrame): boolean {
     if (frame.pts <= this.#lastPts) {
       this.late++
-      return
+      giveBack(frame.data)
+      return false
     }
     this.#lastPts = frame.pts
     this.#options.timeline.reached(frame.pts)
     this.#options.write(frame)
+    return true
   }
 
   #idle(): void {
@@ -109,7 +114,7 @@ export class FrameLoop {
     // The first publisher's time stamps are kept as they are, unless someone had to be shown something before.
     if (!this.#options.timeline.started && !this.#options.watched()) return
     const pts = Math.max(this.#options.timeline.now(), this.#lastPts + 1)
-    const shape = this.#input ?? this.#lastOutput ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
+    const shape = this.#input ?? this.#outputShape ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
     const { text, since } = this.#waitingFor()
     this.#write(this.#picture({ ...shape, pts }, text, since))
   }
@@ -126,13 +131,13 @@ export class FrameLoop {
   #picture(like: Omit<VideoFrame, 'data'>, text: string, since: number): VideoFrame {
     const now = nowMs()
     // The picture keeps the shape that viewers see, so that nothing restarts when the pipeline answers again.
-    const shape = this.#lastOutput ?? like
+    const shape = this.#outputShape ?? like
     return this.#overlay.draw({
       format: shape.format,
       width: shape.width,
       height: shape.height,
       pts: like.pts,
-      ...(this.#lastOutput && { base: this.#lastOutput }),
+      ...(this.#base && { base: this.#base }),
       text,
       elapsedMs: now - since,
       now,

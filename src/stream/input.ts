@@ -4,7 +4,7 @@ import { RateMeter } from '../core/counters.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
 import type { PixelFormat, VideoFrame } from '../core/frame.ts'
-import type { FramePool } from '../core/frame-pool.ts'
+import type { FrameMemory } from '../core/frame-pool.ts'
 import type { AudioTrack, EncodedPacket, VideoTrack } from '../core/packet.ts'
 import { type Closed, type Context, deadline, Scope, sleep } from '../core/resource.ts'
 import { type AudioTranscoder, openAudioTranscoder } from '../ffmpeg/audio.ts'
@@ -36,7 +36,7 @@ export type InputOptions = {
   maxFps: number
   onFrame(frame: VideoFrame): void
   /** Where the memory of pictures comes from; those that are not handed on are given back. */
-  memory: FramePool
+  memory: FrameMemory
   onAudio(packet: EncodedPacket): void
   /** What the source says of its colours, before the first picture of each decoder. */
   onColour(colour: Colour | undefined): void
@@ -196,7 +196,7 @@ export class Input {
           ...(this.#scaledTo && { size: this.#scaledTo }),
           fit: size ? 'cover' : 'stretch',
           onFrame: (frame) => this.#decoded(frame),
-          allocate: this.#options.memory.take,
+          memory: this.#options.memory,
         },
         { signal: scope.signal, log: this.#context.log },
       )

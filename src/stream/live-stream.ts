@@ -1,10 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { Reader } from '../core/broadcast.ts'
 import { nowMs } from '../core/clock.ts'
 import { DEFAULT_COLOUR } from '../core/colour.ts'
 import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
-import type { VideoFrame } from '../core/frame.ts'
 import { FramePool } from '../core/frame-pool.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
@@ -20,6 +18,7 @@ import { LatencyTracker } from './latency.ts'
 import { Output } from './output.ts'
 import { hashParams } from './params.ts'
 import { type StreamStatus, streamStatus } from './status.ts'
+import { StreamPipeline } from './stream-pipeline.ts'
 import { Timeline } from './timeline.ts'
 import { StreamChannels } from './trickle-channels.ts'
 
@@ -74,10 +73,10 @@ export class LiveStream implements Resource {
   readonly #memory = { decoded: new FramePool(), processed: new FramePool() }
   readonly #output: Output
   readonly #inputView: InputView
+  readonly #pipeline: StreamPipeline
   readonly #loop: FrameLoop
   readonly #channels: StreamChannels
   readonly #audience: Audience
-  #lease: PipelineLease | undefined
   #input: Input | undefined
   #publication: Scope | undefined
   /** Settles when the newest publisher's last resource is gone. */
@@ -111,6 +110,19 @@ export class LiveStream implements Resource {
       this.#context,
     )
     this.#inputView = new InputView({ ffmpeg, bitrateKbps, keyframeSeconds, events: this.events }, this.#context)
+    this.#pipeline = new StreamPipeline(
+      {
+        name,
+        pool: deps.pool,
+        events: this.events,
+        allocate: this.#memory.processed.take,
+        onOutput: (frame) => {
+          this.lastOutputAt = Date.now()
+          this.#loop.output(frame)
+        },
+      },
+      this.#context,
+    )
     this.#loop = new FrameLoop({
       timeline: this.#timeline,
       latency: this.#latency,
@@ -128,7 +140,7 @@ export class LiveStream implements Resource {
         ...(this.#scope.reason?.error && { error: this.#scope.reason.error.toJSON() }),
       })
     })
-    this.#scope.defer(() => this.#lease?.close())
+    this.#scope.defer(() => this.#pipeline.close())
     this.#scope.defer(() => this.#published)
     this.#channels = this.#scope.use(new StreamChannels(this, deps.trickle, this.#context))
     this.#scope.use(this.#output)
@@ -179,7 +191,7 @@ export class LiveStream implements Resource {
     })
     try {
       const began = nowMs()
-      const lease = await this.#leasePipeline(options)
+      const lease = await this.#pipeline.use(options.pipeline, options.params)
       const heldUpMs = nowMs() - began
       const source = publication.use(await options.open({ signal: publication.signal, log: this.#context.log }))
       this.#start(publication, source, lease, heldUpMs)
@@ -222,7 +234,7 @@ export class LiveStream implements Resource {
   }
 
   get params(): ParamsState {
-    const { pipeline, params } = this.#needLease()
+    const { pipeline, params } = this.#pipeline.need()
     return { pipeline, revision: params.revision, hash: hashParams(params.value), params: params.value }
   }
 
@@ -231,7 +243,7 @@ export class LiveStream implements Resource {
     mode: 'merge' | 'replace',
     value: Record<string, unknown>,
   ): Promise<ParamsReply & { hash: string }> {
-    const reply = await this.#needLease().updateParams(mode, value)
+    const reply = await this.#pipeline.need().updateParams(mode, value)
     return { ...reply, hash: hashParams(reply.params) }
   }
 
@@ -244,7 +256,7 @@ export class LiveStream implements Resource {
       inputViewers: this.#audience.count('input'),
       trickleSegments: this.#channels.segments,
       late: this.#loop.late,
-      lease: this.#lease,
+      lease: this.#pipeline.lease,
       ingest: this.#input?.stats(),
       output: this.#output.stats(),
       inputEncoderPid: this.#inputView.encoderPid,
@@ -286,7 +298,11 @@ export class LiveStream implements Resource {
         ...(size && { size }),
         maxPixels,
         maxFps,
-        memory: this.#memory.decoded,
+        memory: {
+          // Read to where the pipeline sees it, when it has room.
+          take: (bytes) => lease.take(bytes) ?? this.#memory.decoded.take(bytes),
+          give: this.#memory.decoded.give,
+        },
         onFrame: (frame) => {
           this.lastInputAt = Date.now()
           // First, for the loop gives the memory away.
@@ -317,65 +333,13 @@ export class LiveStream implements Resource {
     })
   }
 
-  /** The pipeline of an earlier publisher is kept, unless this one names another or it has failed for good. */
-  async #leasePipeline(options: PublishOptions): Promise<PipelineLease> {
-    const current = this.#lease
-    const wanted = options.pipeline ?? current?.pipeline
-    if (current && current.pipeline === wanted && current.status.phase !== 'failed') {
-      if (options.params) await current.updateParams('replace', options.params)
-      return current
-    }
-    const lease = await this.#deps.pool.lease(
-      {
-        ...(wanted !== undefined && { pipeline: wanted }),
-        ...(options.params && { params: options.params }),
-        requestId: randomUUID(),
-        allocate: this.#memory.processed.take,
-        onFrame: (frame: VideoFrame) => {
-          if (this.#lease !== lease) return
-          this.lastOutputAt = Date.now()
-          this.#loop.output(frame)
-        },
-      },
-      this.#context,
-    )
-    this.#lease = lease
-    this.#relay(lease)
-    await current?.close()
-    return lease
-  }
-
-  /** What happens in the pipeline is told to the stream's watchers. */
-  #relay(lease: PipelineLease): void {
-    lease.events.on('state', ({ state, previous }) => this.events.emit({ type: 'state', state, previous }))
-    lease.events.on('error', ({ message }) => this.events.emit({ type: 'error', source: 'pipeline', message }))
-    lease.events.on('restart', ({ count, logs }) =>
-      this.events.emit({ type: 'restart', source: 'pipeline', count, logs }),
-    )
-    lease.events.on('log', ({ level, line }) => this.events.emit({ type: 'log', level, line }))
-    lease.events.on('params', ({ status, revision, params, error }) =>
-      this.events.emit({ type: 'params', status, revision, hash: hashParams(params), ...(error && { error }) }),
-    )
-  }
-
-  #needLease(): PipelineLease {
-    if (!this.#lease) {
-      throw new AppError(
-        'conflict',
-        `the stream "${this.name}" still waits for its publisher and has no pipeline yet`,
-        { retryable: true },
-      )
-    }
-    return this.#lease
-  }
-
   /** Begins to wait for a publisher, anew; the stream ends when none comes. */
   #startLinger(): void {
     clearTimeout(this.#linger)
     if (this.#publication || this.#scope.signal.aborted) return
     this.#linger = setTimeout(() => {
       // Without a pipeline there was never a publisher: those who wait for one decide how long.
-      if (!this.#lease && this.viewers > 0) this.#startLinger()
+      if (!this.#pipeline.lease && this.viewers > 0) this.#startLinger()
       else this.#scope.end({ why: 'ended' })
     }, this.#deps.lingerMs)
   }

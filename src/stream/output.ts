@@ -81,6 +81,12 @@ export class Output implements Resource {
       () => options.onUnread?.(),
     )
     this.#scope.defer(() => this.#broadcast.end())
+    this.#scope.defer(() => {
+      for (const frame of [this.#pending, this.#lastDone ? this.lastFrame : undefined])
+        if (frame) options.memory.give(frame.data)
+      this.#pending = undefined
+      this.lastFrame = undefined
+    })
     this.#scope.defer(() => this.#encoder?.close())
   }
 
@@ -99,7 +105,10 @@ export class Output implements Resource {
 
   /** Sends one picture. Never waits: a picture that comes while the encoder starts or is busy may replace an older one. */
   write(frame: VideoFrame): void {
-    if (this.#scope.signal.aborted) return
+    if (this.#scope.signal.aborted) {
+      this.#options.memory.give(frame.data)
+      return
+    }
     if (this.lastFrame && this.#lastDone) this.#options.memory.give(this.lastFrame.data)
     this.lastFrame = frame
     this.#lastDone = false

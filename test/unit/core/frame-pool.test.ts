@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FramePool } from '../../../src/core/frame-pool.ts'
+import { FramePool, giveBack, lendMemory } from '../../../src/core/frame-pool.ts'
 
 describe('FramePool', () => {
   it('hands out again what was given back, once', () => {
@@ -28,5 +28,17 @@ describe('FramePool', () => {
     for (const data of many) pool.give(data)
     const again = Array.from({ length: 20 }, () => pool.take(100))
     expect(again.filter((data) => many.includes(data))).toHaveLength(12)
+  })
+
+  it('gives what was lent back to its lender, once, and does not keep it', () => {
+    const pool = new FramePool()
+    const data = new Uint8Array(100)
+    let returned = 0
+    lendMemory(data, () => returned++)
+    pool.give(data)
+    expect(returned).toBe(1)
+    expect(pool.take(100)).not.toBe(data)
+    expect(giveBack(data)).toBe(false)
+    expect(returned).toBe(1)
   })
 })

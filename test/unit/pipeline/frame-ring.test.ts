@@ -1,7 +1,15 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/frame.ts'
+import { giveBack } from '../../../src/core/frame-pool.ts'
 import { combine, NO_FRAMES, readAccounts } from '../../../src/pipeline/accounts.ts'
-import { INPUT_SLOTS, OUTPUT_SLOTS, REGION, REGION_BYTES, RUNNER_COUNTERS } from '../../../src/pipeline/frame-layout.ts'
+import {
+  INPUT_SLOTS,
+  OUTPUT_SLOTS,
+  REGION,
+  REGION_BYTES,
+  RUNNER_COUNTERS,
+  SLOT_BYTES,
+} from '../../../src/pipeline/frame-layout.ts'
 import { checkRegion, FrameRing, formatRegion } from '../../../src/pipeline/frame-ring.ts'
 import { createSharedFile, mapSharedFile, type SharedMemory } from '../../../src/pipeline/shared-memory.ts'
 
@@ -131,3 +139,72 @@ test('accounts add up at every moment, and after the end of the runner', () => {
   expect(gone.beforePipeline + gone.failed + gone.accepted).toBe(gone.offered)
   expect(combine(gone, gone, -1)).toEqual(NO_FRAMES)
 })
+
+const slotOf = (data: Uint8Array) => data.buffer === memory.buffer
+
+test('memory that was taken goes in without a copy', () => {
+  const data = input.take(8)!
+  expect(slotOf(data)).toBe(true)
+  data.fill(7)
+  input.write({ ...frame(7), data }, 1)
+  // Whoever read into it gives it back as if it were its own: the frame stays.
+  expect(giveBack(data)).toBe(true)
+  expect(input.takeNext(1)?.frame).toEqual(frame(7))
+  expect(input.count()).toMatchObject({ written: 1, taken: 1, waiting: 0 })
+})
+
+test('memory that was taken and not written is free again', () => {
+  for (let i = 0; i < 100; i++) expect(giveBack(input.take(8)!)).toBe(true)
+  write(input, ...Array.from({ length: INPUT_SLOTS }, (_, i) => i + 1))
+  expect(input.count()).toMatchObject({ overwritten: 0, waiting: INPUT_SLOTS })
+  expect(input.take(8)).toBeUndefined()
+})
+
+test('not all of the memory is lent, and none that is too small', () => {
+  expect(input.take(SLOT_BYTES + 1)).toBeUndefined()
+  const held = Array.from({ length: INPUT_SLOTS }, () => input.take(8)).filter((data) => data !== undefined)
+  expect(held.length).toBeGreaterThan(0)
+  expect(held.length).toBeLessThan(INPUT_SLOTS / 2)
+  write(input, 1, 2, 3)
+  expect(input.takeNext(1, 3)?.frame.pts).toBe(1)
+})
+
+test('a frame of another ring is copied', () => {
+  const data = input.take(8)!.fill(3)
+  output.write({ ...frame(3), data }, 1)
+  const got = output.takeOldest()!
+  expect(got.frame).toEqual(frame(3))
+  expect(got.frame.data.byteOffset).not.toBe(data.byteOffset)
+})
+
+test('an output stays as it is until it is given back, however many come after it', () => {
+  write(output, 1)
+  const first = output.takeOldest()!.frame
+  expect(slotOf(first.data)).toBe(true)
+  let returned = 0
+  output.onReturn = () => returned++
+  for (let pts = 2; pts < 50; pts++) {
+    write(output, pts)
+    const { data } = output.takeOldest(FRESH)!.frame
+    expect(data).toEqual(frame(pts).data)
+    giveBack(data)
+  }
+  expect(first).toEqual(frame(1))
+  expect([returned, output.lent]).toEqual([48, 1])
+  giveBack(first.data)
+  expect([returned, output.lent]).toEqual([49, 0])
+})
+
+test('who holds many outputs gets copies, and the writer finds room', () => {
+  const held: VideoFrame[] = []
+  for (let pts = 1; pts <= 20; pts++) {
+    write(output, pts)
+    held.push(output.takeOldest(FRESH)!.frame)
+  }
+  expect(held).toEqual(Array.from({ length: 20 }, (_, i) => frame(i + 1)))
+  expect(output.count()).toMatchObject({ written: 20, overwritten: 0, taken: 20 })
+  expect(held.filter(({ data }) => slotOf(data)).length).toBe(output.lent)
+  expect(output.lent).toBeLessThanOrEqual(OUTPUT_SLOTS / 2)
+})
+
+const FRESH = (bytes: number) => new Uint8Array(bytes)
