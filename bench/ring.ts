@@ -3,6 +3,7 @@ import type { Duplex, Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { Child } from '../src/core/child.ts'
 import { frameBytes, type VideoFrame } from '../src/core/frame.ts'
+import { giveBack } from '../src/core/frame-pool.ts'
 import { REGION_BYTES } from '../src/pipeline/frame-layout.ts'
 import { FrameRing, formatRegion } from '../src/pipeline/frame-ring.ts'
 import { Doorbell } from '../src/pipeline/runner-doorbell.ts'
@@ -36,7 +37,10 @@ async function openRing(onBack: () => void): Promise<{ peer: Child; way: Way }> 
   closeSync(fd)
   const socket = (peer.process.stdio as readonly unknown[])[5] as Duplex
   const bell = new Doorbell(socket, () => {
-    while (output.takeOldest()) onBack()
+    for (let got = output.takeOldest(); got; got = output.takeOldest()) {
+      giveBack(got.frame.data)
+      onBack()
+    }
   })
   const send = (frame: VideoFrame) => {
     input.write(frame, 1)
@@ -131,7 +135,7 @@ export const ring: Benchmark = {
             spread(fps(ring), 0),
             spread(fps(pipe), 0),
           ]),
-          note: 'Processor time of both processes together; every byte is copied in and out on both sides, as in the server.',
+          note: 'Processor time of both processes together; the server copies a picture in and reads it in place, the other process copies it out and in, as a runner does.',
         },
       ],
       plots: [],

@@ -1,5 +1,5 @@
 /** The other process of `../ring.ts`: gives every frame back as it came, by the way named in its arguments. */
-import { REGION_BYTES } from '../../src/pipeline/frame-layout.ts'
+import { INPUT_SLOTS, REGION_BYTES } from '../../src/pipeline/frame-layout.ts'
 import { FrameRing } from '../../src/pipeline/frame-ring.ts'
 import { Doorbell } from '../../src/pipeline/runner-doorbell.ts'
 import { mapSharedFile } from '../../src/pipeline/shared-memory.ts'
@@ -12,7 +12,7 @@ function ring(): void {
   const input = new FrameRing(buffer, 'input')
   const output = new FrameRing(buffer, 'output')
   const bell = Doorbell.onDescriptor(5, () => {
-    for (let got = input.takeOldest(); got; got = input.takeOldest()) {
+    for (let got = input.takeNext(1, INPUT_SLOTS); got; got = input.takeNext(1, INPUT_SLOTS)) {
       output.write(got.frame, got.epoch)
       bell.ring()
     }
