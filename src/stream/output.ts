@@ -1,4 +1,5 @@
 import { Broadcast, type Reader } from '../core/broadcast.ts'
+import { BurstQueue } from '../core/burst-queue.ts'
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
 import { DEFAULT_COLOUR, sameColour } from '../core/colour.ts'
 import { RateMeter } from '../core/counters.ts'
@@ -37,6 +38,9 @@ export type OutputOptions = {
 const MIN_KEYFRAME_DISTANCE = 0.2 * TICKS_PER_SECOND
 /** An encoder that fails this often without a second of work between takes the stream down. */
 const MAX_FAILURES = 5
+/** A publisher begins with a burst, which an encoder that opens meanwhile works off in a moment. */
+const MAX_OPENING_MS = 500
+const MAX_WAITING = 12
 /** For the last packets of an encoder that is replaced. */
 const RETIRE_MS = 500
 
@@ -61,7 +65,8 @@ export class Output implements Resource {
   #opening = false
   /** The encoder has done with `lastFrame`. */
   #lastDone = false
-  #pending: VideoFrame | undefined
+  /** Pictures for the encoder that opens. */
+  readonly #waiting = new BurstQueue<VideoFrame>(MAX_OPENING_MS, MAX_WAITING)
   #keyframeWanted = true
   #lastKeyPts = Number.NEGATIVE_INFINITY
   #lastPacketPts = Number.NEGATIVE_INFINITY
@@ -82,9 +87,8 @@ export class Output implements Resource {
     )
     this.#scope.defer(() => this.#broadcast.end())
     this.#scope.defer(() => {
-      for (const frame of [this.#pending, this.#lastDone ? this.lastFrame : undefined])
-        if (frame) options.memory.give(frame.data)
-      this.#pending = undefined
+      for (let frame = this.#waiting.shift(); frame; frame = this.#waiting.shift()) this.#done(frame)
+      if (this.lastFrame && this.#lastDone) options.memory.give(this.lastFrame.data)
       this.lastFrame = undefined
     })
     this.#scope.defer(() => this.#encoder?.close())
@@ -103,7 +107,7 @@ export class Output implements Resource {
     this.#keyframeWanted = true
   }
 
-  /** Sends one picture. Never waits: a picture that comes while the encoder starts or is busy may replace an older one. */
+  /** Sends one picture. Never waits: pictures that come while the encoder starts or is busy may be lost for a newer one. */
   write(frame: VideoFrame): void {
     if (this.#scope.signal.aborted) {
       this.#options.memory.give(frame.data)
@@ -114,17 +118,13 @@ export class Output implements Resource {
     this.#lastDone = false
     const encoder = this.#encoder
     if (!encoder || this.#opening) {
-      if (this.#pending) {
-        this.#dropped++
-        this.#done(this.#pending)
-      }
-      this.#pending = frame
+      this.#wait(frame)
       if (!this.#opening) void this.#open(frame)
       return
     }
     if (!sameShape(encoder.shape, frame) || !sameColour(encoder.colour, this.colour)) {
       this.#encoder = undefined
-      this.#pending = frame
+      this.#wait(frame)
       void this.#open(frame, encoder)
       return
     }
@@ -164,7 +164,7 @@ export class Output implements Resource {
       fps: this.#frames.perSecond(),
       kbps: (this.#bytes.perSecond() * 8) / 1000,
       targetKbps: this.#bitrateKbps,
-      dropped: this.#dropped + (this.#encoder?.dropped ?? 0),
+      dropped: this.#dropped + this.#waiting.dropped + (this.#encoder?.dropped ?? 0),
       readersDropped: this.#broadcast.dropped,
       encoderRestarts: this.#restarts,
       encoderPid: this.#encoder?.pid,
@@ -177,6 +177,10 @@ export class Output implements Resource {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #wait(frame: VideoFrame): void {
+    for (const given of this.#waiting.push(frame)) this.#done(given)
   }
 
   #encode(encoder: VideoEncoder, frame: VideoFrame): void {
@@ -201,9 +205,11 @@ export class Output implements Resource {
     } finally {
       this.#opening = false
     }
-    const frame = this.#pending
-    this.#pending = undefined
-    if (frame) this.write(frame)
+    // One of another shape has the next encoder opened, and those after it wait for that.
+    for (let left = this.#waiting.length; left > 0; left--) {
+      const frame = this.#waiting.shift()
+      if (frame) this.write(frame)
+    }
   }
 
   #openEncoder({ format, width, height }: VideoEncoder['shape']): Promise<VideoEncoder> {
