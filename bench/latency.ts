@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../src/core/clock.ts'
 import type { StreamStatus } from '../src/stream/status.ts'
 import { launchChromium } from '../test/helpers/chromium.ts'
+import { closeGlass, openServersPage, type Shown, takeShown } from '../test/helpers/glass.ts'
 import { waitFor } from '../test/helpers/wait.ts'
 import type { Benchmark, Budget, Options } from './lib/benchmark.ts'
 import { openEcho } from './lib/echo.ts'
 import { inRealTime } from './lib/feed.ts'
 import { Flights, growthPerMinute } from './lib/flights.ts'
-import { closeGlass, openGlass, type Shown, takeShown } from './lib/glass.ts'
+import { type OpenGlass, openPeers } from './lib/glass.ts'
 import type { Series } from './lib/plot.ts'
 import { flowing, ingestToOut, type OpenRoute, trickleToTrickle, whipToWhep } from './lib/routes.ts'
 import { benchServer, statusOf } from './lib/server-contender.ts'
@@ -75,10 +76,10 @@ async function throughEcho(units: Units, seconds: number): Promise<Taken> {
 }
 
 /** From the drawing of a picture on a canvas to the moment a `<video>` shows it. */
-async function glassToGlass(url: string, seconds: number): Promise<Shown[]> {
+async function glassToGlass(open: OpenGlass, url: string, seconds: number): Promise<Shown[]> {
   const browser = await launchChromium()
   try {
-    const page = await openGlass(browser, url)
+    const page = await open(browser, url)
     await waitFor('pictures in the browser', async () => (await takeShown(page)).length > 0, {
       limitMs: 30_000,
       everyMs: 200,
@@ -95,23 +96,24 @@ async function glassToGlass(url: string, seconds: number): Promise<Shown[]> {
 }
 
 async function glassRounds(rounds: number, seconds: number, options: Options, say: (line: string) => void) {
-  const [served, echoed]: [Shown[][], Shown[][]] = [[], []]
+  const [served, paged, echoed]: [Shown[][], Shown[][], Shown[][]] = [[], [], []]
   for (let round = 0; round < rounds; round++) {
     {
       await using echo = await openEcho()
-      echoed.push(await glassToGlass(echo.url, seconds))
+      echoed.push(await glassToGlass(openPeers, echo.url, seconds))
     }
     const server = await benchServer(options)
     try {
-      served.push(await glassToGlass(server.url, seconds))
+      served.push(await glassToGlass(openPeers, server.url, seconds))
+      paged.push(await glassToGlass(openServersPage, server.url, seconds))
     } finally {
       await server.stop()
     }
     say(
-      `glass to glass: ${quantile(delays(served.at(-1)), 0.5).toFixed(1)} ms, echo ${quantile(delays(echoed.at(-1)), 0.5).toFixed(1)} ms`,
+      `glass to glass: ${[served, paged, echoed].map((one) => quantile(delays(one.at(-1)), 0.5).toFixed(1)).join(' / ')} ms (peers / the page / echo)`,
     )
   }
-  return { served, echoed }
+  return { served, paged, echoed }
 }
 
 export const latency: Benchmark = {
@@ -151,13 +153,18 @@ export const latency: Benchmark = {
           y: 'ms',
           series: [
             distribution('millrace noop', delays(glass.served.at(-1))),
+            distribution("millrace's page", delays(glass.paged.at(-1))),
             distribution('werift echo', delays(glass.echoed.at(-1))),
           ],
         },
       ],
       samples: {
         results: results.map(brief),
-        glass: { served: glass.served.map(briefGlass), echoed: glass.echoed.map(briefGlass) },
+        glass: {
+          served: glass.served.map(briefGlass),
+          paged: glass.paged.map(briefGlass),
+          echoed: glass.echoed.map(briefGlass),
+        },
       },
     }
   },
@@ -190,6 +197,7 @@ function budgets(results: Result[], glass: Glass): Budget[] {
     ms('the same, p95', 20, over(timesOf(named('ingest to /out')), 0.95)),
     ms('glass to glass above a werift echo, p50', 15, servedP50 - over(glass.echoed.map(delays), 0.5)),
     ms('glass to glass, p50', 45, servedP50),
+    ms('the same through the page of the server, p50', 50, over(glass.paged.map(delays), 0.5)),
     {
       what: 'growth of the delay through the server, median of all runs',
       limit: 1,
@@ -199,7 +207,7 @@ function budgets(results: Result[], glass: Glass): Budget[] {
     {
       what: 'growth of the delay from glass to glass',
       limit: 1,
-      value: median(glass.served.map(growthPerMinute)),
+      value: median([...glass.served, ...glass.paged].map(growthPerMinute)),
       unit: 'ms/min',
     },
   ]
@@ -237,7 +245,7 @@ function stages(results: Result[]) {
   }
 }
 
-function screen({ served, echoed }: Glass) {
+function screen({ served, paged, echoed }: Glass) {
   const row = (name: string, rounds: Shown[][]) => [
     name,
     ...[0.5, 0.95, 0.99].map((q) => over(rounds.map(delays), q)),
@@ -248,7 +256,11 @@ function screen({ served, echoed }: Glass) {
   return {
     title: 'Glass to glass: from the drawing on a canvas to the `<video>` that shows it, in one Chromium, in ms',
     columns: ['through', 'p50', 'p95', 'p99', 'pictures', 'out of order', 'growth, ms/min'],
-    rows: [row('millrace noop', served), row('werift echo, nothing decoded', echoed)],
+    rows: [
+      row('millrace noop', served),
+      row('the same, by its own page', paged),
+      row('werift echo, nothing decoded', echoed),
+    ],
     note: 'Both encode and decode in the same browser on the same machine, whose share of the delay is in both rows.',
   }
 }

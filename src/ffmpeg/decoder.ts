@@ -31,6 +31,8 @@ export interface VideoDecoder extends Resource {
   readonly pid: number
   /** False when the packet was dropped: too much is waiting. All is dropped then up to a keyframe. */
   write(packet: EncodedPacket): boolean
+  /** Takes packets from a keyframe on at once, however many: those of before this decoder. What follows may wait for them. */
+  replay(packets: readonly EncodedPacket[]): void
   /** No more packets: the remaining frames come out, then it closes with `ended`. */
   end(): void
 }
@@ -54,6 +56,8 @@ class FfmpegVideoDecoder implements VideoDecoder {
   readonly #reader: NutReader
   #process!: FfmpegProcess
   #began = false
+  /** What may wait beyond the usual. */
+  #replayed = { packets: 0, bytes: 0 }
   #waitingForKey = false
   #lastFrameMs = Number.NEGATIVE_INFINITY
 
@@ -97,10 +101,16 @@ class FfmpegVideoDecoder implements VideoDecoder {
     if (this.#waitingForKey && !packet.key) return false
     this.#waitingForKey = this.#overloaded()
     if (this.#waitingForKey) return false
-    this.#began = true
-    const stamp = this.#stamps.enter(packet.pts, packet.dts)
-    this.#process.write(this.#writer.frame(stamp, packet.key, packet.data.length), packet.data)
+    this.#send(packet)
     return true
+  }
+
+  replay(packets: readonly EncodedPacket[]): void {
+    for (const packet of packets) {
+      this.#replayed.packets++
+      this.#replayed.bytes += packet.data.length
+      this.#send(packet)
+    }
   }
 
   end(): void {
@@ -115,9 +125,21 @@ class FfmpegVideoDecoder implements VideoDecoder {
     await this.close()
   }
 
+  #send(packet: EncodedPacket): void {
+    this.#began = true
+    const stamp = this.#stamps.enter(packet.pts, packet.dts)
+    this.#process.write(this.#writer.frame(stamp, packet.key, packet.data.length), packet.data)
+  }
+
   #overloaded(): boolean {
-    if (this.#process.backlogBytes > MAX_BACKLOG_BYTES) return true
-    if (this.#stamps.pending < MAX_PENDING_PACKETS) return false
+    const { backlogBytes } = this.#process
+    const { pending } = this.#stamps
+    if (pending < MAX_PENDING_PACKETS && backlogBytes <= MAX_BACKLOG_BYTES) {
+      this.#replayed = { packets: 0, bytes: 0 }
+      return false
+    }
+    if (backlogBytes > MAX_BACKLOG_BYTES + this.#replayed.bytes) return true
+    if (pending < MAX_PENDING_PACKETS + this.#replayed.packets) return false
     // Many packets without any frame are damaged, or a start that takes its time: there is nothing to catch up with.
     if (nowMs() - this.#lastFrameMs < ALIVE_MS) return true
     if (this.#process.backlogBytes === 0) this.#stamps.clear()

@@ -202,7 +202,7 @@ export class Input {
       )
       this.#decoder = decoder
       this.#waitingForKey = this.#gop.packets.length === 0
-      for (const packet of this.#gop.packets) decoder.write(packet)
+      decoder.replay(this.#gop.packets)
       if (this.#waitingForKey) this.#options.source.requestKeyframe()
       void this.#watchDecoder(decoder)
     } catch (thrown) {

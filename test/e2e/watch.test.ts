@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { launchChromium, type ShownFrame, startCollecting, takeFrames } from '../helpers/chromium.ts'
+import { closeGlass, openServersPage, type Shown, takeShown } from '../helpers/glass.ts'
 import { type Stage, setStage } from '../helpers/stage.ts'
 import { waitFor } from '../helpers/wait.ts'
 
@@ -25,6 +26,23 @@ describe('watching in a browser', () => {
     for (let attempt = 0; attempt < 3 && !gaps.some((part) => part <= 0.01); attempt++) gaps.push(await watchedGaps())
     expect(Math.min(...gaps)).toBeLessThanOrEqual(0.01)
   }, 240_000)
+
+  it('plays what the page publishes, every picture after the one before it', async () => {
+    const page = await openServersPage(browser, stage.url)
+    const shown: Shown[] = []
+    await waitFor(
+      'ten seconds of pictures',
+      async () => {
+        shown.push(...(await takeShown(page)))
+        return shown.length >= 300
+      },
+      { limitMs: 90_000 },
+    )
+    await closeGlass(page)
+    expect(shown.every(({ number }, i) => i === 0 || number > (shown[i - 1] as Shown).number)).toBe(true)
+    const delays = shown.map(({ ms }) => ms).toSorted((a, b) => a - b)
+    expect(delays[150]).toBeLessThan(500)
+  }, 120_000)
 
   it('shows the first picture within 300 ms of the connection, between keyframes 10 s apart', async () => {
     await using _publisher = await stage.publish('demo', clip)

@@ -213,6 +213,21 @@ describe('trouble', () => {
     await decoder.close()
   })
 
+  it('what is new is taken while a long group of pictures is replayed', async () => {
+    const clip = await encodeClip(
+      range(320).map((i) => numbered(i, i * 3000, 640, 352)),
+      'h264',
+      ['-bf', '0', '-g', '1000'],
+    )
+    const { decoder, frames } = await open(clip)
+    decoder.replay(clip.packets.slice(0, 300))
+    await waitFor('the first of them', () => frames.length > 0, { everyMs: 1 })
+    expect(clip.packets.slice(300).map((packet) => decoder.write(packet))).toEqual(Array(20).fill(true))
+    decoder.end()
+    await decoder.closed
+    expect(frames.map(numberOf)).toEqual(range(320))
+  })
+
   it('a killed ffmpeg is a failure with its last lines', async () => {
     const clip = await encodeClip(range(5).map((i) => numbered(i, i * 3000)))
     const { decoder, frames } = await open(clip)
