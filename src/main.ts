@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
+import { leave } from './leave.ts'
 import { type MillraceServer, openServer } from './server.ts'
 
 /** One more signal, or an end that takes longer than this, ends the process at once. */
@@ -26,12 +27,12 @@ export async function serve(config: Config): Promise<never> {
   const end = () => {
     if (stop.signal.aborted) return
     log.info('shutting down')
-    setTimeout(() => process.exit(1), SHUTDOWN_MS).unref()
+    setTimeout(() => leave(1), SHUTDOWN_MS).unref()
     stop.abort()
   }
   const onSignal = (signal: NodeJS.Signals) => {
     log.info({ signal }, 'signal')
-    if (stop.signal.aborted) process.exit(1)
+    if (stop.signal.aborted) leave(1)
     if (signal === 'SIGTERM' && server && config.drainMs > 0 && !draining) {
       draining = true
       log.info({ drainMs: config.drainMs }, 'draining: no new streams')
@@ -48,13 +49,13 @@ export async function serve(config: Config): Promise<never> {
     greet(server.url, config)
     const closed = await server.closed
     log.info({ why: closed.why, err: closed.error }, 'closed')
-    process.exit(closed.error ? 1 : 0)
+    leave(closed.error ? 1 : 0)
   } catch (thrown) {
-    if (stop.signal.aborted) process.exit(0)
+    if (stop.signal.aborted) leave(0)
     const error = AppError.from(thrown)
     log.debug({ err: error }, 'start failed')
     process.stderr.write(`millrace: ${error.message}\n`)
-    process.exit(error.code === 'invalid-request' ? 2 : 1)
+    leave(error.code === 'invalid-request' ? 2 : 1)
   }
 }
 

@@ -1,0 +1,24 @@
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { Child } from '../../src/core/child.ts'
+
+const MODULE = fileURLToPath(new URL('../../src/leave.ts', import.meta.url))
+
+async function run(before: string): Promise<Child['exit']> {
+  const script = `import { leave } from '${MODULE}'; ${before}; leave(7)`
+  const child = await Child.spawn({
+    command: process.execPath,
+    args: ['--input-type=module', '-e', script],
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  await child.closed
+  return child.exit
+}
+
+test('a process leaves with its code', async () => {
+  expect(await run('')).toMatchObject({ code: 7 })
+})
+
+test('one that hangs while it leaves is ended by the system', async () => {
+  expect(await run("process.on('exit', () => { for (;;); })")).toMatchObject({ signal: 'SIGALRM' })
+})
