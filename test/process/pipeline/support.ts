@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { frameBytes, type PixelFormat, type VideoFrame } from '../../../src/core/frame.ts'
+import { giveBack } from '../../../src/core/frame-pool.ts'
 import type { Log } from '../../../src/core/log.ts'
 import { type Catalog, discoverPipelines } from '../../../src/pipeline/catalog.ts'
 import type { PipelineLease } from '../../../src/pipeline/lease.ts'
@@ -62,6 +63,7 @@ export class Source {
 
   readonly onFrame = (frame: VideoFrame): void => {
     this.shown.push({ at: performance.now(), pts: frame.pts, kind: 'output', value: frame.data[0] ?? -1 })
+    giveBack(frame.data)
   }
 
   start(lease: PipelineLease): void {
