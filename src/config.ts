@@ -109,7 +109,7 @@ const Settings = z.object({
       'must be a size such as 1920x1088, from 64x64 to 3840x2160',
     )
     .default(1920 * 1088),
-  MAX_FPS: whole(1, 240).default(60),
+  MAX_FPS: whole(1, 1000).default(60),
   STREAM_LINGER_SECONDS: whole(0, 3600).default(10),
   DRAIN_SECONDS: whole(0, 86_400).default(0),
   MAX_SESSIONS_PER_MINUTE: whole(0, 1_000_000).default(120),

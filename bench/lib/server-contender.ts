@@ -10,7 +10,7 @@ import { TsPublisher } from './ts-publisher.ts'
 import type { Units } from './units.ts'
 
 /** What the servers here let in at most: as much as a setting can say. */
-export const MAX_FPS = 240
+export const MAX_FPS = 1000
 /** More than any server holds back. */
 const MOST_ON_THEIR_WAY = 1000
 
