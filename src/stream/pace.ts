@@ -12,7 +12,10 @@ const WINDOW_MS = 10_000
 const PATIENCE_MS = 1000
 /** Patience is short again after this long without a wait. */
 const FORGIVEN_AFTER_MS = 60_000
-/** A publisher that is late again and again is waited for a little longer, a step each second. */
+/**
+ * A publisher that is late again and again by more than a burst is waited for a little longer, a step each second. Waiting
+ * for one whose machine is busy for a moment would only make all that follows late too.
+ */
 const STEP_MS = 250
 const STEP_EVERY_MS = 1000
 /** Between two packets, in ticks; more is a jump of the clock. */
@@ -57,7 +60,9 @@ export class Pace {
     }
     const ahead = this.#offsetMs - offset
     this.#leastAheadMs = Math.min(this.#leastAheadMs, ahead)
-    if (ahead < 0 && now - this.#steppedAt >= STEP_EVERY_MS) {
+    // One that was let in earlier, and is late since, is known to send in bursts.
+    const tolerance = this.#patienceMs > PATIENCE_MS ? 0 : AHEAD_MS
+    if (ahead < -tolerance && now - this.#steppedAt >= STEP_EVERY_MS) {
       this.#offsetMs += Math.min(STEP_MS, -ahead)
       this.#steppedAt = now
     }
