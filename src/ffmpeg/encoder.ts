@@ -67,6 +67,13 @@ const STUCK_MS = 2000
 const MAX_WAIT_MS = 100
 const MAX_WAITING = 12
 
+const BACKGROUND = constants.priority.PRIORITY_BELOW_NORMAL
+/**
+ * Encoding takes longer than all else that is done for a picture together. On a machine with many streams the short steps
+ * go first, or each of them would wait for the encoders of all other streams in turn.
+ */
+const LONGEST_STEP = 5
+
 /** Resolves when ffmpeg runs. */
 export async function openVideoEncoder(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
   const { width, height, scaledTo } = options
@@ -114,7 +121,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
       },
       context,
     )
-    if (options.background) yieldToOthers(encoder.pid)
+    yieldToOthers(encoder.pid, options.background ? BACKGROUND : LONGEST_STEP)
     void encoder.closed.then(() => encoder.#giveUp())
     encoder.#process.write(encoder.#writer.header())
     return encoder
@@ -211,9 +218,9 @@ class FfmpegVideoEncoder implements VideoEncoder {
   }
 }
 
-function yieldToOthers(pid: number): void {
+function yieldToOthers(pid: number, niceness: number): void {
   try {
-    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+    setPriority(pid, niceness)
   } catch {
     // It has ended already, which is told elsewhere.
   }
