@@ -15,8 +15,8 @@ import { TsPublisher } from './lib/ts-publisher.ts'
 import { clipUnits } from './lib/units.ts'
 
 const SAMPLE_MS = 10_000
-/** The first minute fills caches and compiles. */
-const SETTLE_MS = 60_000
+/** The first two minutes fill caches, compile, and fill the trickle ring of the stream (32 MiB). */
+const SETTLE_MS = 130_000
 /** Each guest stays between one and six seconds, and two are there at any time. */
 const GUESTS = 2
 
