@@ -141,7 +141,7 @@ function findings(samples: Sample[], visits: number, dropped: Record<string, num
           const values = used.map(of)
           return [name, values[0] ?? 0, values.at(-1) ?? 0, Math.min(...values), Math.max(...values), growth(of), unit]
         }),
-        note: `After the first minute. Pictures that did not come out: ${samples.reduce((sum, { lost }) => sum + lost, 0)}; the server counts ${JSON.stringify(dropped)}.`,
+        note: `After the first two minutes. Pictures that did not come out: ${samples.reduce((sum, { lost }) => sum + lost, 0)}; the server counts ${JSON.stringify(dropped)}.`,
       },
     ],
     plots: [
