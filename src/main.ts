@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
-import { leave } from './leave.ts'
+import { leave as leaveProcess } from './leave.ts'
 import { type MillraceServer, openServer } from './server.ts'
 
 /** One more signal, or an end that takes longer than this, ends the process at once. */
@@ -14,6 +14,10 @@ const SHUTDOWN_MS = 15_000
 // The buffers of packets pass for growth of a small heap, and V8 would look through all of it every two seconds, which
 // costs a tenth of a core and makes pictures late; with room for four times what is in use it does so far less.
 setFlagsFromString('--heap-growing-percent=300')
+
+function leave(code: number): never {
+  leaveProcess(code, { orderly: /-prof\b/.test(process.env.NODE_OPTIONS ?? '') })
+}
 
 /** Runs the server until a signal ends it. */
 export async function serve(config: Config): Promise<never> {

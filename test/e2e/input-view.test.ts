@@ -127,7 +127,7 @@ describe('the view of the input', () => {
     await leave('input')
     await waitFor('the end of its encoder', () => ffmpegs().length === 2)
     expect((await stage.status('demo')).processes.inputEncoder).toBeNull()
-    expect(isAlive(processes.inputEncoder!)).toBe(false)
+    await waitFor('its process to be gone', () => !isAlive(processes.inputEncoder!))
     await goesOn('output')
   })
 

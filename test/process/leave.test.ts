@@ -19,6 +19,12 @@ test('a process leaves with its code', async () => {
   expect(await run('')).toMatchObject({ code: 7 })
 })
 
+test('what listens for the exit is told', async () => {
+  expect(await run("process.on('exit', () => process.kill(process.pid, 'SIGUSR2'))")).toMatchObject({
+    signal: 'SIGUSR2',
+  })
+})
+
 test('one that hangs while it leaves is ended by the system', async () => {
   expect(await run("process.on('exit', () => { for (;;); })")).toMatchObject({ signal: 'SIGALRM' })
 })
