@@ -28,7 +28,7 @@ const ROUTES: { name: string; open: OpenRoute }[] = [
 const ECHO = 'WHIP to WHEP, werift echo'
 const WARM_UP_MS = 3000
 
-/** Sends the clip through a route in real time and follows each picture. */
+/** Sends the clip through a route in real time and follows each frame. */
 async function fly(open: OpenRoute, url: string, units: Units, seconds: number, plain: boolean): Promise<Taken> {
   const flights = new Flights()
   const stop = new AbortController()
@@ -75,12 +75,12 @@ async function throughEcho(units: Units, seconds: number): Promise<Taken> {
   return await fly(whipToWhep, echo.url, units, seconds, true)
 }
 
-/** From the drawing of a picture on a canvas to the moment a `<video>` shows it. */
+/** From the drawing of a frame on a canvas to the moment a `<video>` shows it. */
 async function glassToGlass(open: OpenGlass, url: string, seconds: number): Promise<Shown[]> {
   const browser = await launchChromium()
   try {
     const page = await open(browser, url)
-    await waitFor('pictures in the browser', async () => (await takeShown(page)).length > 0, {
+    await waitFor('frames in the browser', async () => (await takeShown(page)).length > 0, {
       limitMs: 30_000,
       everyMs: 200,
     })
@@ -119,7 +119,7 @@ async function glassRounds(rounds: number, seconds: number, options: Options, sa
 export const latency: Benchmark = {
   name: 'latency',
   about:
-    'How long a 720p30 picture takes through noop: by the stages of the server, from outside, and from canvas to screen',
+    'How long a 720p30 frame takes through noop: by the stages of the server, from outside, and from canvas to screen',
   async run(options, say) {
     const { seconds = 40, repeat = 3 } = options
     const units = await clipUnits(HD)
@@ -141,7 +141,7 @@ export const latency: Benchmark = {
           kind: 'lines',
           name: 'outside',
           title: 'From the last byte in to the first byte out, last round',
-          x: 'part of the pictures, %',
+          x: 'part of the frames, %',
           y: 'ms',
           series: results.map(({ name, rounds }) => distribution(name, rounds.at(-1)?.times ?? [])),
         },
@@ -149,7 +149,7 @@ export const latency: Benchmark = {
           kind: 'lines',
           name: 'glass',
           title: 'From canvas to screen, last round',
-          x: 'part of the pictures, %',
+          x: 'part of the frames, %',
           y: 'ms',
           series: [
             distribution('millrace noop', delays(glass.served.at(-1))),
@@ -215,8 +215,8 @@ function budgets(results: Result[], glass: Glass): Budget[] {
 
 function outside(results: Result[]) {
   return {
-    title: 'From the last byte of a picture in to the first byte of its processed form out, in ms',
-    columns: ['way', 'p50', 'p95', 'p99', 'pictures', 'lost', 'growth, ms/min'],
+    title: 'From the last byte of a frame in to the first byte of its processed form out, in ms',
+    columns: ['way', 'p50', 'p95', 'p99', 'frames', 'lost', 'growth, ms/min'],
     rows: results.map((result) => [
       result.name,
       ...[0.5, 0.95, 0.99].map((q) => over(timesOf(result), q)),
@@ -224,7 +224,7 @@ function outside(results: Result[]) {
       result.rounds.reduce((sum, { lost }) => sum + lost, 0),
       median(result.rounds.map(({ slopePerMinute }) => slopePerMinute)),
     ]),
-    note: 'Measured from another process, picture by picture; medians of the rounds.',
+    note: 'Measured from another process, frame by frame; medians of the rounds.',
   }
 }
 
@@ -255,7 +255,7 @@ function screen({ served, paged, echoed }: Glass) {
   ]
   return {
     title: 'Glass to glass: from the drawing on a canvas to the `<video>` that shows it, in one Chromium, in ms',
-    columns: ['through', 'p50', 'p95', 'p99', 'pictures', 'out of order', 'growth, ms/min'],
+    columns: ['through', 'p50', 'p95', 'p99', 'frames', 'out of order', 'growth, ms/min'],
     rows: [
       row('millrace noop', served),
       row('the same, by its own page', paged),
@@ -265,7 +265,7 @@ function screen({ served, paged, echoed }: Glass) {
   }
 }
 
-/** Pictures shown after one that was drawn later. */
+/** Frames shown after one that was drawn later. */
 function outOfOrder(shown: readonly Shown[]): number {
   return shown.filter(({ number }, i) => i > 0 && number < shown[i - 1]!.number).length
 }

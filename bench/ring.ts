@@ -2,12 +2,12 @@ import { closeSync } from 'node:fs'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { Child } from '../src/core/child.ts'
-import { frameBytes, type VideoFrame } from '../src/core/frame.ts'
-import { giveBack } from '../src/core/frame-pool.ts'
-import { REGION_BYTES } from '../src/pipeline/frame-layout.ts'
-import { FrameRing, formatRegion } from '../src/pipeline/frame-ring.ts'
-import { Doorbell } from '../src/pipeline/runner-doorbell.ts'
-import { createSharedFile, mapSharedFile } from '../src/pipeline/shared-memory.ts'
+import { frameBytes, type VideoFrame } from '../src/core/media/frame.ts'
+import { giveBack } from '../src/core/media/frame-pool.ts'
+import { Doorbell } from '../src/pipeline/ring/doorbell.ts'
+import { REGION_BYTES } from '../src/pipeline/ring/frame-layout.ts'
+import { FrameRing, formatRegion } from '../src/pipeline/ring/frame-ring.ts'
+import { createSharedFile, mapSharedFile } from '../src/pipeline/ring/shared-memory.ts'
 import type { Benchmark } from './lib/benchmark.ts'
 import { readFrames } from './lib/read-frames.ts'
 import { median, ratios, spread } from './lib/statistics.ts'
@@ -135,7 +135,7 @@ export const ring: Benchmark = {
             spread(fps(ring), 0),
             spread(fps(pipe), 0),
           ]),
-          note: 'Processor time of both processes together; the server copies a picture in and reads it in place, the other process copies it out and in, as a runner does.',
+          note: 'Processor time of both processes together; the server copies a frame in and reads it in place, the other process copies it out and in, as a runner does.',
         },
       ],
       plots: [],

@@ -10,7 +10,7 @@ import { RtcViewer } from './lib/rtc-peer.ts'
 import { benchServer, metric, statusOf } from './lib/server-contender.ts'
 import { HD } from './lib/sizes.ts'
 import { quantile, slope } from './lib/statistics.ts'
-import { watchTs } from './lib/ts-pictures.ts'
+import { watchTs } from './lib/ts-frames.ts'
 import { TsPublisher } from './lib/ts-publisher.ts'
 import { clipUnits } from './lib/units.ts'
 
@@ -24,7 +24,7 @@ type Sample = Footprint & {
   minutes: number
   heapBytes: number
   externalBytes: number
-  /** Of the pictures since the last sample. */
+  /** Of the frames since the last sample. */
   p50: number
   p95: number
   lost: number
@@ -141,7 +141,7 @@ function findings(samples: Sample[], visits: number, dropped: Record<string, num
           const values = used.map(of)
           return [name, values[0] ?? 0, values.at(-1) ?? 0, Math.min(...values), Math.max(...values), growth(of), unit]
         }),
-        note: `After the first two minutes. Pictures that did not come out: ${samples.reduce((sum, { lost }) => sum + lost, 0)}; the server counts ${JSON.stringify(dropped)}.`,
+        note: `After the first two minutes. Frames that did not come out: ${samples.reduce((sum, { lost }) => sum + lost, 0)}; the server counts ${JSON.stringify(dropped)}.`,
       },
     ],
     plots: [

@@ -14,7 +14,7 @@ import { RtcViewer } from './lib/rtc-peer.ts'
 import { benchServer, statusOf } from './lib/server-contender.ts'
 import { HD } from './lib/sizes.ts'
 import { median, spread } from './lib/statistics.ts'
-import { watchTs } from './lib/ts-pictures.ts'
+import { watchTs } from './lib/ts-frames.ts'
 import { TsPublisher } from './lib/ts-publisher.ts'
 import { clipUnits, FRAME_TICKS, type Units } from './lib/units.ts'
 
@@ -46,9 +46,9 @@ async function npmStart(): Promise<number> {
   }
 }
 
-type Begin = { picture: number; processed: number }
+type Begin = { frame: number; processed: number }
 
-/** From a publisher's POST to the first picture that comes out, and to the first that went through the pipeline. */
+/** From a publisher's POST to the first frame that comes out, and to the first that went through the pipeline. */
 async function publisherStart(units: Units, warm: boolean, options: Options): Promise<Begin> {
   const server = await benchServer(options, { WARM_PIPELINES: warm ? '1' : '0' })
   const stop = new AbortController()
@@ -65,11 +65,11 @@ async function publisherStart(units: Units, warm: boolean, options: Options): Pr
       { everyMs: 5 },
     )
     const processed = waitFor(
-      'a processed picture',
+      'a processed frame',
       async () => (await statusOf(server.url, 'bench')).latencyMs.total.p50 > 0 && nowMs() - began,
       { everyMs: 5 },
     )
-    const times = { picture: await deadline(first, 20_000, 'the first picture'), processed: await processed }
+    const times = { frame: await deadline(first, 20_000, 'the first frame'), processed: await processed }
     stop.abort()
     await feeding
     return times
@@ -79,12 +79,12 @@ async function publisherStart(units: Units, warm: boolean, options: Options): Pr
   }
 }
 
-/** From a viewer's POST to the last packet of its first picture. */
+/** From a viewer's POST to the last packet of its first frame. */
 async function viewerStart(url: string): Promise<number> {
   const began = nowMs()
   const { promise, resolve } = Promise.withResolvers<number>()
   await using _viewer = await RtcViewer.open(url, ({ marker, at }) => marker && resolve(at - began))
-  return await deadline(promise, 20_000, 'a picture')
+  return await deadline(promise, 20_000, 'a frame')
 }
 
 async function viewers(units: Units, options: Options, repeat: number) {
@@ -121,7 +121,7 @@ async function viewers(units: Units, options: Options, repeat: number) {
 
 type Change = { frames: number; ms: number }
 
-/** From a change of params to the first picture that shows it: in pictures after the answer, and in time after the question. */
+/** From a change of params to the first frame that shows it: in frames after the answer, and in time after the question. */
 async function paramsChanges(units: Units, options: Options, repeat: number): Promise<Change[]> {
   const server = await benchServer(options)
   const stop = new AbortController()
@@ -157,10 +157,10 @@ async function paramsChange(url: string): Promise<Change> {
   const atAnswer = newest
   await sleep(700)
   recording.stop()
-  const { pictures } = await decodeGray(recording.bytes(), 'crop=iw:ih/2:0:ih/2,scale=16:8:flags=area,format=gray', 128)
-  const [first] = pictures
-  const changed = first && pictures.find(({ luma }) => Math.abs(mean(luma) - mean(first.luma)) > 30)
-  if (!changed) throw new Error('the picture did not change')
+  const { frames } = await decodeGray(recording.bytes(), 'crop=iw:ih/2:0:ih/2,scale=16:8:flags=area,format=gray', 128)
+  const [first] = frames
+  const changed = first && frames.find(({ luma }) => Math.abs(mean(luma) - mean(first.luma)) > 30)
+  if (!changed) throw new Error('the frame did not change')
   const pts = nearest([...arrivals.keys()], changed.pts)
   return { frames: Math.round((pts - atAnswer) / FRAME_TICKS), ms: arrivals.get(pts)! - asked }
 }
@@ -171,7 +171,7 @@ const nearest = (values: number[], to: number) => values.reduce((a, b) => (Math.
 
 export const start: Benchmark = {
   name: 'start',
-  about: 'How soon the server listens, a publisher and a viewer see their first picture, and a change of params shows',
+  about: 'How soon the server listens, a publisher and a viewer see their first frame, and a change of params shows',
   async run(options, say) {
     const { repeat = 5 } = options
     const units = await clipUnits(HD)
@@ -188,24 +188,24 @@ export const start: Benchmark = {
     const changes = await paramsChanges(units, options, repeat)
     const rows: [string, number[]][] = [
       ['npm start to listening', begun.npm],
-      ['publisher’s POST to the first picture out, warm pipeline', begun.warm.map(({ picture }) => picture)],
-      ['the same, to the first processed picture', begun.warm.map(({ processed }) => processed)],
-      ['publisher’s POST to the first picture out, cold pipeline', begun.cold.map(({ picture }) => picture)],
-      ['the same, to the first processed picture', begun.cold.map(({ processed }) => processed)],
-      ['viewer’s POST to its first whole picture, running stream', seen.running],
+      ['publisher’s POST to the first frame out, warm pipeline', begun.warm.map(({ frame }) => frame)],
+      ['the same, to the first processed frame', begun.warm.map(({ processed }) => processed)],
+      ['publisher’s POST to the first frame out, cold pipeline', begun.cold.map(({ frame }) => frame)],
+      ['the same, to the first processed frame', begun.cold.map(({ processed }) => processed)],
+      ['viewer’s POST to its first whole frame, running stream', seen.running],
       ['the same while the pipeline loads', seen.loading],
       ['the same before there is a publisher', seen.waiting],
-      ['POST of params to the arrival of the first changed picture', changes.map(({ ms }) => ms)],
+      ['POST of params to the arrival of the first changed frame', changes.map(({ ms }) => ms)],
     ]
     return {
       budgets: [
-        { what: 'viewer’s POST to its first picture', limit: 1000, value: median(seen.running), unit: 'ms' },
+        { what: 'viewer’s POST to its first frame', limit: 1000, value: median(seen.running), unit: 'ms' },
         { what: 'the same while the pipeline loads', limit: 1000, value: median(seen.loading), unit: 'ms' },
         {
-          what: 'pictures from the answer of a params change to the first that shows it',
+          what: 'frames from the answer of a params change to the first that shows it',
           limit: 2,
           value: median(changes.map(({ frames }) => frames)),
-          unit: 'pictures',
+          unit: 'frames',
         },
       ],
       tables: [
@@ -213,7 +213,7 @@ export const start: Benchmark = {
           title: 'Times in ms',
           columns: ['from what to what', 'median (lowest to highest)'],
           rows: rows.map(([what, values]) => [what, spread(values, 0)]),
-          note: 'A publisher’s first picture needs its MPEG-TS tables, its first keyframe and the start of two ffmpegs.',
+          note: 'A publisher’s first frame needs its MPEG-TS tables, its first keyframe and the start of two ffmpegs.',
         },
       ],
       plots: [],

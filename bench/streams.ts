@@ -17,7 +17,7 @@ type Round = {
   p95: number
   /** Parts of all cores. */
   busy: number
-  /** Of the server or the ffmpegs with all their children, for each picture that came out. */
+  /** Of the server or the ffmpegs with all their children, for each frame that came out. */
   cpuMsPerFrame: number
   /** How late the server's timers were, in ms; absent for bare ffmpegs. */
   eventLoopP99?: number
@@ -131,7 +131,7 @@ const best = (rounds: readonly Round[]) => Math.max(0, ...rounds.filter(carries)
 
 export const streams: Benchmark = {
   name: 'streams',
-  about: 'How many 720p30 noop streams run at once with no picture lost and p95 under 60 ms, against bare ffmpeg pairs',
+  about: 'How many 720p30 noop streams run at once with no frame lost and p95 under 60 ms, against bare ffmpeg pairs',
   async run(options, say) {
     const { seconds = 8, repeat = 1 } = options
     const units = await clipUnits(HD)
@@ -186,11 +186,11 @@ export const streams: Benchmark = {
             'p50, ms',
             'p95, ms',
             'cores busy, %',
-            'CPU a picture, ms',
+            'CPU a frame, ms',
             'event loop p99, ms',
           ],
           rows: [...rows('ffmpeg \\| ffmpeg', results.bare), ...rows('millrace noop', results.served)],
-          note: 'The publishers and the readers of all of them run on the same machine: they are in how busy it is, and not in the CPU a picture.',
+          note: 'The publishers and the readers of all of them run on the same machine: they are in how busy it is, and not in the CPU a frame.',
         },
       ],
       plots: [],

@@ -34,7 +34,7 @@ async function compare(all: Entrant[], size: Size, rounds: number, seconds: numb
     for (const [i, { name, open }] of all.entries()) {
       const cost = await measureCost(open, units, seconds)
       results[i]!.costs.push(cost)
-      say(`${size.name} ${name}: ${cost.cpuMsPerFrame.toFixed(2)} ms a picture, ${cost.maxFps.toFixed(0)} a second`)
+      say(`${size.name} ${name}: ${cost.cpuMsPerFrame.toFixed(2)} ms a frame, ${cost.maxFps.toFixed(0)} a second`)
     }
   }
   return results
@@ -42,7 +42,7 @@ async function compare(all: Entrant[], size: Size, rounds: number, seconds: numb
 
 export const transcode: Benchmark = {
   name: 'transcode',
-  about: 'Processor time for each picture that is decoded, processed and encoded, and how many a second there can be',
+  about: 'Processor time for each frame that is decoded, processed and encoded, and how many a second there can be',
   async run(options, say) {
     const { seconds = 8, repeat = 3, sizes = ['512x512', '720p', '1080p'] } = options
     const all = await entrants(options)
@@ -84,7 +84,7 @@ export const transcode: Benchmark = {
     const budgets: Budget[] = hd
       ? [
           {
-            what: '720p30 noop: processor time a picture against ffmpeg | ffmpeg',
+            what: '720p30 noop: processor time a frame against ffmpeg | ffmpeg',
             limit: BUDGET.ratio,
             value: median(ratios(figures(hd, NOOP, 'cpuMsPerFrame'), figures(hd, PAIR, 'cpuMsPerFrame'))),
             unit: '×',
@@ -103,7 +103,7 @@ export const transcode: Benchmark = {
       budgets,
       tables: [
         {
-          title: 'Processor time a picture at 30 a second and at full speed, and pictures a second then',
+          title: 'Processor time a frame at 30 a second and at full speed, and frames a second then',
           columns: [
             'size',
             'what',
@@ -115,14 +115,14 @@ export const transcode: Benchmark = {
             'lost',
           ],
           rows,
-          note: 'Median (lowest to highest) of the rounds. The time is that of the whole process tree. At full speed six pictures are on their way at any time.',
+          note: 'Median (lowest to highest) of the rounds. The time is that of the whole process tree. At full speed six frames are on their way at any time.',
         },
-        { title: 'Where the time goes, in ms a picture', columns: ['size', 'what', 'pace', ...PARTS], rows: shares },
+        { title: 'Where the time goes, in ms a frame', columns: ['size', 'what', 'pace', ...PARTS], rows: shares },
       ],
       plots: samples.map(({ size, results }) => ({
         kind: 'bars',
         name: size,
-        title: `Processor time a picture, ${size}`,
+        title: `Processor time a frame, ${size}`,
         y: 'ms',
         bars: results.map(({ name, costs }) => {
           const values = costs.map(({ cpuMsPerFrame }) => cpuMsPerFrame)

@@ -70,10 +70,10 @@ async function crowds({ url, cpuMs, flowing }: Server, units: Units, seconds: nu
         spent = cpuMs() - from
         wallMs = nowMs() - at
       })
-      const times = seen.flatMap(({ pictures }) => {
+      const times = seen.flatMap(({ frames }) => {
         const flights = new Flights()
         for (const { pts, at } of sent) flights.sent(pts, at)
-        for (const [timestamp, at] of pictures) flights.arrived(timestamp, at)
+        for (const [timestamp, at] of frames) flights.arrived(timestamp, at)
         flights.resolve()
         return flights.times()
       })
@@ -173,7 +173,7 @@ export const viewers: Benchmark = {
           title: `A packet for one viewer more: ${spread(costs(served), 1)} µs, through a plain werift forwarder ${spread(costs(echoed), 1)} µs${peerCosts}`,
           columns: ['server', 'viewers', 'packets/s', 'kbit/s each', 'lost', 'of a core, %', 'p50, ms', 'p95, ms'],
           rows: results.flatMap(rows),
-          note: 'The time of the process that sends, which for Millrace also carries the pictures to and from its children, and for a peer that of all its processes. The delay is that from the publisher’s last packet to each viewer’s first; a forwarder decodes nothing. The viewers run on the same machine.',
+          note: 'The time of the process that sends, which for Millrace also carries the frames to and from its children, and for a peer that of all its processes. The delay is that from the publisher’s last packet to each viewer’s first; a forwarder decodes nothing. The viewers run on the same machine.',
         },
       ],
       plots: [

@@ -6,7 +6,7 @@ export const STATES = {
   LOADING: {
     word: 'Loading',
     tone: 'busy',
-    text: 'The pipeline is getting ready. Viewers see a loading picture meanwhile.',
+    text: 'The pipeline is getting ready. Viewers see a loading frame meanwhile.',
   },
   DEGRADED_INPUT: {
     word: 'Weak input',
@@ -16,7 +16,7 @@ export const STATES = {
   DEGRADED_INFERENCE: {
     word: 'Pipeline slow',
     tone: 'warn',
-    text: 'The pipeline keeps up with only a part of the frames; the newest win. A smaller picture or frame rate helps.',
+    text: 'The pipeline keeps up with only a part of the frames; the newest win. A smaller frame or frame rate helps.',
   },
   ERROR: {
     word: 'Failed',
@@ -32,9 +32,9 @@ export const stateWords = (state) => STATES[state] ?? { word: state, tone: 'idle
 const MEDIA_ERRORS = {
   NotAllowedError:
     'The browser was not allowed to use it. Allow camera and microphone for this page (the icon beside the address), then try again.',
-  NotFoundError: 'No camera or microphone was found. Connect one, or use the test picture.',
+  NotFoundError: 'No camera or microphone was found. Connect one, or use the test pattern.',
   NotReadableError: 'The camera is in use by another program. Close that one, then try again.',
-  OverconstrainedError: 'The camera cannot give such a picture. Try another camera, or the test picture.',
+  OverconstrainedError: 'The camera cannot give such a frame. Try another camera, or the test pattern.',
 }
 
 /** An error in words, with what to do. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { type Config, readConfig, SECRET_SETTINGS, type SettingName } from './config.ts'
 import { AppError } from './core/errors.ts'
-import { discoverPipelines } from './pipeline/catalog.ts'
+import { discoverPipelines } from './pipeline/catalog/catalog.ts'
 
 const about = createRequire(import.meta.url)('../package.json') as {
   version: string
@@ -125,7 +125,7 @@ async function prepare(name: string | undefined): Promise<void> {
   const { pipelineDir, modelDir } = config
   await autoInstall(config)
   const catalog = await discoverPipelines({ builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir })
-  const { prepareModels } = await import('./prepare-models.ts')
+  const { prepareModels } = await import('./cli/prepare-models.ts')
   const names = name === undefined ? [...catalog.pipelines.keys()] : [name]
   using stop = stopSignal()
   const failed = await prepareModels(catalog, names, { modelDir, output: process.stdout, signal: stop.signal })
@@ -135,8 +135,8 @@ async function prepare(name: string | undefined): Promise<void> {
 /** `AUTO_INSTALL_PIPELINE`, before anything is looked for; whatever goes wrong with it ends the start. */
 async function autoInstall({ autoInstall: specs, pipelineDir }: Config): Promise<void> {
   if (specs.length === 0) return
-  const { installPipelines } = await import('./pipeline/install.ts')
-  const { PrepareReport } = await import('./prepare-report.ts')
+  const { installPipelines } = await import('./pipeline/catalog/install.ts')
+  const { PrepareReport } = await import('./cli/prepare-report.ts')
   using stop = stopSignal()
   const context = { log: new PrepareReport(process.stderr).log(), signal: stop.signal }
   await installPipelines({ specs, pipelineDir, appDir: process.cwd(), version: about.version }, context)

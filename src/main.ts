@@ -5,17 +5,17 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 import { AppError } from './core/errors.ts'
-import { leave as leaveProcess } from './leave.ts'
+import { exitProcess as leaveProcess } from './exit.ts'
 import { type MillraceServer, openServer } from './server.ts'
 
 /** One more signal, or an end that takes longer than this, ends the process at once. */
 const SHUTDOWN_MS = 15_000
 
 // The buffers of packets pass for growth of a small heap, and V8 would look through all of it every two seconds, which
-// costs a tenth of a core and makes pictures late; with room for four times what is in use it does so far less.
+// costs a tenth of a core and makes frames late; with room for four times what is in use it does so far less.
 setFlagsFromString('--heap-growing-percent=300')
 
-function leave(code: number): never {
+function exitProcess(code: number): never {
   leaveProcess(code, { orderly: /-prof\b/.test(process.env.NODE_OPTIONS ?? '') })
 }
 
@@ -31,12 +31,12 @@ export async function serve(config: Config): Promise<never> {
   const end = () => {
     if (stop.signal.aborted) return
     log.info('shutting down')
-    setTimeout(() => leave(1), SHUTDOWN_MS).unref()
+    setTimeout(() => exitProcess(1), SHUTDOWN_MS).unref()
     stop.abort()
   }
   const onSignal = (signal: NodeJS.Signals) => {
     log.info({ signal }, 'signal')
-    if (stop.signal.aborted) leave(1)
+    if (stop.signal.aborted) exitProcess(1)
     if (signal === 'SIGTERM' && server && config.drainMs > 0 && !draining) {
       draining = true
       log.info({ drainMs: config.drainMs }, 'draining: no new streams')
@@ -53,13 +53,13 @@ export async function serve(config: Config): Promise<never> {
     greet(server.url, config)
     const closed = await server.closed
     log.info({ why: closed.why, err: closed.error }, 'closed')
-    leave(closed.error ? 1 : 0)
+    exitProcess(closed.error ? 1 : 0)
   } catch (thrown) {
-    if (stop.signal.aborted) leave(0)
+    if (stop.signal.aborted) exitProcess(0)
     const error = AppError.from(thrown)
     log.debug({ err: error }, 'start failed')
     process.stderr.write(`millrace: ${error.message}\n`)
-    leave(error.code === 'invalid-request' ? 2 : 1)
+    exitProcess(error.code === 'invalid-request' ? 2 : 1)
   }
 }
 

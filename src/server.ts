@@ -9,15 +9,15 @@ import { UrlGuard } from './core/url-guard.ts'
 import { drain } from './drain.ts'
 import { findFfmpeg } from './ffmpeg/probe.ts'
 import { createApp } from './http/app.ts'
-import { EventLoopWatch } from './http/event-loop.ts'
-import { trickleHooks } from './http/trickle.ts'
+import { EventLoopWatch } from './http/metrics/event-loop.ts'
+import { trickleHooks } from './http/routes/trickle.ts'
 import { openLivepeer } from './livepeer/open.ts'
-import { discoverPipelines } from './pipeline/catalog.ts'
-import { openPipelinePool } from './pipeline/pool.ts'
+import { discoverPipelines } from './pipeline/catalog/catalog.ts'
+import { openPipelinePool } from './pipeline/supervision/pool.ts'
 import { StreamRegistry } from './stream/registry.ts'
-import { RemoteStreams } from './stream/remote-streams.ts'
-import { TestPictures } from './stream/test-pictures.ts'
-import { openTrickle, type TrickleServer } from './trickle/server.ts'
+import { RemoteStreams } from './stream/remote/streams.ts'
+import { TestPatterns } from './stream/test-patterns.ts'
+import { openTrickle, type TrickleServer } from './trickle/server/server.ts'
 
 export interface MillraceServer extends Resource {
   /** Address of the page, without a slash at the end. */
@@ -78,8 +78,8 @@ export async function openServer(
       ),
     )
     let url = ''
-    const testPictures = scope.use(
-      new TestPictures({ ffmpeg, registry, pool, url: () => url, authToken: config.authToken }, inner),
+    const testPatterns = scope.use(
+      new TestPatterns({ ffmpeg, registry, pool, url: () => url, authToken: config.authToken }, inner),
     )
     const { registration } = config.livepeer
     const urlGuard = new UrlGuard({
@@ -100,7 +100,7 @@ export async function openServer(
       catalog,
       pool,
       trickle,
-      testPictures,
+      testPatterns,
       remotes,
       urlGuard,
       webrtc: {

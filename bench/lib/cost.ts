@@ -8,33 +8,33 @@ import { MAX_FPS } from './server-contender.ts'
 import { FPS, FRAME_TICKS, type Units } from './units.ts'
 
 export type Cost = {
-  /** Processor time of the whole process tree for each picture that came out, at 30 a second. */
+  /** Processor time of the whole process tree for each frame that came out, at 30 a second. */
   cpuMsPerFrame: number
   /** The same by process, where the contender names them. */
   parts: Record<string, number>
-  /** Pictures that went in and did not come out, of the measured ones. */
+  /** Frames that went in and did not come out, of the measured ones. */
   lost: number
-  /** Pictures a second with six on their way at any time. */
+  /** Frames a second with six on their way at any time. */
   maxFps: number
-  /** Processor time for each picture at that speed, where caches stay warm and processes seldom sleep. */
+  /** Processor time for each frame at that speed, where caches stay warm and processes seldom sleep. */
   cpuMsPerFrameAtFullSpeed: number
   /** `parts` at that speed. */
   partsAtFullSpeed: Record<string, number>
 }
 
-/** Codecs and rate control have settled by then, and what runs once a picture is compiled. */
+/** Codecs and rate control have settled by then, and what runs once a frame is compiled. */
 const WARM_UP_PICTURES = 15 * FPS
 
-/** A server lets nothing in faster than real time: in the race pictures are stamped as if there were this many a second. */
+/** A server lets nothing in faster than real time: in the race frames are stamped as if there were this many a second. */
 const RACE_TICKS = TICKS_PER_SECOND / MAX_FPS
 
 /** What it costs to decode a clip and encode it again: at its own pace for `seconds`, and at full speed for half of that. */
 export async function measureCost(open: OpenContender, units: Units, seconds: number): Promise<Cost> {
-  let pictures = 0
+  let frames = 0
   let newest = -1
   let window: Window | undefined
   await using contender = await open(units, (number) => {
-    pictures++
+    frames++
     newest = number
     window?.back(number)
   })
@@ -46,18 +46,18 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
   const stop = new AbortController()
   const feeding = inRealTime(send, { signal: stop.signal })
   try {
-    await waitFor('the first pictures', () => pictures >= WARM_UP_PICTURES, { limitMs: 60_000 })
+    await waitFor('the first frames', () => frames >= WARM_UP_PICTURES, { limitMs: 60_000 })
     const parts = await contender.parts()
     const look = () => ({
       cpu: treeCpuMs(contender.pid),
       parts: partsCpuMs(parts),
-      pictures,
+      frames,
       newest,
     })
     const before = look()
     await sleep(seconds * 1000)
     const after = look()
-    const count = Math.max(1, after.pictures - before.pictures)
+    const count = Math.max(1, after.frames - before.frames)
     stop.abort()
     await feeding
     // What is still inside comes out before the race.
@@ -73,8 +73,8 @@ export async function measureCost(open: OpenContender, units: Units, seconds: nu
     return {
       cpuMsPerFrame: (after.cpu - before.cpu) / count,
       parts: perFrame(before.parts, after.parts, count),
-      lost: after.newest - before.newest - (after.pictures - before.pictures),
-      ...(await race(window, contender.pid, parts, () => pictures, seconds / 2)),
+      lost: after.newest - before.newest - (after.frames - before.frames),
+      ...(await race(window, contender.pid, parts, () => frames, seconds / 2)),
     }
   } finally {
     stop.abort()
@@ -87,17 +87,17 @@ async function race(
   window: Window,
   pid: number,
   parts: Record<string, number>,
-  pictures: () => number,
+  frames: () => number,
   seconds: number,
 ): Promise<Pick<Cost, 'maxFps' | 'cpuMsPerFrameAtFullSpeed' | 'partsAtFullSpeed'>> {
   window.start()
   await sleep(500)
-  const look = () => ({ pictures: pictures(), cpu: treeCpuMs(pid), parts: partsCpuMs(parts), at: nowMs() })
+  const look = () => ({ frames: frames(), cpu: treeCpuMs(pid), parts: partsCpuMs(parts), at: nowMs() })
   const before = look()
   await sleep(seconds * 1000)
   const after = look()
   window.stop()
-  const count = Math.max(1, after.pictures - before.pictures)
+  const count = Math.max(1, after.frames - before.frames)
   return {
     maxFps: (count * 1000) / (after.at - before.at),
     cpuMsPerFrameAtFullSpeed: (after.cpu - before.cpu) / count,

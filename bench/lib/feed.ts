@@ -4,7 +4,7 @@ import { FPS } from './units.ts'
 
 /**
  * Calls `send` with the numbers from `first` on at 30 a second, each at its time however late the one before was, until
- * it is aborted or `count` are sent. ffmpeg's own `-re` sends in bursts as soon as there is sound.
+ * it is aborted or `count` are sent. ffmpeg's own `-re` sends in bursts as soon as there is audio.
  */
 export async function inRealTime(
   send: (number: number) => void,
@@ -18,7 +18,7 @@ export async function inRealTime(
   }
 }
 
-/** Keeps a number of pictures on their way: the next one is sent when one comes back, or is known to be lost. */
+/** Keeps a number of frames on their way: the next one is sent when one comes back, or is known to be lost. */
 export class Window {
   readonly #send: (number: number) => void
   readonly #size: number

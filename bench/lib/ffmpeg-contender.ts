@@ -1,10 +1,10 @@
-import { NutReader } from '../../src/codec/nut-reader.ts'
-import { NutWriter } from '../../src/codec/nut-writer.ts'
+import { NutReader } from '../../src/codec/nut/reader.ts'
+import { NutWriter } from '../../src/codec/nut/writer.ts'
 import { Child } from '../../src/core/child.ts'
 import { nowMs, TICKS_PER_SECOND } from '../../src/core/clock.ts'
-import type { EncodedPacket } from '../../src/core/packet.ts'
+import type { EncodedPacket } from '../../src/core/media/packet.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from '../../src/ffmpeg/binary.ts'
-import { encoderArgs } from '../../src/ffmpeg/encoder-args.ts'
+import { encoderArgs } from '../../src/ffmpeg/encoder/args.ts'
 import { findFfmpeg } from '../../src/ffmpeg/probe.ts'
 import type { OpenContender } from './contender.ts'
 import { SILENT } from './silent.ts'
@@ -19,24 +19,24 @@ export function benchFfmpeg(): Promise<Ffmpeg> {
 
 /** One ffmpeg that decodes and encodes with the server's settings: the least that transcoding costs here. */
 export function oneFfmpeg(ffmpeg: Ffmpeg): OpenContender {
-  return async (units, onPicture) => {
+  return async (units, onFrame) => {
     const { before, after } = encoding(ffmpeg, units.size)
-    return open(shellWords([ffmpeg.path, ...QUIET, ...decoding(), ...before, ...after]), units.size, onPicture)
+    return open(shellWords([ffmpeg.path, ...QUIET, ...decoding(), ...before, ...after]), units.size, onFrame)
   }
 }
 
-/** `ffmpeg | ffmpeg` with raw pictures on the pipe: the least that two processes cost, which any pipeline needs. */
+/** `ffmpeg | ffmpeg` with raw frames on the pipe: the least that two processes cost, which any pipeline needs. */
 export function ffmpegPair(ffmpeg: Ffmpeg): OpenContender {
-  return async (units, onPicture) => {
+  return async (units, onFrame) => {
     const { width, height } = units.size
     const { before, after } = encoding(ffmpeg, units.size)
-    // The encoder of raw video has threads too, and each would hold a picture back.
+    // The encoder of raw video has threads too, and each would hold a frame back.
     const times = ['-enc_time_base', `1:${TICKS_PER_SECOND}`]
     const raw = ['-an', ...passFrames(ffmpeg), ...times, '-threads', '1', '-c:v', 'rawvideo', '-pix_fmt', 'yuv420p']
     const decoder = [ffmpeg.path, ...QUIET, ...decoding(), ...raw, '-flush_packets', '1', '-f', 'rawvideo', 'pipe:1']
-    const picture = ['-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', `${width}x${height}`, '-framerate', String(FPS)]
-    const encoder = [ffmpeg.path, ...QUIET, '-threads', '1', ...picture, '-i', 'pipe:0', ...before, ...after]
-    return open(`${shellWords(decoder)} | ${shellWords(encoder)}`, units.size, onPicture)
+    const frame = ['-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', `${width}x${height}`, '-framerate', String(FPS)]
+    const encoder = [ffmpeg.path, ...QUIET, '-threads', '1', ...frame, '-i', 'pipe:0', ...before, ...after]
+    return open(`${shellWords(decoder)} | ${shellWords(encoder)}`, units.size, onFrame)
   }
 }
 
@@ -52,7 +52,7 @@ function encoding(ffmpeg: Ffmpeg, { width, height, kbps }: Size): { before: stri
   }
 }
 
-async function open(script: string, size: Size, onPicture: (number: number, at: number) => void) {
+async function open(script: string, size: Size, onFrame: (number: number, at: number) => void) {
   const child = await Child.spawn({
     command: '/bin/sh',
     args: ['-c', script],
@@ -61,8 +61,8 @@ async function open(script: string, size: Size, onPicture: (number: number, at: 
   })
   const { stdin, stdout } = child.process
   if (!stdin || !stdout) throw new Error('ffmpeg has no pipes')
-  let pictures = 0
-  const reader = new NutReader({ onFrame: () => onPicture(pictures++, nowMs()) })
+  let frames = 0
+  const reader = new NutReader({ onFrame: () => onFrame(frames++, nowMs()) })
   stdout.on('data', (chunk: Buffer) => reader.push(chunk))
   stdin.on('error', () => {})
   const { width, height } = size

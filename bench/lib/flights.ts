@@ -11,7 +11,7 @@ export class Flights {
     this.#sent.set(pts, at)
   }
 
-  /** A picture came back with its own time. */
+  /** A frame came back with its own time. */
   landed(pts: number, at: number): void {
     const sentAt = this.#sent.get(pts)
     if (sentAt === undefined) return
@@ -19,12 +19,12 @@ export class Flights {
     this.#landed.push({ sentAt, ms: at - sentAt })
   }
 
-  /** A picture came back on a clock of 32 bits that begins anywhere; paired by `resolve`. */
+  /** A frame came back on a clock of 32 bits that begins anywhere; paired by `resolve`. */
   arrived(timestamp: number, at: number): void {
     this.#arrivals.push({ timestamp, at })
   }
 
-  /** Finds the offset between both clocks as the one that fits most pictures; their distances must be irregular. */
+  /** Finds the offset between both clocks as the one that fits most frames; their distances must be irregular. */
   resolve(): void {
     const probe = this.#arrivals[Math.floor(this.#arrivals.length / 2)]
     if (!probe) return

@@ -6,7 +6,7 @@ import { FPS } from './units.ts'
 const CAMERA = `${NUMBERED_CANVAS_SOURCE}
 const camera = numberedCanvas(${HD.width}, ${HD.height}, ${FPS})`
 
-/** Draws numbered pictures on a canvas, publishes them by WHIP, watches them by WHEP and reads the numbers back. */
+/** Draws numbered frames on a canvas, publishes them by WHIP, watches them by WHEP and reads the numbers back. */
 const PEERS = `(async () => {
   ${CAMERA}
   const exchange = async (peer, path) => {

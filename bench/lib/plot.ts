@@ -24,7 +24,7 @@ const text = (x: number, y: number, words: string, more = '') =>
   `<text x="${x}" y="${y}" ${more}>${escaped(words)}</text>`
 const fixed = (n: number) => (Number.isFinite(n) ? n.toFixed(1) : '0')
 
-/** A chart as a picture that stands alone; its background is white, so that it can be read on a dark page. */
+/** A chart as a frame that stands alone; its background is white, so that it can be read on a dark page. */
 export function drawPlot(plot: Plot): string {
   const body = plot.kind === 'lines' ? lines(plot) : bars(plot)
   return [

@@ -1,8 +1,9 @@
 /** The other process of `../ring.ts`: gives every frame back as it came, by the way named in its arguments. */
-import { INPUT_SLOTS, REGION_BYTES } from '../../src/pipeline/frame-layout.ts'
-import { FrameRing } from '../../src/pipeline/frame-ring.ts'
-import { Doorbell } from '../../src/pipeline/runner-doorbell.ts'
-import { mapSharedFile } from '../../src/pipeline/shared-memory.ts'
+
+import { Doorbell } from '../../src/pipeline/ring/doorbell.ts'
+import { INPUT_SLOTS, REGION_BYTES } from '../../src/pipeline/ring/frame-layout.ts'
+import { FrameRing } from '../../src/pipeline/ring/frame-ring.ts'
+import { mapSharedFile } from '../../src/pipeline/ring/shared-memory.ts'
 import { readFrames } from './read-frames.ts'
 
 const [way, bytes] = [process.argv[2], Number(process.argv[3])]

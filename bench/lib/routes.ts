@@ -1,16 +1,16 @@
-// The ways through a server, from the writing of a picture to its arrival: one function each, all of the same shape.
-import { TsWriter } from '../../src/codec/mpegts-writer.ts'
+// The ways through a server, from the writing of a frame to its arrival: one function each, all of the same shape.
+import { TsWriter } from '../../src/codec/mpegts/writer.ts'
 import { nowMs } from '../../src/core/clock.ts'
-import type { EncodedPacket } from '../../src/core/packet.ts'
+import type { EncodedPacket } from '../../src/core/media/packet.ts'
+import { openTricklePublisher } from '../../src/trickle/client/publisher.ts'
+import { openTrickleSubscriber } from '../../src/trickle/client/subscriber.ts'
 import type { SegmentWriter } from '../../src/trickle/publication.ts'
-import { openTricklePublisher } from '../../src/trickle/publisher.ts'
-import { openTrickleSubscriber } from '../../src/trickle/subscriber.ts'
 import { waitFor } from '../../test/helpers/wait.ts'
 import type { Flights } from './flights.ts'
 import { RtcPublisher, RtcViewer } from './rtc-peer.ts'
 import { statusOf } from './server-contender.ts'
 import { SILENT } from './silent.ts'
-import { TsPictures, watchTs } from './ts-pictures.ts'
+import { TsFrames, watchTs } from './ts-frames.ts'
 import { TsPublisher } from './ts-publisher.ts'
 import { FRAME_TICKS } from './units.ts'
 
@@ -18,7 +18,7 @@ import { FRAME_TICKS } from './units.ts'
 export type Route = AsyncDisposable & {
   /** Sends an access unit and notes it among the flights. */
   send(unit: EncodedPacket, number: number): void
-  /** Call when pictures flow: from then on those that come out are noted. */
+  /** Call when frames flow: from then on those that come out are noted. */
   watch(): Promise<void>
 }
 
@@ -62,8 +62,8 @@ export const trickleToTrickle: OpenRoute = async (url, stream, flights) => {
       opened.use(from)
       void (async () => {
         for await (const { bytes } of from) {
-          const pictures = new TsPictures((pts) => flights.landed(pts, nowMs()))
-          for await (const chunk of bytes) pictures.push(Buffer.from(chunk))
+          const frames = new TsFrames((pts) => flights.landed(pts, nowMs()))
+          for await (const chunk of bytes) frames.push(Buffer.from(chunk))
         }
       })().catch(() => {})
     },
@@ -96,14 +96,14 @@ export const whipToWhep: OpenRoute = async (url, stream, flights) => {
   }
 }
 
-/** RTP clocks begin anywhere: pictures are told by distances that do not repeat. At most a third of a frame. */
+/** RTP clocks begin anywhere: frames are told by distances that do not repeat. At most a third of a frame. */
 function unevenness(number: number): number {
   return (Math.imul(number + 1, 0x9e3779b1) >>> 0) % (FRAME_TICKS / 3)
 }
 
-/** Until a server's stream gives processed pictures. */
+/** Until a server's stream gives processed frames. */
 export async function flowing(url: string, stream: string): Promise<void> {
-  await waitFor(`pictures of ${stream}`, async () => {
+  await waitFor(`frames of ${stream}`, async () => {
     const { egress, state } = await statusOf(url, stream)
     return egress.fps > 0 && state === 'ONLINE'
   })

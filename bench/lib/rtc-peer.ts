@@ -1,8 +1,8 @@
 // WebRTC peers made of werift, for both sides of WHIP and WHEP.
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket, StunProtocol } from 'werift'
-import { packetizeH264 } from '../../src/codec/rtp-h264.ts'
+import { packetizeH264 } from '../../src/codec/rtp/h264.ts'
 import { nowMs } from '../../src/core/clock.ts'
-import type { EncodedPacket } from '../../src/core/packet.ts'
+import type { EncodedPacket } from '../../src/core/media/packet.ts'
 import { http } from '../../test/helpers/http.ts'
 import { waitFor } from '../../test/helpers/wait.ts'
 
@@ -47,7 +47,7 @@ export class RtcPublisher implements AsyncDisposable {
     return publisher
   }
 
-  /** Resolves with the time at which the last packet had been given to the system; pictures go out one after the other. */
+  /** Resolves with the time at which the last packet had been given to the system; frames go out one after the other. */
   write(packet: EncodedPacket): Promise<number> {
     this.#written = this.#written.then(() => this.#send(packet))
     return this.#written

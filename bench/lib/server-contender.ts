@@ -1,11 +1,11 @@
-import type { EncodedPacket } from '../../src/core/packet.ts'
+import type { EncodedPacket } from '../../src/core/media/packet.ts'
 import type { StreamStatus } from '../../src/stream/status.ts'
 import { http, httpJson } from '../../test/helpers/http.ts'
 import { startServer, type TestServer } from '../../test/helpers/server.ts'
 import { waitFor } from '../../test/helpers/wait.ts'
 import type { Options } from './benchmark.ts'
 import type { OpenContender } from './contender.ts'
-import { type Watch, watchTs } from './ts-pictures.ts'
+import { type Watch, watchTs } from './ts-frames.ts'
 import { TsPublisher } from './ts-publisher.ts'
 import type { Units } from './units.ts'
 
@@ -47,7 +47,7 @@ export class ServedStream implements AsyncDisposable {
   readonly name: string
   readonly #url: string
   readonly #publisher: TsPublisher
-  /** Numbers of the pictures on their way, by their times. */
+  /** Numbers of the frames on their way, by their times. */
   readonly #numbers = new Map<number, number>()
   #watch: Watch | undefined
 
@@ -66,15 +66,15 @@ export class ServedStream implements AsyncDisposable {
     if (oldest !== undefined) this.#numbers.delete(oldest)
   }
 
-  /** Call when pictures are on their way in. `onPicture` gets the number of each that comes out, and when it came. */
-  async watch(onPicture: (number: number, at: number) => void): Promise<void> {
-    // Pictures that the server made itself have times of their own.
+  /** Call when frames are on their way in. `onFrame` gets the number of each that comes out, and when it came. */
+  async watch(onFrame: (number: number, at: number) => void): Promise<void> {
+    // Frames that the server made itself have times of their own.
     const toNumber = (pts: number, at: number) => {
       const number = this.#numbers.get(pts)
       this.#numbers.delete(pts)
-      if (number !== undefined) onPicture(number, at)
+      if (number !== undefined) onFrame(number, at)
     }
-    await waitFor(`pictures of ${this.name}`, async () => {
+    await waitFor(`frames of ${this.name}`, async () => {
       if (this.#publisher.refusal !== undefined) throw new Error(this.#publisher.refusal)
       const { egress, state } = await this.status()
       return egress.fps > 0 && state === 'ONLINE'
@@ -94,10 +94,10 @@ export class ServedStream implements AsyncDisposable {
 
 /** A whole server with one stream. */
 export function serverContender(served: ServedPipeline, options: Options): OpenContender {
-  return async (units: Units, onPicture) => {
+  return async (units: Units, onFrame) => {
     const server = await benchServer(options, { VIDEO_BITRATE_KBPS: String(units.size.kbps) })
     const stream = new ServedStream(server.url, 'bench', served)
-    const watching = stream.watch(onPicture)
+    const watching = stream.watch(onFrame)
     watching.catch(() => {})
     return {
       pid: server.pid,

@@ -1,6 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
-import { TsWriter } from '../../src/codec/mpegts-writer.ts'
-import type { EncodedPacket } from '../../src/core/packet.ts'
+import { TsWriter } from '../../src/codec/mpegts/writer.ts'
+import type { EncodedPacket } from '../../src/core/media/packet.ts'
 
 /** Publishes access units as one MPEG-TS body, each with one write at the moment it is given. */
 export class TsPublisher implements AsyncDisposable {

@@ -1,19 +1,19 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TsReader } from '../../src/codec/mpegts-reader.ts'
+import { TsReader } from '../../src/codec/mpegts/reader.ts'
 import { TICKS_PER_SECOND } from '../../src/core/clock.ts'
-import type { EncodedPacket, VideoTrack } from '../../src/core/packet.ts'
+import type { EncodedPacket, VideoTrack } from '../../src/core/media/packet.ts'
 import { makeNumberedClip } from '../../test/helpers/clip.ts'
 import type { Size } from './sizes.ts'
 
 export const FPS = 30
 export const FRAME_TICKS = TICKS_PER_SECOND / FPS
 
-/** Access units of a clip at 30 pictures a second, to be sent again and again. */
+/** Access units of a clip at 30 frames a second, to be sent again and again. */
 export type Units = {
   size: Size
-  /** Access unit `number`, from 0 without an end; its `pts` is `number` pictures after 0. */
+  /** Access unit `number`, from 0 without an end; its `pts` is `number` frames after 0. */
   at(number: number): EncodedPacket<VideoTrack>
 }
 

@@ -9,17 +9,17 @@ export type Seen = {
   bytes: number
   /** Gaps in the sequence numbers. */
   lost: number
-  /** First packet of each picture: RTP time stamp, and when it came. */
-  pictures: [timestamp: number, at: number][]
+  /** First packet of each frame: RTP time stamp, and when it came. */
+  frames: [timestamp: number, at: number][]
 }
 
 class Sight {
-  seen: Seen = { packets: 0, bytes: 0, lost: 0, pictures: [] }
+  seen: Seen = { packets: 0, bytes: 0, lost: 0, frames: [] }
   #next: number | undefined
   #timestamp: number | undefined
 
   begin(): void {
-    this.seen = { packets: 0, bytes: 0, lost: 0, pictures: [] }
+    this.seen = { packets: 0, bytes: 0, lost: 0, frames: [] }
     this.#next = undefined
     this.#timestamp = undefined
   }
@@ -35,7 +35,7 @@ class Sight {
       seen.lost += gap
       this.#next = (sequence + 1) & 0xffff
     }
-    if (this.#timestamp !== undefined && timestamp !== this.#timestamp) seen.pictures.push([timestamp, at])
+    if (this.#timestamp !== undefined && timestamp !== this.#timestamp) seen.frames.push([timestamp, at])
     this.#timestamp = timestamp
   }
 }

@@ -1,11 +1,11 @@
 import { planes, type VideoFrame } from 'millrace/pipeline'
 import { type Box, boxHeight, boxWidth, grown } from './boxes.ts'
 
-/** Around a box, as a share of its shorter side, the blur passes into the picture: a hard edge looks like text again. */
+/** Around a box, as a share of its shorter side, the blur passes into the frame: a hard edge looks like text again. */
 const MARGIN = 0.25
 
 /**
- * A `yuv420p` picture with its boxes blurred; the one that came is left as it is. What is left of a box is the mean of
+ * A `yuv420p` frame with its boxes blurred; the one that came is left as it is. What is left of a box is the mean of
  * each of its cells, which are `reach` times as large as its shorter side, and a smooth way from one to the next: unlike
  * the mean over a moving window, nothing of it can be computed back.
  */

@@ -1,4 +1,4 @@
-/** A part of a picture in pixels; `right` and `bottom` are one beyond. */
+/** A part of a frame in pixels; `right` and `bottom` are one beyond. */
 export type Box = { left: number; top: number; right: number; bottom: number }
 
 export const boxWidth = (box: Box): number => box.right - box.left

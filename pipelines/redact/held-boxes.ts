@@ -3,7 +3,7 @@ import { type Box, coveredBy } from './boxes.ts'
 const TICKS_PER_MS = 90
 /** Of a box, to be seen as the one found now. */
 const SAME = 0.8
-/** Boxes of a picture full of text, several times over. */
+/** Boxes of a frame full of text, several times over. */
 const MOST = 2000
 
 /** Remembers where text was, since a model misses some of it in some frames. */

@@ -12,7 +12,7 @@ export { RedactParams }
  * slower than the stream, frames are lost before it, and nothing passes unseen.
  */
 export const Redact = definePipeline({
-  description: 'Finds text in the picture and blurs it',
+  description: 'Finds text in the frame and blurs it',
   params: RedactParams,
   input: { format: 'yuv420p' },
   async load({ execution_provider, detect_size }, context) {

@@ -80,7 +80,7 @@ describe('boxes together', () => {
 })
 
 describe('blurBoxes', () => {
-  test('leaves a picture without boxes, and the one that came, as they are', () => {
+  test('leaves a frame without boxes, and the one that came, as they are', () => {
     const frame = testFrame()
     const before = frame.data.slice()
     expect(blurBoxes(frame, [], 1)).toBe(frame)
@@ -123,7 +123,7 @@ describe('blurBoxes', () => {
     [2, 2],
     [33, 65],
     [65, 33],
-  ])('pictures of %i x %i, boxes at every edge', (width, height) => {
+  ])('frames of %i x %i, boxes at every edge', (width, height) => {
     const frame = testFrame({ width, height })
     const boxes = [box(0, 0, width, 1), box(0, 0, 1, height), box(width - 1, height - 1, width, height)]
     for (const reach of [0.25, 1, 4]) {

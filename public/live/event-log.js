@@ -59,7 +59,7 @@ const SOURCES = {
   decoder: 'The decoder',
   encoder: 'The encoder',
   'input-view': 'The view of the input',
-  audio: 'The sound',
+  audio: 'The audio',
   ingest: 'The input',
 }
 const source = (name) => SOURCES[name] ?? sentence(name ?? 'Something').slice(0, -1)

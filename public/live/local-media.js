@@ -42,6 +42,6 @@ export const rememberDevices = (choice) => localStorage.setItem(KEY, JSON.string
 function devices() {
   if (navigator.mediaDevices) return navigator.mediaDevices
   throw new Error(
-    'browsers give cameras and screens only to pages on https:// or localhost: open this page there, or use the test picture',
+    'browsers give cameras and screens only to pages on https:// or localhost: open this page there, or use the test pattern',
   )
 }

@@ -1,10 +1,10 @@
 import { api } from '../api.js'
 import { WhipPublisher } from './whip-publisher.js'
 
-const KEY = 'millrace-test-pictures'
+const KEY = 'millrace-test-patterns'
 
 /**
- * What this page publishes, by stream: it goes on while the user looks at other streams. A test picture runs in the
+ * What this page publishes, by stream: it goes on while the user looks at other streams. A test pattern runs in the
  * server and is remembered, so that this tab can also restart it after a reload. Tells `change`, with `detail.state` when
  * a connection was lost or made again.
  */
@@ -28,7 +28,7 @@ class Publications extends EventTarget {
   }
 
   async startTest(name, pipeline) {
-    await api.startTestPicture(name, pipeline)
+    await api.startTestPattern(name, pipeline)
     this.#remember(name, true)
   }
 
@@ -60,7 +60,7 @@ class Publications extends EventTarget {
     })
   }
 
-  /** The stream is gone: so is a test picture that fed it. */
+  /** The stream is gone: so is a test pattern that fed it. */
   ended(name) {
     if (this.#tests.has(name)) this.#remember(name, false)
   }

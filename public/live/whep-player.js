@@ -9,7 +9,7 @@ const NO_WAY =
 const HEAL_MS = 3000
 
 /**
- * Plays a stream's output, or its input without sound, into a `<video>` over WHEP for as long as it is open: muted, with the least buffering, and
+ * Plays a stream's output, or its input without audio, into a `<video>` over WHEP for as long as it is open: muted, with the least buffering, and
  * connecting again with growing pauses whenever the connection is lost. Tells `state` events: connecting, playing,
  * waiting (with `detail.error`), closed.
  */
@@ -51,7 +51,7 @@ export class WhepPlayer extends EventTarget {
     this.#connect()
   }
 
-  /** What the browser measures: `{ fps, bufferMs, roundTripMs, lost, width, height }`, or undefined without picture. */
+  /** What the browser measures: `{ fps, bufferMs, roundTripMs, lost, width, height }`, or undefined without frame. */
   async measure() {
     const report = await this.#peer?.getStats()
     if (!report) return undefined

@@ -161,7 +161,7 @@ async function wasStopped(name) {
   }
 }
 
-/** A model and its viewers are better off with fewer pictures than with ones whose size changes again and again. */
+/** A model and its viewers are better off with fewer frames than with ones whose size changes again and again. */
 async function keepSize(sender) {
   const parameters = sender.getParameters()
   parameters.degradationPreference = 'maintain-resolution'

@@ -76,7 +76,7 @@ class CameraDialog {
         .find((track) => track.kind === kind)
         ?.getSettings().deviceId
     fill(this.#camera, cameras, inUse('video'))
-    fill(this.#microphone, [...microphones, { id: NO_SOUND, name: 'No sound' }], inUse('audio') ?? NO_SOUND)
+    fill(this.#microphone, [...microphones, { id: NO_SOUND, name: 'No audio' }], inUse('audio') ?? NO_SOUND)
   }
 
   async #reopen() {

@@ -25,7 +25,7 @@ export function watchLines(name) {
     copyLine('This page', `${base()}/?stream=${name}`),
     copyLine('WHEP', `${base()}/whep/${name}`),
     copyLine('VLC, ffplay, OBS', `${base()}/out/${name}.ts`),
-    copyLine('Still picture', `${base()}/out/${name}.jpg`),
+    copyLine('Still image', `${base()}/out/${name}.jpg`),
     copyLine('Trickle', `${base()}/trickle/${name}-out`),
   ]
 }

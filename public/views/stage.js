@@ -2,9 +2,9 @@ import { h, setText } from '../dom.js'
 import { icon } from '../icons.js'
 import { WhepPlayer } from '../live/whep-player.js'
 import { sayError } from '../words.js'
-import { InputPicture } from './input-picture.js'
+import { InputFrame } from './input-frame.js'
 
-/** The pictures: the stream's input and its output, side by side. */
+/** The frames: the stream's input and its output, side by side. */
 export class Stage {
   element
   #name
@@ -26,8 +26,8 @@ export class Stage {
     this.#name = name
     // The attribute alone does not mute an element made by script.
     this.#output.muted = true
-    this.#mute = tool('muted', 'Turn the sound on', () => this.#toggleSound())
-    this.#input = new InputPicture(name)
+    this.#mute = tool('muted', 'Turn the audio on', () => this.#toggleAudio())
+    this.#input = new InputFrame(name)
     const tools = [
       this.#input.toggle,
       this.#mute,
@@ -47,7 +47,7 @@ export class Stage {
       'div',
       { class: 'stage' },
       this.#input.element,
-      h('figure', { class: 'picture output' }, screen, h('figcaption', {}, 'Output')),
+      h('figure', { class: 'frame output' }, screen, h('figcaption', {}, 'Output')),
     )
     this.#output.addEventListener('playing', () => this.#fit())
     this.#output.addEventListener('resize', () => this.#fit())
@@ -73,7 +73,7 @@ export class Stage {
     this.#input.close()
   }
 
-  /** Covers the picture with words and buttons; undefined uncovers it. `key` tells whether they are still the same. */
+  /** Covers the frame with words and buttons; undefined uncovers it. `key` tells whether they are still the same. */
   cover(key, ...content) {
     if (this.#covered === key) return
     this.#covered = key
@@ -95,7 +95,7 @@ export class Stage {
     return this.#player?.measure() ?? Promise.resolve(undefined)
   }
 
-  /** A few words over a corner of the picture. */
+  /** A few words over a corner of the frame. */
   chip(text) {
     this.#chip.hidden = !text
     setText(this.#chip, text ?? '')
@@ -118,7 +118,7 @@ export class Stage {
     }
   }
 
-  /** The frame takes the picture's own shape, within reason. */
+  /** The frame takes the frame's own shape, within reason. */
   #fit() {
     const { videoWidth, videoHeight } = this.#output
     if (videoWidth > 0) this.element.style.setProperty('--shape', `${videoWidth} / ${videoHeight}`)
@@ -130,11 +130,11 @@ export class Stage {
     else this.#output.webkitEnterFullscreen?.()
   }
 
-  #toggleSound() {
+  #toggleAudio() {
     const { muted } = this.#output
     this.#output.muted = !muted
-    this.#mute.replaceChildren(icon(muted ? 'sound' : 'muted'))
-    this.#mute.setAttribute('aria-label', muted ? 'Turn the sound off' : 'Turn the sound on')
+    this.#mute.replaceChildren(icon(muted ? 'audio' : 'muted'))
+    this.#mute.setAttribute('aria-label', muted ? 'Turn the audio off' : 'Turn the audio on')
     this.#mute.title = this.#mute.getAttribute('aria-label')
   }
 }

@@ -125,14 +125,14 @@ export class StartView {
     if (await takesWhip()) return
     for (const button of this.#mediaButtons) button.disabled = true
     this.#mediaNote.hidden = false
-    this.#mediaNote.textContent = 'This server does not take WebRTC publishers. Use the test picture, or ffmpeg.'
+    this.#mediaNote.textContent = 'This server does not take WebRTC publishers. Use the test pattern, or ffmpeg.'
   }
 
   #testWay() {
     return way(
-      'picture',
-      'Test picture',
-      'A moving picture with sound, made by the server. The quickest way to see it all work.',
+      'frame',
+      'Test pattern',
+      'A moving image with audio, made by the server. The quickest way to see it all work.',
       [this.#button('test', 'primary')],
     )
   }
@@ -141,7 +141,7 @@ export class StartView {
     return way(
       'camera',
       'Camera or screen',
-      'Publish from this browser. You choose the device, and see its picture before anybody else does.',
+      'Publish from this browser. You choose the device, and see its frame before anybody else does.',
       [h('div', { class: 'row' }, this.#mediaButtons), this.#mediaNote],
     )
   }

@@ -4,14 +4,14 @@ import { stateWords } from '../words.js'
 
 const STILL_EVERY_MS = 4000
 
-/** One running stream in the list: a picture that is renewed now and then, its name and state. */
+/** One running stream in the list: a frame that is renewed now and then, its name and state. */
 export class StreamCard {
   element
   #name
-  #picture = h('img', { alt: '', hidden: true })
+  #frame = h('img', { alt: '', hidden: true })
   #state = h('span', { class: 'pill' })
   #facts = h('span', { class: 'muted small' })
-  #pictureUrl
+  #frameUrl
   #nextStill = 0
   #closed = false
 
@@ -20,7 +20,7 @@ export class StreamCard {
     this.element = h(
       'a',
       { class: 'stream-card', href: `?stream=${encodeURIComponent(name)}`, 'data-internal': true },
-      h('span', { class: 'thumb' }, this.#picture),
+      h('span', { class: 'thumb' }, this.#frame),
       h('span', { class: 'stream-card-text' }, h('strong', {}, name), this.#state, this.#facts),
     )
   }
@@ -36,18 +36,18 @@ export class StreamCard {
 
   close() {
     this.#closed = true
-    if (this.#pictureUrl) URL.revokeObjectURL(this.#pictureUrl)
+    if (this.#frameUrl) URL.revokeObjectURL(this.#frameUrl)
   }
 
   async #renew() {
     this.#nextStill = performance.now() + STILL_EVERY_MS
-    // The first picture of a stream may not be made yet.
+    // The first frame of a stream may not be made yet.
     const still = await api.still(this.#name).catch(() => undefined)
     if (!still || this.#closed) return
-    const old = this.#pictureUrl
-    this.#pictureUrl = URL.createObjectURL(still)
-    this.#picture.src = this.#pictureUrl
-    this.#picture.hidden = false
+    const old = this.#frameUrl
+    this.#frameUrl = URL.createObjectURL(still)
+    this.#frame.src = this.#frameUrl
+    this.#frame.hidden = false
     if (old) URL.revokeObjectURL(old)
   }
 }

@@ -16,7 +16,7 @@ import { wayButton } from './ways.js'
 const ELSEWHERE =
   'Chosen by whoever publishes. To change it, publish again with `?pipeline=NAME` at the end of the address.'
 
-/** One stream: its picture, its pipeline with params, its figures and events. */
+/** One stream: its frame, its pipeline with params, its figures and events. */
 export class StreamView {
   element
   #name

@@ -11,7 +11,7 @@ import { chooseCamera } from './camera-dialog.js'
  * rejects with what is in the way.
  */
 export const WAYS = {
-  test: { text: 'Test picture', icon: 'play', start: (name, pipeline) => publications.startTest(name, pipeline) },
+  test: { text: 'Test pattern', icon: 'play', start: (name, pipeline) => publications.startTest(name, pipeline) },
   camera: {
     text: 'Use camera',
     icon: 'camera',

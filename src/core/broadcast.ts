@@ -1,4 +1,4 @@
-import type { EncodedPacket, Track } from './packet.ts'
+import type { EncodedPacket, Track } from './media/packet.ts'
 
 export type ReaderOptions = {
   /** Longest backlog in packets before this reader loses what it has not read. */

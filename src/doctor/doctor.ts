@@ -1,5 +1,5 @@
 import type { Log } from '../core/log.ts'
-import type { DiscoverOptions } from '../pipeline/catalog.ts'
+import type { DiscoverOptions } from '../pipeline/catalog/catalog.ts'
 import { checkFfmpeg } from './ffmpeg.ts'
 import { type Finding, fine, warn } from './finding.ts'
 import { checkGpu } from './gpu.ts'

@@ -7,9 +7,9 @@ export type FfmpegOptions = { path: string | undefined; videoEncoder: string; lo
 
 /** Encoders that parts of the server cannot do without, and what happens where they are not. */
 const NEEDED: [encoder: string, without: string][] = [
-  ['libopus', 'sound other than Opus is left out'],
-  ['mjpeg', 'there are no still pictures'],
-  ['aac', 'the test picture has no sound'],
+  ['libopus', 'audio other than Opus is left out'],
+  ['mjpeg', 'there are no still images'],
+  ['aac', 'the test pattern has no audio'],
 ]
 const INSTALL = 'install ffmpeg 5.1 or newer with the package manager (apt install ffmpeg), or set FFMPEG_PATH to one'
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { cudaAbsence } from '../sdk/onnx-provider.ts'
+import { cudaAbsence } from '../sdk/onnx/provider.ts'
 import { type Finding, fine, warn } from './finding.ts'
 
 const ASK_MS = 10_000

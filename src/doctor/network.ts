@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { AppError } from '../core/errors.ts'
-import { hostAddresses, openIceSockets, SOCKET_BUFFER_BYTES } from '../webrtc/ice-sockets.ts'
+import { hostAddresses, openIceSockets, SOCKET_BUFFER_BYTES } from '../webrtc/ice/sockets.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
 const ARRIVE_MS = 1000
@@ -39,7 +39,7 @@ export async function checkUdpPorts([min, max]: readonly [number, number]): Prom
 }
 
 /**
- * A burst of packets that the kernel has no room for is lost, and raw pictures that it has no room for cost wake-ups.
+ * A burst of packets that the kernel has no room for is lost, and raw frames that it has no room for cost wake-ups.
  * `folder` is where the kernel tells its limits (socket(7)); undefined on systems that do not.
  */
 export function checkNetworkBuffers(folder = '/proc/sys/net/core'): Finding | undefined {

@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts'
-import { type DiscoverOptions, discoverPipelines } from '../pipeline/catalog.ts'
+import { type DiscoverOptions, discoverPipelines } from '../pipeline/catalog/catalog.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
 /** What a server started here would find. No author code is run. */

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { createSharedFile, mapSharedFile } from '../pipeline/shared-memory.ts'
+import { createSharedFile, mapSharedFile } from '../pipeline/ring/shared-memory.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
 const NODE_MAJOR = 24

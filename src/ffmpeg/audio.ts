@@ -1,8 +1,8 @@
-import type { NutFrame } from '../codec/nut-format.ts'
-import { NutReader } from '../codec/nut-reader.ts'
-import { NutWriter } from '../codec/nut-writer.ts'
+import type { NutFrame } from '../codec/nut/format.ts'
+import { NutReader } from '../codec/nut/reader.ts'
+import { NutWriter } from '../codec/nut/writer.ts'
 import { TICKS_PER_SECOND } from '../core/clock.ts'
-import type { AudioTrack, EncodedPacket } from '../core/packet.ts'
+import type { AudioTrack, EncodedPacket } from '../core/media/packet.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT } from './binary.ts'
 import { type FfmpegProcess, openFfmpeg } from './command.ts'
@@ -18,12 +18,12 @@ export type AudioTranscoderOptions = {
   onPacket: (packet: EncodedPacket) => void
 }
 
-/** One ffmpeg that turns sound into Opus. Damaged packets cost sound, not the transcoder. */
+/** One ffmpeg that turns audio into Opus. Damaged packets cost audio, not the transcoder. */
 export interface AudioTranscoder extends Resource {
   readonly pid: number
   /** False when the packet was dropped: too much is waiting. */
   write(packet: EncodedPacket): boolean
-  /** No more packets: the remaining sound comes out, then it closes with `ended`. */
+  /** No more packets: the remaining audio comes out, then it closes with `ended`. */
   end(): void
 }
 

@@ -1,11 +1,11 @@
-import type { NutFrame } from '../codec/nut-format.ts'
-import { NutReader } from '../codec/nut-reader.ts'
-import { NutWriter } from '../codec/nut-writer.ts'
+import type { NutFrame } from '../codec/nut/format.ts'
+import { NutReader } from '../codec/nut/reader.ts'
+import { NutWriter } from '../codec/nut/writer.ts'
 import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
-import { frameBytes, type PixelFormat, type VideoFrame } from '../core/frame.ts'
-import type { FrameMemory } from '../core/frame-pool.ts'
-import type { EncodedPacket, VideoTrack } from '../core/packet.ts'
+import { frameBytes, type PixelFormat, type VideoFrame } from '../core/media/frame.ts'
+import type { FrameMemory } from '../core/media/frame-pool.ts'
+import type { EncodedPacket, VideoTrack } from '../core/media/packet.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from './binary.ts'
 import { type FfmpegProcess, openFfmpeg } from './command.ts'
@@ -16,9 +16,9 @@ export type VideoDecoderOptions = {
   track: VideoTrack
   /** Layout of the frames. */
   format: PixelFormat
-  /** Size of the frames in pixels, even. Absent: the size of the first picture, an odd last row or column cut off. */
+  /** Size of the frames in pixels, even. Absent: the size of the first frame, an odd last row or column cut off. */
   size?: { width: number; height: number }
-  /** How to bring a picture to `size`: out of proportion (default), or scaled to cover it and cropped at the centre. */
+  /** How to bring a frame to `size`: out of proportion (default), or scaled to cover it and cropped at the centre. */
   fit?: 'stretch' | 'cover'
   /** Each frame in order of presentation, with the `pts` of its packet. */
   onFrame: (frame: VideoFrame) => void

@@ -27,7 +27,7 @@ type Pipe = { ours: number; theirs: number }
 /**
  * What a child reads from and writes to. Node's own pipes are read into new memory for every 64 KB: with raw video the
  * garbage collector then takes more CPU than all else in this process. These are read into memory that is there
- * already, and hold a whole picture where they are told to, so that neither side wakes the other for every part of it.
+ * already, and hold a whole frame where they are told to, so that neither side wakes the other for every part of it.
  * On systems other than Linux they are Node's own.
  */
 export class ChildPipes {

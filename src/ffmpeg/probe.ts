@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { AppError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import { type Ffmpeg, VIDEO_ENCODERS, type VideoEncoderName } from './binary.ts'
-import { tryVideoEncoder } from './encoder-trial.ts'
+import { tryVideoEncoder } from './encoder/trial.ts'
 
 export { type Ffmpeg, VIDEO_ENCODERS } from './binary.ts'
 

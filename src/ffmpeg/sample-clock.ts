@@ -5,11 +5,11 @@ type Span = { inner: number; offset: number }
 
 const MAX_STEP_FORWARD = 10 * TICKS_PER_SECOND
 const MAX_STEP_BACK = TICKS_PER_SECOND / 2
-// Room below the first stamp for the coder's delay, and between the sound before and after a jump.
+// Room below the first stamp for the coder's delay, and between the audio before and after a jump.
 const MARGIN = TICKS_PER_SECOND
 const MAX_SPANS = 16
 
-/** Keeps a sound track's time through ffmpeg, which wants stamps that begin near zero and go on without jumps. */
+/** Keeps a audio track's time through ffmpeg, which wants stamps that begin near zero and go on without jumps. */
 export class SampleClock {
   readonly #spans: Span[] = []
   #lastPts = 0
@@ -28,7 +28,7 @@ export class SampleClock {
 
   /** The stream's time for a time inside ffmpeg; rounded to whole ticks. */
   leave(inner: number): number {
-    // Half the margin stays for what a coder holds back: it stamps its first sound before the first stamp it got.
+    // Half the margin stays for what a coder holds back: it stamps its first audio before the first stamp it got.
     const span = this.#spans.findLast((candidate) => candidate.inner - MARGIN / 2 <= inner) ?? this.#spans[0]
     return Math.round(inner - (span?.offset ?? 0))
   }

@@ -3,7 +3,7 @@ import { TICKS_PER_SECOND } from '../core/clock.ts'
 /** A packet's time in the stream and the number it has inside ffmpeg. */
 type Entry = { inner: number; pts: number }
 
-// A step in decoding order beyond these is a jump of the source's clock, not a picture's duration or its reordering.
+// A step in decoding order beyond these is a jump of the source's clock, not a frame's duration or its reordering.
 const MAX_STEP_FORWARD = 10 * TICKS_PER_SECOND
 const MAX_STEP_BACK = 2 * TICKS_PER_SECOND
 const MARGIN = 2 * TICKS_PER_SECOND
@@ -33,7 +33,7 @@ export class Stamps {
   /** The stamp for ffmpeg, at least 0. `pts` and `dts` in 90 kHz ticks, `dts` in writing order. */
   enter(pts: number, dts = pts): number {
     const step = dts - this.#lastDts
-    // Pictures that lead a keyframe are shown before it, so there is room below the first stamp.
+    // Frames that lead a keyframe are shown before it, so there is room below the first stamp.
     if (this.#offset === undefined) this.#offset = MARGIN - pts
     else if (step > MAX_STEP_FORWARD || step < -MAX_STEP_BACK) this.#offset = this.#highest + MARGIN - pts
     this.#lastDts = dts

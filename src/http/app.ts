@@ -5,40 +5,40 @@ import type { MiddlewareHandler } from 'hono'
 import { AppError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { UrlGuard } from '../core/url-guard.ts'
-import type { Catalog } from '../pipeline/catalog.ts'
-import type { PipelinePool } from '../pipeline/pool.ts'
+import type { Catalog } from '../pipeline/catalog/catalog.ts'
+import type { PipelinePool } from '../pipeline/supervision/pool.ts'
 import type { StreamRegistry } from '../stream/registry.ts'
-import type { RemoteStreams } from '../stream/remote-streams.ts'
-import type { TestPictures } from '../stream/test-pictures.ts'
-import type { TrickleServer } from '../trickle/server.ts'
-import { type Access, guardsFor, ownNamesOnly } from './auth.ts'
-import { docsRoutes } from './docs.ts'
-import type { EventLoopWatch } from './event-loop.ts'
-import { ingestRoutes } from './ingest.ts'
-import { bodyDeadline, smallBodies } from './limits.ts'
-import { metricsRoutes } from './metrics.ts'
-import { outRoutes } from './out.ts'
-import { pipelineRoutes } from './pipelines.ts'
-import { sessionLimit } from './rate-limit.ts'
-import { readinessOf } from './readiness.ts'
-import { remoteStreamRoutes } from './remote-streams.ts'
-import { RequestCounts } from './request-counts.ts'
-import { responseHeaders } from './response-headers.ts'
-import { type ServiceInfo, serviceRoutes } from './service.ts'
-import { signallingRoutes } from './signalling.ts'
+import type { RemoteStreams } from '../stream/remote/streams.ts'
+import type { TestPatterns } from '../stream/test-patterns.ts'
+import type { TrickleServer } from '../trickle/server/server.ts'
+import { type Access, guardsFor, ownNamesOnly } from './guards/auth.ts'
+import { bodyDeadline, smallBodies } from './guards/limits.ts'
+import { sessionLimit } from './guards/rate-limit.ts'
+import { responseHeaders } from './guards/response-headers.ts'
+import type { EventLoopWatch } from './metrics/event-loop.ts'
+import { metricsRoutes } from './metrics/metrics.ts'
+import { readinessOf } from './metrics/readiness.ts'
+import { RequestCounts } from './metrics/request-counts.ts'
+import { docsRoutes } from './routes/docs.ts'
+import { ingestRoutes } from './routes/ingest.ts'
+import { outRoutes } from './routes/out.ts'
+import { pipelineRoutes } from './routes/pipelines.ts'
+import { remoteStreamRoutes } from './routes/remote-streams.ts'
+import { type ServiceInfo, serviceRoutes } from './routes/service.ts'
+import { signallingRoutes } from './routes/signalling.ts'
+import { streamEventRoutes } from './routes/stream-events.ts'
+import { streamRoutes } from './routes/streams.ts'
+import { testPatternRoutes } from './routes/test-patterns.ts'
+import { trickleRoutes } from './routes/trickle.ts'
+import { type WebRtc, whepEndpoint, whipEndpoint } from './routes/webrtc.ts'
 import { errorOf, problemResponse } from './status.ts'
-import { streamEventRoutes } from './stream-events.ts'
-import { streamRoutes } from './streams.ts'
-import { testPictureRoutes } from './test-pictures.ts'
-import { trickleRoutes } from './trickle.ts'
-import { type WebRtc, whepEndpoint, whipEndpoint } from './webrtc.ts'
 
 export type AppOptions = {
   registry: StreamRegistry
   catalog: Catalog
   pool: PipelinePool
   trickle: TrickleServer
-  testPictures: TestPictures
+  testPatterns: TestPatterns
   remotes: RemoteStreams
   urlGuard: UrlGuard
   webrtc: WebRtc
@@ -82,7 +82,7 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
   app.use(requests.middleware())
   app.use(responseHeaders(access))
   app.use(ownNamesOnly(access))
-  for (const path of ['/ingest/:stream', '/whip/:stream', '/whep/:stream', '/test-picture/:stream', '/streams']) {
+  for (const path of ['/ingest/:stream', '/whip/:stream', '/whep/:stream', '/test-pattern/:stream', '/streams']) {
     app.on(['POST', 'PUT'], path, sessions)
   }
 
@@ -108,13 +108,14 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
     return await (reading ? view : control)(c, next)
   })
   app.use('/params', control)
+  app.use('/test-pattern/*', control)
   app.use('/test-picture/*', control)
   app.route('/', streamEventRoutes(registry))
   app.route('/', streamRoutes(registry))
   app.route('/', remoteStreamRoutes(options.remotes, options.urlGuard))
   app.use('/pipelines/*', view)
   app.route('/', pipelineRoutes(options.catalog, options.pool))
-  app.route('/', testPictureRoutes(options.testPictures))
+  app.route('/', testPatternRoutes(options.testPatterns))
   app.use('/metrics', view)
   app.route('/', serviceRoutes(registry, eventLoop))
   app.route(

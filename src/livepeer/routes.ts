@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from 'hono'
 import type { StreamRegistry } from '../stream/registry.ts'
 import { describeRunner } from './describe.ts'
 import type { Gpus } from './gpus.ts'
-import { type RunnerRoutesOptions, runnerRoutes } from './runner-routes.ts'
+import { type RunnerRoutesOptions, runnerRoutes } from './runner/routes.ts'
 import { type RunnerInfo, serviceRoutes } from './service-routes.ts'
 
 export type LivepeerRoutesOptions = Omit<RunnerRoutesOptions, 'guard' | 'pipeline'> & {

@@ -1,7 +1,7 @@
-import type { TsProgram } from '../codec/mpegts-reader.ts'
+import type { TsProgram } from '../codec/mpegts/reader.ts'
 import { TICKS_PER_SECOND } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
-import type { EncodedPacket, Track } from '../core/packet.ts'
+import type { EncodedPacket, Track } from '../core/media/packet.ts'
 
 /** Audio kept while the first keyframe is waited for. */
 const MAX_HELD_AUDIO = 256
@@ -10,7 +10,7 @@ const MAX_LAG_TICKS = TICKS_PER_SECOND
 
 /**
  * Collects the first packets of a stream until all tracks of its program are known: one packet of each, or a second of
- * stream after the first keyframe (or after the first sound, in a program of sound alone).
+ * stream after the first keyframe (or after the first audio, in a program of audio alone).
  */
 export class Opening {
   readonly packets: EncodedPacket[] = []

@@ -1,5 +1,5 @@
-import { TsWriter } from '../codec/mpegts-writer.ts'
-import type { EncodedPacket } from '../core/packet.ts'
+import { TsWriter } from '../codec/mpegts/writer.ts'
+import type { EncodedPacket } from '../core/media/packet.ts'
 
 /** The transport packets of one access unit. */
 export type TsChunk = {
@@ -16,7 +16,7 @@ export type TsSegmentOptions = {
 /** Audio begins alone when no video keyframe came for so long, in ticks of the stream (2 s). */
 const AUDIO_ALONE_TICKS = 180_000
 const DEFAULT_SEGMENT_MS = 1000
-/** Sound goes around the pipeline and so comes before the picture that it belongs to; as many packets of it may wait. */
+/** Audio goes around the pipeline and so comes before the frame that it belongs to; as many packets of it may wait. */
 const MAX_EARLY_AUDIO = 250
 
 /** Packets as one endless transport stream, one run of bytes for each; it begins as `tsSegments` does. */
@@ -56,8 +56,8 @@ export async function* tsSegments(
     }
     yield { bytes: writer.write(packet), startsSegment }
     if (early.length === 0) continue
-    for (const sound of early) {
-      if (sound !== packet && sound.pts >= packet.pts) yield { bytes: writer.write(sound), startsSegment: false }
+    for (const audio of early) {
+      if (audio !== packet && audio.pts >= packet.pts) yield { bytes: writer.write(audio), startsSegment: false }
     }
     early = []
   }

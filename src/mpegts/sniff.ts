@@ -13,7 +13,7 @@ const SIGNATURES: { name: string; offset: number; bytes: number[] | string }[] =
   { name: 'H.264 or HEVC without a container', offset: 0, bytes: [0, 0, 0, 1] },
   { name: 'H.264 or HEVC without a container', offset: 0, bytes: [0, 0, 1] },
   { name: 'MP3', offset: 0, bytes: 'ID3' },
-  { name: 'JPEG pictures', offset: 0, bytes: [0xff, 0xd8, 0xff] },
+  { name: 'JPEG frames', offset: 0, bytes: [0xff, 0xd8, 0xff] },
   { name: 'AAC without a container', offset: 0, bytes: [0xff, 0xf1] },
   { name: 'AAC without a container', offset: 0, bytes: [0xff, 0xf9] },
   { name: 'an HLS playlist', offset: 0, bytes: '#EXTM3U' },

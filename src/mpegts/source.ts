@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
-import { TsReader } from '../codec/mpegts-reader.ts'
-import type { IngestKind, IngestSource, IngestStats } from '../core/endpoints.ts'
+import { TsReader } from '../codec/mpegts/reader.ts'
 import { AppError } from '../core/errors.ts'
-import type { EncodedPacket, Track } from '../core/packet.ts'
+import type { IngestKind, IngestSource, IngestStats } from '../core/media/endpoints.ts'
+import type { EncodedPacket, Track } from '../core/media/packet.ts'
 import { type Closed, type Context, Scope } from '../core/resource.ts'
 import { Opening } from './opening.ts'
 import { sniff } from './sniff.ts'
@@ -27,7 +27,7 @@ const SYNC_WITHIN_BYTES = 1024 * 1024
 const SNIFF_BYTES = 4096
 
 /**
- * Reads a transport stream until its tracks are known: the first video keyframe and the first sound, or one of them when
+ * Reads a transport stream until its tracks are known: the first video keyframe and the first audio, or one of them when
  * the other does not come within a second of stream. Fails with `unsupported-media` for bytes that are no transport
  * stream, a scrambled program, a codec that is not read, or a video without keyframe; with `timeout` when nothing comes.
  *

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ERROR_CODES, type Issue } from '../core/errors.ts'
-import { PIXEL_FORMATS } from '../core/frame.ts'
+import { PIXEL_FORMATS } from '../core/media/frame.ts'
 
 /** Control messages between the server and one runner; frames go through shared memory. One JSON value a message. */
 export const PROTOCOL_VERSION = 1

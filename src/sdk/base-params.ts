@@ -16,7 +16,7 @@ export const BaseParams = z.object({
   show_reloading_frame: z
     .boolean()
     .default(true)
-    .describe('Show a picture that says so while the pipeline loads; false lets the input pass through meanwhile'),
+    .describe('Show a frame that says so while the pipeline loads; false lets the input pass through meanwhile'),
 })
 
 /** A params schema: `BaseParams` or an extension of it. */

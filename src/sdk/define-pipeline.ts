@@ -1,4 +1,4 @@
-import type { VideoFrame } from '../core/frame.ts'
+import type { VideoFrame } from '../core/media/frame.ts'
 import { BaseParams, type ParamsOf, type ParamsSchema } from './base-params.ts'
 import { type InputSpec, Pipeline, type PipelineClass, type PipelineContext, type Reload } from './pipeline-class.ts'
 import { VideoOutput } from './video-output.ts'
@@ -23,7 +23,7 @@ export type PipelineDefinition<P extends ParamsSchema> = {
   /** One line for the list of pipelines. */
   description?: string
   load(params: ParamsOf<P>, context: PipelineContext): Awaitable<Loaded<P>>
-  /** True when going from one value of the params to another needs `load` again, under the reloading picture. */
+  /** True when going from one value of the params to another needs `load` again, under the overlay. */
   reloadWhen?(now: ParamsOf<P>, next: ParamsOf<P>): boolean
   prepareModels?(context: PipelineContext): Awaitable<void>
 }

@@ -1,15 +1,15 @@
 /** Models in the ONNX format: `millrace/onnx`. */
 import type { Context } from '../core/resource.ts'
-import { type ModelOptions, OnnxModel } from './onnx-model.ts'
+import { type ModelOptions, OnnxModel } from './onnx/model.ts'
 
-export { type ModelOptions, OnnxModel } from './onnx-model.ts'
-export { OnnxParams } from './onnx-params.ts'
-export { OnnxPipeline } from './onnx-pipeline.ts'
-export type { ExecutionProvider } from './onnx-provider.ts'
-export type { Tensor, TensorData, TensorInfo, TensorType } from './onnx-tensor.ts'
+export type { Placement } from './frame-scaler.ts'
+export { type ModelOptions, OnnxModel } from './onnx/model.ts'
+export { OnnxParams } from './onnx/params.ts'
+export { OnnxPipeline } from './onnx/pipeline.ts'
+export type { ExecutionProvider } from './onnx/provider.ts'
+export type { Tensor, TensorData, TensorInfo, TensorType } from './onnx/tensor.ts'
+export { type FrameOptions, type FrameTarget, type FrameTensorType, TensorFrame } from './onnx/tensor-frame.ts'
 export { packageFile } from './package-file.ts'
-export type { Placement } from './picture-scaler.ts'
-export { type FrameTarget, type PictureOptions, type PictureTensorType, TensorPicture } from './tensor-picture.ts'
 
 /**
  * Loads a model; `context` is what `initialize` or `load` got. Rejects with what is wrong with the file, or with the

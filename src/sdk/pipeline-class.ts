@@ -1,5 +1,5 @@
-import type { PixelFormat, VideoFrame } from '../core/frame.ts'
 import type { Log } from '../core/log.ts'
+import type { PixelFormat, VideoFrame } from '../core/media/frame.ts'
 import { BaseParams, type ParamsOf, type ParamsSchema } from './base-params.ts'
 import { OutputQueue } from './output-queue.ts'
 import type { VideoOutput } from './video-output.ts'
@@ -75,7 +75,7 @@ export abstract class Pipeline<P extends ParamsSchema = typeof BaseParams> {
   /** Frees what `initialize` took. Called once, when the runner ends in order. */
   async stop(): Promise<void> {}
 
-  /** The work runs next; viewers see the reloading picture meanwhile. When it throws, the runner is started again. */
+  /** The work runs next; viewers see the overlay meanwhile. When it throws, the runner is started again. */
   protected reload(work: () => Promise<void>): Reload {
     return new Reload(work)
   }

@@ -1,7 +1,14 @@
 /** All that a pipeline's author imports: `millrace/pipeline`. */
 export { z } from 'zod'
-export { chromaSize, frameBytes, PIXEL_FORMATS, type PixelFormat, planes, type VideoFrame } from '../core/frame.ts'
 export type { Log } from '../core/log.ts'
+export {
+  chromaSize,
+  frameBytes,
+  PIXEL_FORMATS,
+  type PixelFormat,
+  planes,
+  type VideoFrame,
+} from '../core/media/frame.ts'
 export { BaseParams, type ParamsOf, type ParamsSchema } from './base-params.ts'
 export { definePipeline, type Loaded, type PipelineDefinition, type Processed } from './define-pipeline.ts'
 export { type DownloadOptions, download } from './download.ts'

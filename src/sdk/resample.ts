@@ -12,7 +12,7 @@ const HALF = 2 ** (SHIFT - 1)
 
 /**
  * Scales planes of 8-bit samples from one size to another: each output sample is the mean of the area it covers when
- * the picture shrinks, and lies between its neighbours when it grows. The weights are made once, for one pair of sizes.
+ * the frame shrinks, and lies between its neighbours when it grows. The weights are made once, for one pair of sizes.
  */
 export class Resampler {
   readonly #rows: Axis
@@ -128,7 +128,7 @@ function axis(input: number, output: number): Axis {
       left -= weight
       if (weight > (weights[heaviest] as number)) heaviest = i * taps + k
     }
-    // Rounding must not make the picture darker or brighter.
+    // Rounding must not make the frame darker or brighter.
     weights[heaviest] = (weights[heaviest] as number) + left
   }
   return { start, weights, taps }

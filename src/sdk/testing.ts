@@ -1,9 +1,9 @@
 /** Pipelines at work without a server: `millrace/testing`. */
 import type { PipelineClass } from './pipeline-class.ts'
-import { type RunOptions, TestedPipeline, type Values } from './testing-run.ts'
+import { type RunOptions, TestedPipeline, type Values } from './testing/run.ts'
 
-export { type ContractCase, type ContractOptions, pipelineContract } from './testing-contract.ts'
-export { type TestFrameOptions, testFrame, testFrames } from './testing-frames.ts'
+export { type ContractCase, type ContractOptions, pipelineContract } from './testing/contract.ts'
+export { type TestFrameOptions, testFrame, testFrames } from './testing/frames.ts'
 export {
   type LogLine,
   type PipelineRun,
@@ -11,7 +11,7 @@ export {
   runPipeline,
   type TestedPipeline,
   type Values,
-} from './testing-run.ts'
+} from './testing/run.ts'
 
 /** Loads a pipeline to be given frames and changes of params by hand; `runPipeline` is shorter for a run. */
 export function openPipeline(author: PipelineClass, params?: Values, options?: RunOptions): Promise<TestedPipeline> {

@@ -1,4 +1,4 @@
-import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../core/frame.ts'
+import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../core/media/frame.ts'
 
 /** A frame on its way out, with the request it belongs to. */
 export class VideoOutput {
@@ -15,7 +15,7 @@ export class VideoOutput {
   }
 }
 
-/** Why this is not a picture that can be sent on, or undefined when it is. */
+/** Why this is not a frame that can be sent on, or undefined when it is. */
 export function frameProblem(frame: VideoFrame): string | undefined {
   if (!(frame?.data instanceof Uint8Array)) return 'data must be a Uint8Array'
   if (!PIXEL_FORMATS.includes(frame.format))

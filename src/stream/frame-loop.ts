@@ -1,39 +1,39 @@
 import { nowMs } from '../core/clock.ts'
-import type { VideoFrame } from '../core/frame.ts'
-import { type FrameMemory, giveBack } from '../core/frame-pool.ts'
-import type { PipelineLease } from '../pipeline/pool.ts'
+import type { VideoFrame } from '../core/media/frame.ts'
+import { type FrameMemory, giveBack } from '../core/media/frame-pool.ts'
+import type { PipelineLease } from '../pipeline/supervision/pool.ts'
 import type { LatencyTracker } from './latency.ts'
-import { Overlay } from './overlay.ts'
+import { Overlay } from './overlay/overlay.ts'
 import type { Timeline } from './timeline.ts'
 
 export type FrameLoopOptions = {
   timeline: Timeline
   latency: LatencyTracker
-  /** Where every picture of the stream goes, in order of time. */
+  /** Where every frame of the stream goes, in order of time. */
   write(frame: VideoFrame): void
-  /** Where the memory of decoded pictures goes back to. */
+  /** Where the memory of decoded frames goes back to. */
   inputMemory: FrameMemory
-  /** Shape of the picture while there was none yet. */
+  /** Shape of the frame while there was none yet. */
   idleSize: { width: number; height: number }
-  /** Whether someone would see a picture that is drawn before the first publisher came. */
+  /** Whether someone would see a frame that is drawn before the first publisher came. */
   watched(): boolean
 }
 
 type Shape = Omit<VideoFrame, 'data' | 'pts'>
 
-/** With no picture coming in for this long, or for a few intervals of a slow source, the loop makes its own. */
+/** With no frame coming in for this long, or for a few intervals of a slow source, the loop makes its own. */
 const IDLE_MS = 400
 /** However slow the source. */
 const MAX_IDLE_MS = 5000
-/** Pace of the pictures it makes. */
+/** Pace of the frames it makes. */
 const IDLE_FPS = 15
 
 /**
- * The junction of a stream: each decoded picture goes to the pipeline when that is ready, and to the overlay when not;
- * without a publisher the loop makes pictures by its own clock. Whatever happens, pictures go on, in order of time.
+ * The junction of a stream: each decoded frame goes to the pipeline when that is ready, and to the overlay when not;
+ * without a publisher the loop makes frames by its own clock. Whatever happens, frames go on, in order of time.
  */
 export class FrameLoop {
-  /** Pictures that came out of the pipeline too late to be shown in order. */
+  /** Frames that came out of the pipeline too late to be shown in order. */
   late = 0
   readonly #options: FrameLoopOptions
   readonly #overlay = new Overlay()
@@ -42,7 +42,7 @@ export class FrameLoop {
   #input: Shape | undefined
   #lastInputAt = Number.NEGATIVE_INFINITY
   #outputShape: Shape | undefined
-  /** The newest output, for as long as nothing but pictures drawn over it came after: its memory is used again then. */
+  /** The newest output, for as long as nothing but frames drawn over it came after: its memory is used again then. */
   #base: VideoFrame | undefined
   #waitingSince = nowMs()
   #lastPts = Number.NEGATIVE_INFINITY
@@ -57,14 +57,14 @@ export class FrameLoop {
     clearInterval(this.#timer)
   }
 
-  /** The pipeline that the next pictures go to, or none while there is no publisher. */
+  /** The pipeline that the next frames go to, or none while there is no publisher. */
   use(lease: PipelineLease | undefined): void {
     this.#lease = lease
     this.#waitingSince = nowMs()
     if (!lease) this.#input = undefined
   }
 
-  /** A decoded picture. */
+  /** A decoded frame. */
   input(frame: VideoFrame): void {
     const lease = this.#lease
     if (!lease) return
@@ -80,12 +80,12 @@ export class FrameLoop {
       return
     }
     const { text, since } = lease.status
-    if (!taken) this.#write(this.#picture(frame, text, since))
+    if (!taken) this.#write(this.#frame(frame, text, since))
     // The ring has it or a copy of it, the overlay needs none.
     this.#options.inputMemory.give(frame.data)
   }
 
-  /** A processed picture. */
+  /** A processed frame. */
   output(frame: VideoFrame): void {
     this.#outputShape = { format: frame.format, width: frame.width, height: frame.height }
     this.#options.latency.processed(frame.pts)
@@ -109,28 +109,28 @@ export class FrameLoop {
   }
 
   #idle(): void {
-    // While pictures come in, they set the pace.
+    // While frames come in, they set the pace.
     if (nowMs() - this.#lastInputAt < this.#idleMs) return
     // The first publisher's time stamps are kept as they are, unless someone had to be shown something before.
     if (!this.#options.timeline.started && !this.#options.watched()) return
     const pts = Math.max(this.#options.timeline.now(), this.#lastPts + 1)
     const shape = this.#input ?? this.#outputShape ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
     const { text, since } = this.#waitingFor()
-    this.#write(this.#picture({ ...shape, pts }, text, since))
+    this.#write(this.#frame({ ...shape, pts }, text, since))
   }
 
-  /** What to say when no picture comes in. */
+  /** What to say when no frame comes in. */
   #waitingFor(): { text: string; since: number } {
     const lease = this.#lease
     if (!lease) return { text: 'Waiting for the publisher', since: this.#waitingSince }
     if (lease.status.phase !== 'ready') return lease.status
-    if (!this.#input) return { text: 'Waiting for the first picture', since: this.#waitingSince }
-    return { text: 'Waiting for pictures', since: this.#lastInputAt }
+    if (!this.#input) return { text: 'Waiting for the first frame', since: this.#waitingSince }
+    return { text: 'Waiting for frames', since: this.#lastInputAt }
   }
 
-  #picture(like: Omit<VideoFrame, 'data'>, text: string, since: number): VideoFrame {
+  #frame(like: Omit<VideoFrame, 'data'>, text: string, since: number): VideoFrame {
     const now = nowMs()
-    // The picture keeps the shape that viewers see, so that nothing restarts when the pipeline answers again.
+    // The frame keeps the shape that viewers see, so that nothing restarts when the pipeline answers again.
     const shape = this.#outputShape ?? like
     return this.#overlay.draw({
       format: shape.format,

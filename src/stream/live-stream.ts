@@ -1,21 +1,21 @@
 import type { Reader } from '../core/broadcast.ts'
 import { nowMs } from '../core/clock.ts'
-import { DEFAULT_COLOUR } from '../core/colour.ts'
-import type { IngestSource } from '../core/endpoints.ts'
 import { AppError } from '../core/errors.ts'
-import { FramePool } from '../core/frame-pool.ts'
+import { DEFAULT_COLOUR } from '../core/media/colour.ts'
+import type { IngestSource } from '../core/media/endpoints.ts'
+import { FramePool } from '../core/media/frame-pool.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { encodeJpeg } from '../ffmpeg/still.ts'
-import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/pool.ts'
-import type { TrickleServer } from '../trickle/server.ts'
-import { Audience, type View } from './audience.ts'
+import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/supervision/pool.ts'
+import type { TrickleServer } from '../trickle/server/server.ts'
 import { StreamEvents } from './events.ts'
 import { FrameLoop } from './frame-loop.ts'
-import { Input } from './input.ts'
-import { InputView } from './input-view.ts'
+import { Input } from './input/input.ts'
+import { InputView } from './input/input-view.ts'
 import { LatencyTracker } from './latency.ts'
-import { Output } from './output.ts'
+import { Audience, type View } from './output/audience.ts'
+import { Output } from './output/output.ts'
 import { hashParams } from './params.ts'
 import { type StreamStatus, streamStatus } from './status.ts'
 import { StreamPipeline } from './stream-pipeline.ts'
@@ -55,14 +55,14 @@ const STATUS_EVENT_MS = 10_000
 
 /**
  * One stream from its publisher to its viewers. It may begin with either: a viewer who comes first sees a waiting
- * picture, and a publisher who leaves may come back within the linger time and finds params and viewers as they were.
+ * frame, and a publisher who leaves may come back within the linger time and finds params and viewers as they were.
  */
 export class LiveStream implements Resource {
   readonly name: string
   readonly closed: Promise<Closed>
   readonly events = new StreamEvents()
   readonly startedAt = Date.now()
-  /** When the newest picture came in, and when the pipeline gave its newest; milliseconds since 1970. */
+  /** When the newest frame came in, and when the pipeline gave its newest; milliseconds since 1970. */
   lastInputAt: number | undefined
   lastOutputAt: number | undefined
   readonly #deps: StreamDeps
@@ -131,7 +131,7 @@ export class LiveStream implements Resource {
       idleSize: IDLE_SIZE,
       watched: () => this.#audience.count('output') > 0,
     })
-    // Newest first: pictures stop, then the encoder and with it the readers, then the pipeline is given back.
+    // Newest first: frames stop, then the encoder and with it the readers, then the pipeline is given back.
     this.#scope.defer(() => {
       clearTimeout(this.#linger)
       this.events.emit({
@@ -215,7 +215,7 @@ export class LiveStream implements Resource {
     return this.#audience.admit(view, availableKbps)
   }
 
-  /** How long viewers should hold pictures back: as long as the publisher's bursts are, 0 for an even one. */
+  /** How long viewers should hold frames back: as long as the publisher's bursts are, 0 for an even one. */
   playoutDelayMs(view: View): number {
     return this.#way(view).playoutDelayMs
   }
@@ -224,11 +224,11 @@ export class LiveStream implements Resource {
     this.#way(view).requestKeyframe()
   }
 
-  /** The newest output picture as a JPEG. */
+  /** The newest output frame as a JPEG. */
   async still(): Promise<Uint8Array> {
     const frame = this.#output.lastFrame
-    if (!frame) throw new AppError('not-found', `the stream "${this.name}" has no picture yet`, { retryable: true })
-    // A copy: its memory is used again for a later picture.
+    if (!frame) throw new AppError('not-found', `the stream "${this.name}" has no frame yet`, { retryable: true })
+    // A copy: its memory is used again for a later frame.
     const kept = { ...frame, data: frame.data.slice() }
     return await encodeJpeg(this.#deps.ffmpeg, kept, this.#context)
   }
@@ -280,7 +280,7 @@ export class LiveStream implements Resource {
     if (!source.tracks.some((track) => track.kind === 'video')) {
       throw new AppError(
         'unsupported-media',
-        'the stream has sound but no picture; Millrace needs a video track (H.264, HEVC or VP8)',
+        'the stream has audio but no frame; Millrace needs a video track (H.264, HEVC or VP8)',
       )
     }
     const { ffmpeg, maxPixels, maxFps } = this.#deps

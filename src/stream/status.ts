@@ -1,7 +1,7 @@
-import type { PipelineLease } from '../pipeline/pool.ts'
-import type { Input } from './input.ts'
+import type { PipelineLease } from '../pipeline/supervision/pool.ts'
+import type { Input } from './input/input.ts'
 import type { LatencyReport } from './latency.ts'
-import type { Output } from './output.ts'
+import type { Output } from './output/output.ts'
 import { hashParams } from './params.ts'
 
 type Observed = {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { AppError } from '../core/errors.ts'
-import type { VideoFrame } from '../core/frame.ts'
-import { giveBack } from '../core/frame-pool.ts'
+import type { VideoFrame } from '../core/media/frame.ts'
+import { giveBack } from '../core/media/frame-pool.ts'
 import type { Context } from '../core/resource.ts'
-import type { PipelineLease, PipelinePool } from '../pipeline/pool.ts'
+import type { PipelineLease, PipelinePool } from '../pipeline/supervision/pool.ts'
 import type { StreamEvents } from './events.ts'
 import { hashParams } from './params.ts'
 

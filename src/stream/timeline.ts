@@ -2,7 +2,7 @@ import { msToTicks, nowMs } from '../core/clock.ts'
 
 /**
  * Places each publisher's time stamps on the stream's own clock. The first publisher's are kept as they are; one that
- * comes after something was already sent continues where the clock of the room says the picture should be.
+ * comes after something was already sent continues where the clock of the room says the frame should be.
  */
 export class Timeline {
   #offset = 0
@@ -23,7 +23,7 @@ export class Timeline {
     if (!this.#newest || pts > this.#newest.pts) this.#newest = { pts, at: nowMs() }
   }
 
-  /** The stream's time now, in ticks, by the newest picture and the time since. */
+  /** The stream's time now, in ticks, by the newest frame and the time since. */
   now(): number {
     return this.#newest ? this.#newest.pts + msToTicks(nowMs() - this.#newest.at) : 0
   }

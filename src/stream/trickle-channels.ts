@@ -1,9 +1,9 @@
 import { type Closed, type Context, type Resource, Scope } from '../core/resource.ts'
 import { openTrickleEgress, type TrickleEgress } from '../trickle/egress.ts'
 import { JsonPublisher } from '../trickle/json.ts'
-import { publishTo } from '../trickle/local-publication.ts'
-import { subscribeTo } from '../trickle/local-subscription.ts'
-import type { TrickleServer } from '../trickle/server.ts'
+import { publishTo } from '../trickle/server/local-publication.ts'
+import { subscribeTo } from '../trickle/server/local-subscription.ts'
+import type { TrickleServer } from '../trickle/server/server.ts'
 import { followControl } from './control.ts'
 import type { LiveStream } from './live-stream.ts'
 

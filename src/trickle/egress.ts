@@ -1,10 +1,10 @@
 import type { Reader } from '../core/broadcast.ts'
-import type { EgressSink, EgressStats } from '../core/endpoints.ts'
+import type { EgressSink, EgressStats } from '../core/media/endpoints.ts'
 import { type Closed, type Context, Scope } from '../core/resource.ts'
 import { tsSegments } from '../mpegts/sink.ts'
-import type { Channel } from './channel.ts'
-import { publishTo } from './local-publication.ts'
 import type { Publication, SegmentWriter } from './publication.ts'
+import type { Channel } from './server/channel.ts'
+import { publishTo } from './server/local-publication.ts'
 
 export type TrickleEgressOptions = {
   reader: Reader

@@ -1,9 +1,9 @@
-import type { IngestKind, IngestSource, IngestStats } from '../core/endpoints.ts'
-import type { EncodedPacket, Track } from '../core/packet.ts'
+import type { IngestKind, IngestSource, IngestStats } from '../core/media/endpoints.ts'
+import type { EncodedPacket, Track } from '../core/media/packet.ts'
 import type { Closed, Context } from '../core/resource.ts'
 import { openTsSource } from '../mpegts/source.ts'
-import type { Channel } from './channel.ts'
-import { subscribeTo } from './local-subscription.ts'
+import type { Channel } from './server/channel.ts'
+import { subscribeTo } from './server/local-subscription.ts'
 import type { Subscription } from './subscription.ts'
 
 export type TrickleIngestOptions = {

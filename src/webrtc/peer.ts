@@ -1,13 +1,14 @@
 // One WebRTC transport: ICE, DTLS and SRTP of a bundle (RFC 8829 §4.1.1), from the first check to the last packet.
-import type { RtcpMessage } from '../codec/rtcp.ts'
-import { parseRtcp } from '../codec/rtcp.ts'
-import type { RtpPacket } from '../codec/rtp.ts'
+
+import type { RtpPacket } from '../codec/rtp/packet.ts'
+import type { RtcpMessage } from '../codec/rtp/rtcp.ts'
+import { parseRtcp } from '../codec/rtp/rtcp.ts'
 import { nowMs } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../core/resource.ts'
-import { type DtlsRole, DtlsSession, dtlsCertificate, type Fingerprint } from './dtls.ts'
-import { type IceAgent, type IceCredentials, type IceSettings, openIceAgent } from './ice-agent.ts'
-import { SrtpSession } from './srtp-session.ts'
+import { type DtlsRole, DtlsSession, dtlsCertificate, type Fingerprint } from './dtls/dtls.ts'
+import { SrtpSession } from './dtls/srtp-session.ts'
+import { type IceAgent, type IceCredentials, type IceSettings, openIceAgent } from './ice/agent.ts'
 
 export type RemoteTransport = IceCredentials & {
   fingerprints: Fingerprint[]

@@ -92,7 +92,7 @@ describe('with AUTH_TOKEN and VIEW_TOKEN, on every address', () => {
   it('keeps its secrets from logs, answers, and the processes it starts', async () => {
     const { url } = server.it
     const headers = bearer(AUTH)
-    const started = await http('POST', `${url}/test-picture/demo?pipeline=effects`, { headers })
+    const started = await http('POST', `${url}/test-pattern/demo?pipeline=effects`, { headers })
     expect(started.status, started.text).toBe(201)
     const told = ['/streams', '/metrics', '/openapi.json', '/streams/demo', '/ready'].map(
       async (path) => (await http('GET', `${url}${path}`, { headers })).text,

@@ -68,16 +68,16 @@ describe('bad input', () => {
       body.write(cut.subarray((cut.length * part) / 24, (cut.length * (part + 1)) / 24))
       await sleep(100)
     }
-    await stage.waitForStatus('cut', 'pictures', ({ egress }) => egress.fps > 0)
+    await stage.waitForStatus('cut', 'frames', ({ egress }) => egress.fps > 0)
     body.end()
     expect(await answered).toBe(200)
     expect((await stage.status('cut')).ingest?.lost ?? 0).toBeLessThanOrEqual(1)
     await gone('cut')
   })
 
-  it('sound without a picture is refused in words', async () => {
+  it('audio without a frame is refused in words', async () => {
     const file = await stage.clip({ seconds: 4, width: 320, height: 240, fps: 30, audio: true })
-    const [sound = Buffer.alloc(0)] = await runTool(ffmpegPath(), [
+    const [audio = Buffer.alloc(0)] = await runTool(ffmpegPath(), [
       '-v',
       'error',
       '-i',
@@ -89,13 +89,13 @@ describe('bad input', () => {
       'mpegts',
       'pipe:1',
     ])
-    const { status, json } = await ingest('sound', sound)
+    const { status, json } = await ingest('audio', audio)
     expect(status).toBe(415)
     expect(json.detail).toMatch(/video/)
-    await gone('sound')
+    await gone('audio')
   })
 
-  it('a picture without sound plays', async () => {
+  it('a frame without audio plays', async () => {
     await using publisher = await stage.publish(
       'silent',
       await stage.clip({ seconds: 8, width: 320, height: 240, fps: 30 }),
@@ -203,7 +203,7 @@ describe('bad input', () => {
     await using publisher = await startPublisher({ input: file, url: `${stage.url}/ingest/size` })
     const now = await stage.waitForStatus(
       'size',
-      'pictures',
+      'frames',
       ({ egress, inference }) => egress.width > 0 && inference.fps > 0,
       30_000,
     )

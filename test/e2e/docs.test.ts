@@ -78,7 +78,7 @@ describe('docs/embedding.md', () => {
     const [page] = [...fencedBlocks(textOf('docs/embedding.md'))].filter(({ info }) => info === 'html')
     const html = page?.text.replaceAll(ADDRESS, server.url) ?? ''
     expect(html).toContain(server.url)
-    await http('POST', `${server.url}/test-picture/demo`)
+    await http('POST', `${server.url}/test-pattern/demo`)
     const pages = createServer((_, response) => response.setHeader('content-type', 'text/html').end(html))
     await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve))
     const { port } = pages.address() as { port: number }
@@ -88,7 +88,7 @@ describe('docs/embedding.md', () => {
       await tab.goto(`http://127.0.0.1:${port}/`)
       const shown = () =>
         tab.evaluate<number>(`document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames`)
-      await waitFor('pictures', async () => (await shown()) > 20, { limitMs: 30_000 })
+      await waitFor('frames', async () => (await shown()) > 20, { limitMs: 30_000 })
     } finally {
       await browser.close()
       pages.closeAllConnections()
@@ -132,7 +132,7 @@ async function runBlock(document: string, block: ShellBlock): Promise<void> {
   expect(closed.why, said()).toBe(manner === 'refused' ? 'failed' : 'ended')
 }
 
-/** A server has greeted, a publisher's picture is there, anything else has not failed. */
+/** A server has greeted, a publisher's frame is there, anything else has not failed. */
 async function begun(text: string, child: Child, output: TailBuffer, said: () => string): Promise<void> {
   const failed = () => child.exit !== undefined && child.exit.code !== 0
   const look = async () => {

@@ -7,15 +7,15 @@ import { waitFor } from '../helpers/wait.ts'
 
 type Ready = { ready: boolean; draining: boolean; streams: { running: number } }
 
-/** A server with a stream, a watcher of its events and one of its pictures. */
+/** A server with a stream, a watcher of its events and one of its frames. */
 async function busyServer(drainSeconds: number) {
   const env = { DRAIN_SECONDS: String(drainSeconds), MAX_STREAMS: '4', WARM_PIPELINES: '0' }
   const server = await startServer({ env })
-  expect((await http('POST', `${server.url}/test-picture/demo`)).status).toBe(201)
+  expect((await http('POST', `${server.url}/test-pattern/demo`)).status).toBe(201)
   const events = await record(`${server.url}/streams/demo/events`)
-  const pictures = await waitFor('a picture', () => record(`${server.url}/out/demo.ts`))
-  await waitFor('bytes', () => pictures.bytes().length > 100_000)
-  return { server, events, pictures, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+  const frames = await waitFor('a frame', () => record(`${server.url}/out/demo.ts`))
+  await waitFor('bytes', () => frames.bytes().length > 100_000)
+  return { server, events, frames, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
 const ready = async (server: TestServer) => await httpJson<Ready>('GET', `${server.url}/ready`)
@@ -31,7 +31,7 @@ const lastEvent = (events: Recording) =>
 describe('SIGTERM', () => {
   it('takes no new streams, and ends when the running ones have', async () => {
     await using busy = await busyServer(60)
-    const { server, events, pictures } = busy
+    const { server, events, frames } = busy
     expect(await ready(server)).toMatchObject({ status: 200, json: { ready: true, draining: false } })
     terminate(server)
     await waitFor('draining', async () => (await ready(server)).json.draining)
@@ -39,15 +39,15 @@ describe('SIGTERM', () => {
     const refusal = await ready(server)
     expect(refusal).toMatchObject({ status: 503, json: { ready: false, streams: { running: 1 } } })
     expect(Number(refusal.headers['retry-after'])).toBeGreaterThan(0)
-    const refused = await http('POST', `${server.url}/test-picture/other`)
+    const refused = await http('POST', `${server.url}/test-pattern/other`)
     expect(refused.status).toBe(503)
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
     expect(JSON.parse(refused.text).detail).toContain('shutting down')
     expect((await http('POST', `${server.url}/ingest/other`)).status).toBe(503)
 
-    const before = pictures.bytes().length
+    const before = frames.bytes().length
     await sleep(1000)
-    expect(pictures.bytes().length).toBeGreaterThan(before)
+    expect(frames.bytes().length).toBeGreaterThan(before)
     await using late = await record(`${server.url}/out/demo.ts`)
     await waitFor('a viewer who comes late', () => late.bytes().length > 0)
     expect(server.exit).toBeUndefined()
@@ -60,13 +60,13 @@ describe('SIGTERM', () => {
 
   it('ends running streams in order when their time is over', async () => {
     await using busy = await busyServer(1)
-    const { server, events, pictures } = busy
+    const { server, events, frames } = busy
     terminate(server)
     await server.closed
     expect(server.exit).toMatchObject({ code: 0 })
     expect(lastEvent(events)).toBe('ended')
     expect(await events.ended).toBe(true)
-    expect(await pictures.ended).toBe(true)
+    expect(await frames.ended).toBe(true)
     expect(server.logs.lines.some(({ msg }) => msg === 'draining: no new streams')).toBe(true)
   })
 

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
 import { Child } from '../../src/core/child.ts'
 import { ffmpegPath } from '../helpers/binaries.ts'
 import { http, httpJson } from '../helpers/http.ts'
-import { newestPicture } from '../helpers/newest-picture.ts'
+import { newestFrame } from '../helpers/newest-frame.ts'
 import { lockFor, packMillrace } from '../helpers/outside-app.ts'
 import { outsideFolder } from '../helpers/outside-package.ts'
 import { waitFor } from '../helpers/wait.ts'
@@ -83,10 +83,10 @@ test('the guide, from an empty folder to a changed param', async () => {
         const lines = stripVTControlCharacters(stdout).trimEnd().split('\n')
         cwd = lines.pop()!
         printed.push(lines.join('\n'))
-        if (text.includes('picture.jpg')) atFirst = (await newestPicture(url, 'demo')).chroma
+        if (text.includes('frame.jpg')) atFirst = (await newestFrame(url, 'demo')).chroma
         // At 0.8 of the way to the negative colours have 0.6 of their strength, and now all of it.
         if (text.includes('"strength":0'))
-          await waitFor('the changed picture', async () => (await newestPicture(url, 'demo')).chroma > atFirst * 1.4)
+          await waitFor('the changed frame', async () => (await newestFrame(url, 'demo')).chroma > atFirst * 1.4)
       }
       took.set(step, (took.get(step) ?? 0) + performance.now() - began)
     }

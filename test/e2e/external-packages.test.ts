@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { http, httpJson } from '../helpers/http.ts'
-import { newestPicture } from '../helpers/newest-picture.ts'
+import { newestFrame } from '../helpers/newest-frame.ts'
 import { copyFolder, outsideApp } from '../helpers/outside-app.ts'
 import { npm } from '../helpers/outside-package.ts'
 import { setStage } from '../helpers/stage.ts'
@@ -93,7 +93,7 @@ describe('9, 10, 16: millrace new', () => {
 })
 
 describe('17: examples/external-pipeline, from its tarball', () => {
-  test('builds, passes its tests, is installed, prepared and run; params change the picture', async () => {
+  test('builds, passes its tests, is installed, prepared and run; params change the frame', async () => {
     const source = join(outside.path, 'film-look')
     copyFolder('examples/external-pipeline', source)
     expect(await type('npm test', source)).toMatch(/Tests +\d+ passed/)
@@ -108,11 +108,11 @@ describe('17: examples/external-pipeline, from its tarball', () => {
     expect(prepared).toContain('table made look=noir')
 
     await using stage = await serveInstalled(app.path, 'film-look', { MODEL_DIR: join(app.path, 'models') })
-    const colourful = (await newestPicture(stage.url, 'demo')).chroma
+    const colourful = (await newestFrame(stage.url, 'demo')).chroma
     expect(colourful).toBeGreaterThan(1)
     const { status } = await httpJson('POST', `${stage.url}/params`, { body: { look: 'noir' } })
     expect([200, 202]).toContain(status)
-    await waitFor('a picture without colour', async () => (await newestPicture(stage.url, 'demo')).chroma < 0.6)
+    await waitFor('a frame without colour', async () => (await newestFrame(stage.url, 'demo')).chroma < 0.6)
     const refused = await httpJson('POST', `${stage.url}/params`, { body: { look: 'sepia' } })
     expect(refused.status).toBe(422)
 

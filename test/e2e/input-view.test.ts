@@ -84,13 +84,13 @@ async function openPage(): Promise<void> {
 const watch = (stream: string, view: string) => page.evaluate(`watch('/whep/${stream}', '${view}')`)
 const leave = (view: string) => page.evaluate(`leave('${view}')`)
 const look = (view: string) => page.evaluate<Look>(`look('${view}')`)
-/** Pictures that carry numbers go on. */
+/** Frames that carry numbers go on. */
 async function goesOn(view: string): Promise<Look> {
-  const first = await waitFor(`a picture of the ${view}`, async () => {
+  const first = await waitFor(`a frame of the ${view}`, async () => {
     const now = await look(view)
     return now.number !== null && now
   })
-  return await waitFor(`more pictures of the ${view}`, async () => {
+  return await waitFor(`more frames of the ${view}`, async () => {
     const now = await look(view)
     return now.number !== null && Math.abs(now.number - first.number!) > 5 && now
   })
@@ -149,12 +149,12 @@ describe('the view of the input', () => {
     await sleep(300)
     events.stop()
     expect(events.bytes().toString()).toContain('"type":"restart","source":"input-view","count":1')
-    const after = await stage.waitForStatus('killed', 'pictures that go out', ({ egress }) => egress.fps > 10)
+    const after = await stage.waitForStatus('killed', 'frames that go out', ({ egress }) => egress.fps > 10)
     expect(after.state).toBe('ONLINE')
     expect(after.dropped.afterPipeline - dropped.afterPipeline).toBeLessThan(5)
   })
 
-  it('outlives its publisher, may come before it, and follows the size of the picture', async () => {
+  it('outlives its publisher, may come before it, and follows the size of the frame', async () => {
     await openPage()
     await watch('later', 'input')
     expect((await stage.status('later')).processes.inputEncoder).toBeNull()

@@ -9,7 +9,7 @@ import { type Stage, setStage } from '../helpers/stage.ts'
 let stage: Stage
 beforeAll(async () => {
   stage = await setStage()
-  // A long group of pictures: a new decoder must not have to wait for the next keyframe.
+  // A long group of frames: a new decoder must not have to wait for the next keyframe.
   const clip = await stage.clip({ seconds: 60, width: 640, height: 360, fps: 30, gop: 300 })
   await stage.publish('demo', clip)
   await stage.waitForStatus('demo', 'the pipeline', ({ inference }) => inference.fps > 20)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { publishTo } from '../../src/trickle/local-publication.ts'
+import { publishTo } from '../../src/trickle/server/local-publication.ts'
 import type { StandInOrchestrator } from './livepeer-orchestrator.ts'
 
 export type Heartbeat = { authorization: string | undefined; body: Record<string, unknown> }

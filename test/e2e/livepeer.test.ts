@@ -125,7 +125,7 @@ describe('a session of the Livepeer network', () => {
     expect(await status()).toMatchObject({ state: 'OFFLINE', start_time: 0 })
     stream.end()
 
-    // The output: segments that decode alone, in the contract's size, of most of the input, with its sound.
+    // The output: segments that decode alone, in the contract's size, of most of the input, with its audio.
     expect(stream.output.length).toBeGreaterThanOrEqual(4)
     for (const segment of stream.output) {
       const streams = await probePackets(segment)

@@ -49,9 +49,9 @@ describe('/metrics', () => {
   })
 
   it('shows what the status of a stream shows', async () => {
-    expect((await http('POST', `${server.url}/test-picture/demo?pipeline=effects`)).status).toBe(201)
+    expect((await http('POST', `${server.url}/test-pattern/demo?pipeline=effects`)).status).toBe(201)
     const stream = { stream: 'demo' }
-    const samples = await waitFor('pictures in the metrics', async () => {
+    const samples = await waitFor('frames in the metrics', async () => {
       const now = await scrape()
       return (find(now, 'millrace_stream_egress_frames_per_second', stream) ?? 0) > 20 && now
     })

@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.[Symbol.asyncDispose]())
 
-it.each(GROUPS)('the picture of %s, %s and %s never stops', async (...names) => {
+it.each(GROUPS)('the frame of %s, %s and %s never stops', async (...names) => {
   const publishers = await Promise.all(names.map((name) => stage.publish(name, clip, { query: `?pipeline=${name}` })))
   const viewers = await Promise.all(names.map((name) => record(`${stage.url}/out/${name}.ts`)))
   await sleep(SECONDS * 1000)

@@ -15,7 +15,7 @@ let api: Awaited<ReturnType<typeof describedBy>>
 beforeAll(async () => {
   server = await startServer({ env: { PIPELINE: 'effects', UDP_PORTS: '51000-51020' } })
   api = await describedBy(server.url)
-  await http('POST', `${server.url}/test-picture/demo`)
+  await http('POST', `${server.url}/test-pattern/demo`)
 })
 afterAll(() => server?.stop())
 
@@ -76,7 +76,7 @@ const cases: Case[] = [
   ['postIngest', 'POST', '/ingest/demo', 409],
   ['postIngest', 'POST', '/ingest/-bad-', 400],
   ['postIngest', 'POST', '/ingest/other?pipeline=none', 404],
-  ['startTestPicture', 'POST', '/test-picture/demo', 409],
+  ['startTestPattern', 'POST', '/test-pattern/demo', 409],
   ['openWhep', 'POST', '/whep/demo', 415, 'no offer'],
   ['openWhip', 'POST', '/whip/demo', 415, 'no offer'],
   ['deleteWhep', 'DELETE', '/whep/demo/none', 404],

@@ -39,11 +39,11 @@ const shown = () =>
   page.evaluate<number>(`document.querySelector('${OUTPUT}')?.getVideoPlaybackQuality().totalVideoFrames ?? 0`)
 
 async function framesAdvance(): Promise<void> {
-  const before = await waitFor('a first picture', shown, { limitMs: 30_000 })
-  await waitFor('more pictures', async () => (await shown()) > before + 15)
+  const before = await waitFor('a first frame', shown, { limitMs: 30_000 })
+  await waitFor('more frames', async () => (await shown()) > before + 15)
 }
 
-/** How colourful a picture is: the mean distance between the largest and smallest of red, green and blue. */
+/** How colourful a frame is: the mean distance between the largest and smallest of red, green and blue. */
 const colour = (video = OUTPUT) =>
   page.evaluate<number>(`(() => {
     const canvas = new OffscreenCanvas(64, 36)
@@ -73,20 +73,20 @@ async function useCamera(): Promise<void> {
 }
 
 describe('the page', () => {
-  it('takes a newcomer from nothing to a picture whose effect they change', async () => {
+  it('takes a newcomer from nothing to a frame whose effect they change', async () => {
     await using server = await startServer()
     await open(server.url)
     await page.getByLabel('Pipeline', { exact: true }).selectOption('effects')
-    await page.getByRole('button', { name: 'Test picture' }).click()
+    await page.getByRole('button', { name: 'Test pattern' }).click()
     await page.waitForURL('**/?stream=demo')
     await framesAdvance()
-    const colourful = await waitFor('a colourful picture', async () => {
+    const colourful = await waitFor('a colourful frame', async () => {
       const now = await colour()
       return now > 60 && now
     })
 
     await page.getByRole('radio', { name: 'Grayscale' }).check()
-    await waitFor('a gray picture', async () => (await colour()) < 15)
+    await waitFor('a gray frame', async () => (await colour()) < 15)
     await page.getByText(/Applied, revision \d+/).waitFor()
     await page.getByRole('slider', { name: 'Strength' }).fill('0')
     await waitFor('the colours to come back', async () => (await colour()) > colourful * 0.7)
@@ -133,9 +133,9 @@ describe('the page', () => {
     expect(await inputViewers(server)).toBe(0)
     const { ingest } = (await (await fetch(`${server.url}/streams/demo`)).json()) as { ingest: { kind: string } }
     expect(ingest.kind).toBe('whip')
-    await waitFor('a colourful picture', async () => (await colour()) > 40)
+    await waitFor('a colourful frame', async () => (await colour()) > 40)
     await page.getByRole('radio', { name: 'Grayscale' }).check()
-    await waitFor('a gray picture', async () => (await colour()) < 15)
+    await waitFor('a gray frame', async () => (await colour()) < 15)
     await page.screenshot({ path: `${ARTEFACTS}/camera.png` })
     await page.getByRole('button', { name: 'Stop stream' }).click()
     await page.getByText('The stream has ended.').waitFor()
@@ -151,7 +151,7 @@ describe('the page', () => {
     const names = (label: string) => dialog.getByLabel(label).locator('option').allTextContents()
     expect(await names('Camera')).toEqual(['fake_device_0'])
     expect(await names('Microphone')).toContain('Fake Audio Input 2')
-    await dialog.getByLabel('Microphone').selectOption('No sound')
+    await dialog.getByLabel('Microphone').selectOption('No audio')
     await waitFor('the preview', () => page.evaluate<boolean>(`document.querySelector('dialog video').videoWidth > 0`))
     await dialog.getByRole('button', { name: 'Cancel' }).click()
     expect(new URL(page.url()).search).toBe('')
@@ -183,7 +183,7 @@ describe('the page', () => {
   it('shows the input of any stream beside its output, as long as somebody wants to see it', async () => {
     await using server = await startServer()
     const params = encodeURIComponent('{"effect":"grayscale","strength":1}')
-    await fetch(`${server.url}/test-picture/demo?pipeline=effects&params=${params}`, { method: 'POST' })
+    await fetch(`${server.url}/test-pattern/demo?pipeline=effects&params=${params}`, { method: 'POST' })
     await open(`${server.url}/?stream=demo`)
     await framesAdvance()
     await waitFor('a colourful input', async () => (await colour(INPUT)) > 60)
@@ -209,9 +209,9 @@ describe('the page', () => {
     expect(complaints).toEqual([])
   }, 120_000)
 
-  it('shows one picture on a phone until the other is asked for', async () => {
+  it('shows one frame on a phone until the other is asked for', async () => {
     await using server = await startServer()
-    await fetch(`${server.url}/test-picture/demo`, { method: 'POST' })
+    await fetch(`${server.url}/test-pattern/demo`, { method: 'POST' })
     await open(`${server.url}/?stream=demo`, { width: 390, height: 844 })
     await framesAdvance()
     expect(await inputViewers(server)).toBe(0)
@@ -271,12 +271,12 @@ describe('the page', () => {
   it('says when the server is gone, and goes on when it is back', async () => {
     const first = await startServer()
     await open(first.url)
-    await page.getByRole('button', { name: 'Test picture' }).click()
+    await page.getByRole('button', { name: 'Test pattern' }).click()
     await framesAdvance()
     await first.stop()
     await page.getByText('The server does not answer. This page goes on trying.').waitFor()
     await using _second = await startServer({ env: { PORT: new URL(first.url).port } })
-    await page.getByRole('button', { name: 'Test picture' }).click()
+    await page.getByRole('button', { name: 'Test pattern' }).click()
     await framesAdvance()
     await page.getByRole('status').getByText('The server does not answer').waitFor({ state: 'hidden' })
     expect(complaints).toEqual([])
@@ -285,7 +285,7 @@ describe('the page', () => {
   it('asks for the token, again when it is wrong, and uses it', async () => {
     await using server = await startServer({ env: { AUTH_TOKEN: 'right-token' } })
     await open(server.url)
-    await page.getByRole('button', { name: 'Test picture' }).click()
+    await page.getByRole('button', { name: 'Test pattern' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByLabel('Token').fill('wrong-token')
     await dialog.getByRole('button', { name: 'Use token' }).click()
@@ -293,7 +293,7 @@ describe('the page', () => {
       .getByText(/needs a token|not the right one/)
       .first()
       .waitFor()
-    if (!(await dialog.isVisible())) await page.getByRole('button', { name: 'Test picture' }).click()
+    if (!(await dialog.isVisible())) await page.getByRole('button', { name: 'Test pattern' }).click()
     await dialog.getByLabel('Token').fill('right-token')
     await dialog.getByRole('button', { name: 'Use token' }).click()
     await page.waitForURL('**/?stream=demo')
@@ -302,7 +302,7 @@ describe('the page', () => {
   }, 120_000)
 
   it.each([
-    ['desk', 1440, 900],
+    ['store', 1440, 900],
     ['tablet', 820, 1180],
     ['phone', 390, 844],
   ])('fits a %s', async (name, width, height) => {

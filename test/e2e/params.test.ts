@@ -24,14 +24,14 @@ afterAll(() => stage?.[Symbol.asyncDispose]())
 
 const params = (method: string, path: string, body: unknown) =>
   httpJson<Answer>(method, `${stage.url}${path}`, { body })
-/** Mean luma of the lower half, per picture. */
+/** Mean luma of the lower half, per frame. */
 async function brightness(bytes: Uint8Array) {
-  const { pictures } = await decodeGray(bytes, 'crop=iw:ih/2:0:ih/2,scale=16:8:flags=area,format=gray', 128)
-  return pictures.map(({ pts, luma }) => ({ pts, mean: luma.reduce((sum, value) => sum + value, 0) / luma.length }))
+  const { frames } = await decodeGray(bytes, 'crop=iw:ih/2:0:ih/2,scale=16:8:flags=area,format=gray', 128)
+  return frames.map(({ pts, luma }) => ({ pts, mean: luma.reduce((sum, value) => sum + value, 0) / luma.length }))
 }
 
 describe('params', () => {
-  it('change the picture a few frames after the answer', async () => {
+  it('change the frame a few frames after the answer', async () => {
     await params('PATCH', '/streams/demo/params', { effect: 'none' })
     await using recording = await record(`${stage.url}/out/demo.ts`)
     await sleep(1500)

@@ -38,7 +38,7 @@ it('a publisher who comes back, by another protocol, finds stream, params and vi
   const frames = await decodeNumbers(viewer.bytes())
   const times = frames.map(({ pts }) => pts / 90)
   const gaps = times.slice(1).map((time, index) => time - times[index]!)
-  // The picture never stopped and never went back, whoever published.
+  // The frame never stopped and never went back, whoever published.
   expect(Math.min(...gaps)).toBeGreaterThan(0)
   expect(Math.max(...gaps)).toBeLessThan(1000)
   const length = times.at(-1)! - times[0]!

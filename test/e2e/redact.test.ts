@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { TextDetector } from '../../pipelines/redact/text-detector.ts'
-import { frameBytes, type VideoFrame } from '../../src/core/frame.ts'
+import { frameBytes, type VideoFrame } from '../../src/core/media/frame.ts'
 import { ffmpegPath } from '../helpers/binaries.ts'
 import { record } from '../helpers/record.ts'
 import { runTool } from '../helpers/run-tool.ts'
@@ -28,8 +28,8 @@ async function makeTextClip(file: string): Promise<void> {
   if (code !== 0) throw new Error(`ffmpeg ended with ${code}`)
 }
 
-/** Every `step`th picture. */
-async function pictures(input: Buffer, step: number): Promise<VideoFrame[]> {
+/** Every `step`th frame. */
+async function frames(input: Buffer, step: number): Promise<VideoFrame[]> {
   const every = ['-vf', `select=not(mod(n\\,${step}))`, '-vsync', 'passthrough']
   const args = ['-v', 'error', '-i', 'pipe:0', ...every, '-f', 'rawvideo', '-pix_fmt', 'yuv420p', 'pipe:1']
   const [raw = Buffer.alloc(0)] = await runTool(ffmpegPath(), args, { input })
@@ -65,13 +65,13 @@ test('no text of a live 720p30 stream comes through, and the delay does not grow
     await sleep(3000)
     const late = await stage.status('demo')
     recording.stop()
-    const outputs = await pictures(recording.bytes(), Math.ceil(late.inference.fps / 3))
+    const outputs = await frames(recording.bytes(), Math.ceil(late.inference.fps / 3))
     const inputs = (await Promise.all([0, 30, 60, 90].map((n) => textFrame(WIDTH, HEIGHT, n, WORDS)))) as VideoFrame[]
     const [before, after] = [await found(inputs), await found(outputs)]
     console.log(
       `redact at 720p30: ${late.inference.fps.toFixed(1)} fps, pipeline p50 ${late.latencyMs.pipeline.p50} ms ` +
         `p95 ${late.latencyMs.pipeline.p95} ms, total p50 ${late.latencyMs.total.p50} ms; ` +
-        `texts found in a picture: ${before.toFixed(2)} before, ${after.toFixed(3)} after (${outputs.length} pictures)`,
+        `texts found in a frame: ${before.toFixed(2)} before, ${after.toFixed(3)} after (${outputs.length} frames)`,
     )
     expect(outputs.length).toBeGreaterThan(6)
     expect(before).toBeGreaterThanOrEqual(4.5)

@@ -37,7 +37,7 @@ async function passThrough(clip: string, name: string, options = '') {
 
 const TURN = 2 ** 33
 function expectSameStamps(sent: NumberedFrame[], received: NumberedFrame[], atLeast: number) {
-  // The waiting picture that follows the last one shows it again, dimmed.
+  // The overlay that follows the last one shows it again, dimmed.
   const end = received.findIndex(({ number }) => number === sent.at(-1)?.number)
   const shown = end < 0 ? received : received.slice(0, end + 1)
   const ptsOf = new Map(sent.map(({ number, pts }) => [number, pts]))
@@ -86,7 +86,7 @@ describe('time stamps', () => {
     const clip = await stage.clip(base)
     const began = performance.now()
     const posted = http('POST', `${stage.url}/ingest/file`, { body: await readFile(clip) })
-    await stage.waitForStatus('file', 'pictures', ({ egress }) => egress.fps > 0)
+    await stage.waitForStatus('file', 'frames', ({ egress }) => egress.fps > 0)
     await using recording = await record(`${stage.url}/out/file.ts`)
     expect((await posted).status).toBe(200)
     expect(performance.now() - began).toBeGreaterThan(5000)
@@ -96,14 +96,14 @@ describe('time stamps', () => {
     expectSameStamps(await decodeNumbers(clip), await decodeNumbers(recording.bytes()), 100)
   })
 
-  it('keep sound and picture within 40 ms from ingest to /out', async () => {
+  it('keep audio and frame within 40 ms from ingest to /out', async () => {
     const clip = await stage.clip({ ...base, seconds: 8, audio: 'flash-beep' })
     const { bytes, file } = await passThrough(clip, 'sync')
     const before = await measureSync(file)
     const after = await measureSync(bytes)
     expect(before.length).toBeGreaterThanOrEqual(4)
     expect(after.length).toBeGreaterThanOrEqual(3)
-    // The median, because a picture lost on a busy machine moves its flash.
+    // The median, because a frame lost on a busy machine moves its flash.
     const offsets = after.map(({ offsetMs }) => Math.abs(offsetMs)).sort((a, b) => a - b)
     expect(offsets[offsets.length >> 1]).toBeLessThanOrEqual(40)
   })

@@ -27,11 +27,11 @@ describe('watching in a browser', () => {
     expect(Math.min(...gaps)).toBeLessThanOrEqual(0.01)
   }, 240_000)
 
-  it('plays what the page publishes, every picture after the one before it', async () => {
+  it('plays what the page publishes, every frame after the one before it', async () => {
     const page = await openServersPage(browser, stage.url)
     const shown: Shown[] = []
     await waitFor(
-      'ten seconds of pictures',
+      'ten seconds of frames',
       async () => {
         shown.push(...(await takeShown(page)))
         return shown.length >= 300
@@ -44,13 +44,13 @@ describe('watching in a browser', () => {
     expect(delays[150]).toBeLessThan(500)
   }, 120_000)
 
-  it('shows the first picture within 300 ms of the connection, between keyframes 10 s apart', async () => {
+  it('shows the first frame within 300 ms of the connection, between keyframes 10 s apart', async () => {
     await using _publisher = await stage.publish('demo', clip)
     const page = await browser.newPage()
     await page.goto(`${stage.url}/health`)
     const times: number[] = []
     for (let attempt = 0; attempt < 5; attempt++) {
-      times.push(await page.evaluate(firstPictureMs, `${stage.url}/whep/demo`))
+      times.push(await page.evaluate(firstFrameMs, `${stage.url}/whep/demo`))
     }
     await page.close()
     times.sort((a, b) => a - b)
@@ -58,17 +58,17 @@ describe('watching in a browser', () => {
   })
 })
 
-/** The part of the clip's pictures that the page did not show in 30 s. */
+/** The part of the clip's frames that the page did not show in 30 s. */
 async function watchedGaps(): Promise<number> {
   await using _publisher = await stage.publish('demo', clip)
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-  // A second picture, coded and drawn by the same two cores, is another test's.
-  await page.addInitScript("localStorage.setItem('millrace-input-picture', 'hidden')")
+  // A second frame, coded and drawn by the same two cores, is another test's.
+  await page.addInitScript("localStorage.setItem('millrace-input-frame', 'hidden')")
   await page.goto(`${stage.url}/?stream=demo`)
   const video = 'video[data-role="output"]'
   await page.waitForSelector(video)
   await startCollecting(page, video)
-  await waitFor('the first picture', async () => (await takeFrames(page)).some(({ number }) => number !== null))
+  await waitFor('the first frame', async () => (await takeFrames(page)).some(({ number }) => number !== null))
   await sleep(2000)
   await takeFrames(page)
   await sleep(30_000)
@@ -76,7 +76,7 @@ async function watchedGaps(): Promise<number> {
   await page.close()
   const [first, last] = [frames[0] as NumberedFrame, frames.at(-1) as NumberedFrame]
   expect(frames.every(({ number }, i) => i === 0 || number > (frames[i - 1] as NumberedFrame).number)).toBe(true)
-  // The clip's numbers rise by one. A picture that was shown and not read is none that was lost on its way.
+  // The clip's numbers rise by one. A frame that was shown and not read is none that was lost on its way.
   const sent = last.number - first.number
   expect(sent).toBeGreaterThan(29 * 30)
   return (sent - (last.presentedFrames - first.presentedFrames)) / sent
@@ -84,8 +84,8 @@ async function watchedGaps(): Promise<number> {
 
 type NumberedFrame = ShownFrame & { number: number }
 
-/** Runs in the browser: from the peer connection's `connected` to its first picture, in ms. */
-async function firstPictureMs(endpoint: string): Promise<number> {
+/** Runs in the browser: from the peer connection's `connected` to its first frame, in ms. */
+async function firstFrameMs(endpoint: string): Promise<number> {
   const peer = new RTCPeerConnection()
   const video = document.createElement('video')
   video.muted = true

@@ -72,11 +72,11 @@ async function open(stream: string, codec: 'H264' | 'VP8'): Promise<Page> {
   await page.evaluate(`(${PUBLISH_AND_WATCH})({ endpoint: ${endpoint}, codec: '${codec}' })`)
   await startCollecting(page, 'video')
   await stage.waitForStatus(stream, 'its publisher', ({ ingest }) => ingest?.kind === 'whip')
-  await waitFor('a numbered picture', async () => (await takeFrames(page)).some(({ number }) => number !== null))
+  await waitFor('a numbered frame', async () => (await takeFrames(page)).some(({ number }) => number !== null))
   return page
 }
 
-/** Of the pictures shown since the last call: their numbers, and how long each was on its way, in ms. */
+/** Of the frames shown since the last call: their numbers, and how long each was on its way, in ms. */
 async function take(page: Page): Promise<{ number: number; delayMs: number; atMs: number }[]> {
   const drawnAt = await page.evaluate<number[]>('drawnAt')
   return (await takeFrames(page)).flatMap(({ number, atMs }) =>
@@ -89,7 +89,7 @@ const percentile = (values: readonly number[], q: number) =>
 
 describe('a browser that publishes and watches', () => {
   it.each(['H264', 'VP8'] as const)(
-    'sees its own %s pictures in order, after a delay that does not grow',
+    'sees its own %s frames in order, after a delay that does not grow',
     async (codec) => {
       const stream = `whip-${codec.toLowerCase()}`
       const page = await open(stream, codec)

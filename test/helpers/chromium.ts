@@ -23,21 +23,21 @@ export function launchChromium(extraArgs: string[] = []): Promise<Browser> {
   return chromium.launch({ executablePath: chromiumPath(), args: [...ARGS, ...extraArgs] })
 }
 
-/** One picture that a `<video>` showed. */
+/** One frame that a `<video>` showed. */
 export type ShownFrame = {
-  /** Read from the picture; null where it carries none. */
+  /** Read from the frame; null where it carries none. */
   number: number | null
-  /** `performance.timeOrigin + now` in ms when the browser handed the picture over. */
+  /** `performance.timeOrigin + now` in ms when the browser handed the frame over. */
   atMs: number
   /** Seconds on the video's own clock. */
   mediaTime: number
-  /** Pictures shown so far, by the browser's count; a step above 1 is one this collector did not get to see. */
+  /** Frames shown so far, by the browser's count; a step above 1 is one this collector did not get to see. */
   presentedFrames: number
   width: number
   height: number
 }
 
-/** Begins to note each picture that the video at `selector` shows. Call once per page and element. */
+/** Begins to note each frame that the video at `selector` shows. Call once per page and element. */
 export async function startCollecting(page: Page, selector: string): Promise<void> {
   await page.evaluate(`(() => {
     ${READ_MARKER_SOURCE}
@@ -46,7 +46,7 @@ export async function startCollecting(page: Page, selector: string): Promise<voi
     const context = canvas.getContext('2d', { willReadFrequently: true })
     const shown = []
     window.__shownFrames = shown
-    // The strip alone, small: reading whole pictures back would slow down what is being measured.
+    // The strip alone, small: reading whole frames back would slow down what is being measured.
     canvas.width = 360
     canvas.height = 40
     const note = (_, meta) => {

@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, linkSync, mkdirSync, renameSync, rmSync } fro
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import { TailBuffer } from '../../src/core/child.ts'
-import { chromaSize } from '../../src/core/frame.ts'
+import { chromaSize } from '../../src/core/media/frame.ts'
 import { ffmpegPath } from './binaries.ts'
 import { drawMarker, MARKER_STRIP } from './marker.ts'
 
@@ -35,7 +35,7 @@ export type ClipOptions = {
 /** Length of a flash and of its beep. */
 export const FLASH_SECONDS = 0.1
 
-/** Changed whenever the pictures change, so that clips kept from before are not taken for new ones. */
+/** Changed whenever the frames change, so that clips kept from before are not taken for new ones. */
 const EDITION = 4
 
 /** When frame `number` is shown, in 90 kHz ticks from the clip's first frame. */
@@ -90,8 +90,8 @@ async function encode(options: ClipOptions): Promise<void> {
   })
   // The exit says more than the broken pipe that it causes.
   child.stdin.on('error', () => {})
-  for (const picture of pictures(options)) {
-    const room = child.stdin.write(picture) || once(child.stdin, 'drain')
+  for (const frame of frames(options)) {
+    const room = child.stdin.write(frame) || once(child.stdin, 'drain')
     await Promise.race([room, exited]).catch(() => {})
     if (child.exitCode !== null || child.stdin.destroyed) break
   }
@@ -104,7 +104,7 @@ function encodeArgs(options: ClipOptions): string[] {
   const { width, height, fps, seconds, bframes = 0, gop = Math.round(fps * 2), kbps = 2000 } = options
   const args = ['-hide_banner', '-loglevel', 'error', '-y']
   args.push('-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', `${width}x${height}`, '-r', String(fps), '-i', 'pipe:0')
-  if (options.audio) args.push('-f', 'lavfi', '-i', `aevalsrc='${sound(options.audio)}':s=48000:d=${seconds}`)
+  if (options.audio) args.push('-f', 'lavfi', '-i', `aevalsrc='${audio(options.audio)}':s=48000:d=${seconds}`)
   if (options.vfr) {
     // The same arithmetic as numberedPts, in ffmpeg's words.
     const late = `floor(mod(N*7\\,13)*54000/13/${fps})`
@@ -123,13 +123,13 @@ function encodeArgs(options: ClipOptions): string[] {
   return [...args, options.file]
 }
 
-function sound(kind: true | 'flash-beep'): string {
+function audio(kind: true | 'flash-beep'): string {
   if (kind === true) return '0.2*sin(2*PI*440*t)'
   return `if(lt(mod(t,1),${FLASH_SECONDS}),0.7*sin(2*PI*1000*t),0)`
 }
 
-/** The same buffer again and again with the next picture in it: a background that drifts, and the number on top. */
-function* pictures(options: ClipOptions): Generator<Buffer> {
+/** The same buffer again and again with the next frame in it: a background that drifts, and the number on top. */
+function* frames(options: ClipOptions): Generator<Buffer> {
   const { width, height, fps, seconds } = options
   const slack = 128
   const scene = paintScene(width + slack, height + slack, 1)
@@ -166,7 +166,7 @@ function copyPart(from: Uint8Array, fromWidth: number, dx: number, dy: number, t
   }
 }
 
-/** Soft waves with some edges in them: neither flat nor noise, so that an encoder has the work of a real picture. */
+/** Soft waves with some edges in them: neither flat nor noise, so that an encoder has the work of a real frame. */
 function paintScene(width: number, height: number, contrast: number): Uint8Array {
   const scene = new Uint8Array(width * height)
   for (let y = 0; y < height; y++) {

@@ -31,7 +31,7 @@ export async function openServersPage(browser: Browser, url: string): Promise<Pa
   return page
 }
 
-/** What was shown since the last call: how long after it was drawn each picture was there. */
+/** What was shown since the last call: how long after it was drawn each frame was there. */
 export function takeShown(page: Page): Promise<Shown[]> {
   return page.evaluate('window.glass.shown.splice(0)')
 }

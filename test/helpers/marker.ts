@@ -1,13 +1,13 @@
 /**
- * A frame number that a program can read back from the picture: a strip of 18 x 2 blocks over the top sixth. The two
+ * A frame number that a program can read back from the frame: a strip of 18 x 2 blocks over the top sixth. The two
  * blocks at each end are references (white and black, swapped in the second row), the 32 between them carry 24 bits of
- * number and 8 of checksum. Large blocks outlive the encoder and scaling; the references tell an inverted picture.
+ * number and 8 of checksum. Large blocks outlive the encoder and scaling; the references tell an inverted frame.
  */
 const COLUMNS = 18
 const WHITE = 235
 const BLACK = 16
 
-/** The strip's part of the picture's height. */
+/** The strip's part of the frame's height. */
 export const MARKER_STRIP = 1 / 6
 /** Numbers are below this. */
 export const MARKER_LIMIT = 2 ** 24
@@ -39,7 +39,7 @@ export function drawMarker(y: Uint8Array, width: number, height: number, number:
 }
 
 /**
- * Reads the number back, or undefined when the picture carries none. `pixels` are packed rows from the top, of which
+ * Reads the number back, or undefined when the frame carries none. `pixels` are packed rows from the top, of which
  * only the strip is looked at; `channels` is 1 for luma, 3 or 4 for RGB(A). Refers to nothing outside itself, so that
  * its source can be handed to a browser.
  */

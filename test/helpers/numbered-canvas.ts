@@ -1,7 +1,7 @@
 import { READ_MARKER_SOURCE } from './marker.ts'
 
 /**
- * Plain JavaScript for a page. `numberedCanvas(width, height, fps)` draws pictures that carry their number (see
+ * Plain JavaScript for a page. `numberedCanvas(width, height, fps)` draws frames that carry their number (see
  * `marker.ts`) and tells when each was drawn: `{ track(), drawn: Map<number, ms>, stop() }`. `readNumbers(video, drawn)`
  * notes each of them that a `<video>` shows: `[{ at, ms, number }]`, `at` since 1970 and `ms` after it was drawn.
  */

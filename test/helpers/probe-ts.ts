@@ -26,7 +26,7 @@ export type ProbedStream = {
 export type NumberedFrame = {
   /** In 90 kHz ticks, as stored. */
   pts: number
-  /** Read from the picture; undefined where it carries none. */
+  /** Read from the frame; undefined where it carries none. */
   number: number | undefined
 }
 
@@ -79,17 +79,17 @@ export async function probePackets(input: MediaInput): Promise<ProbedStream[]> {
   })
 }
 
-/** The marker's strip is read from a picture scaled to this: a block is then 20 x 20. */
+/** The marker's strip is read from a frame scaled to this: a block is then 20 x 20. */
 const READ = { width: 360, height: 240, strip: 40 }
 
-/** Decodes the video and reads the number in each picture, in the order of showing. */
+/** Decodes the video and reads the number in each frame, in the order of showing. */
 export async function decodeNumbers(input: MediaInput, options: DecodeOptions = {}): Promise<NumberedFrame[]> {
   const filter = `crop=iw:trunc(ih/6):0:0,scale=${READ.width}:${READ.strip}:flags=area,format=gray`
-  const { pictures } = await decodeGray(input, filter, READ.width * READ.strip, options)
-  return pictures.map(({ pts, luma }) => ({ pts, number: readMarker(luma, READ.width, READ.height) }))
+  const { frames } = await decodeGray(input, filter, READ.width * READ.strip, options)
+  return frames.map(({ pts, luma }) => ({ pts, number: readMarker(luma, READ.width, READ.height) }))
 }
 
-export type GrayPicture = { pts: number; luma: Uint8Array }
+export type GrayFrame = { pts: number; luma: Uint8Array }
 export type SoundPiece = {
   /** Of its first sample, in 90 kHz ticks. */
   pts: number
@@ -97,13 +97,13 @@ export type SoundPiece = {
   samples: Int16Array
 }
 
-/** Decodes the video to gray pictures through `filter`, whose result has `pictureBytes`; with their own time stamps. */
+/** Decodes the video to gray frames through `filter`, whose result has `frameBytes`; with their own time stamps. */
 export async function decodeGray(
   input: MediaInput,
   filter: string,
-  pictureBytes: number,
+  frameBytes: number,
   options: DecodeOptions = {},
-): Promise<{ pictures: GrayPicture[] }> {
+): Promise<{ frames: GrayFrame[] }> {
   const exact = ['-map', '0:v:0', '-vf', filter, '-vsync', 'passthrough', '-enc_time_base', '1:90000']
   const some = options.frames ? ['-frames:v', String(options.frames)] : []
   const [raw = Buffer.alloc(0), list = Buffer.alloc(0)] = await runTool(
@@ -115,15 +115,15 @@ export async function decodeGray(
     ],
     { ...bytes(input), extraOutputs: 1, ...(options.limitMs && { limitMs: options.limitMs }) },
   )
-  const pictures = listed(list).map(({ pts }, index) => ({
+  const frames = listed(list).map(({ pts }, index) => ({
     pts,
-    luma: raw.subarray(index * pictureBytes, (index + 1) * pictureBytes),
+    luma: raw.subarray(index * frameBytes, (index + 1) * frameBytes),
   }))
-  return { pictures: pictures.filter((picture) => picture.luma.length === pictureBytes) }
+  return { frames: frames.filter((frame) => frame.luma.length === frameBytes) }
 }
 
 /** Decodes the audio to 48 kHz mono pieces that carry their own time stamps. */
-export async function decodeSound(input: MediaInput): Promise<SoundPiece[]> {
+export async function decodeAudio(input: MediaInput): Promise<SoundPiece[]> {
   const exact = ['-map', '0:a:0', '-ac', '1', '-ar', '48000', '-c:a', 'pcm_s16le']
   const [raw = Buffer.alloc(0), list = Buffer.alloc(0)] = await runTool(
     ffmpegPath(),

@@ -14,7 +14,7 @@ export type Stage = AsyncDisposable & {
   readonly url: string
   readonly folder: string
   clip(options: Omit<ClipOptions, 'file'>): Promise<string>
-  /** Publishes a clip by `/ingest/{stream}` and waits until pictures come out. */
+  /** Publishes a clip by `/ingest/{stream}` and waits until frames come out. */
   publish(stream: string, input: string, options?: Partial<PublishOptions> & { query?: string }): Promise<Publisher>
   status(stream: string): Promise<StreamStatus>
   waitForStatus(
@@ -47,7 +47,7 @@ export async function setStage(options: ServerOptions = {}): Promise<Stage> {
     publish: async (stream, input, { query = '', ...more } = {}) => {
       const publisher = await startPublisher({ input, url: `${url}/ingest/${stream}${query}`, ...more })
       publishers.push(publisher)
-      await stage.waitForStatus(stream, 'pictures', ({ egress }) => egress.fps > 0)
+      await stage.waitForStatus(stream, 'frames', ({ egress }) => egress.fps > 0)
       return publisher
     },
     status,

@@ -1,12 +1,12 @@
-import { decodeGray, decodeSound, type MediaInput, type SoundPiece } from './probe-ts.ts'
+import { decodeAudio, decodeGray, type MediaInput, type SoundPiece } from './probe-ts.ts'
 
 /** A flash and the beep that belongs to it. */
 export type Sync = {
-  /** First flash picture, in 90 kHz ticks. */
+  /** First flash frame, in 90 kHz ticks. */
   flashPts: number
   /** First loud sample, in 90 kHz ticks. */
   beepPts: number
-  /** Beep minus flash in ms: above 0 when the sound is late. */
+  /** Beep minus flash in ms: above 0 when the audio is late. */
   offsetMs: number
 }
 
@@ -16,7 +16,7 @@ const PAIR_LIMIT_TICKS = 45_000
 
 /** Pairs the flashes and beeps of a `flash-beep` clip after any number of decoders and encoders. */
 export async function measureSync(input: MediaInput): Promise<Sync[]> {
-  const beeps = beepStarts(await decodeSound(input))
+  const beeps = beepStarts(await decodeAudio(input))
   return (await flashStarts(input)).flatMap((flashPts) => {
     const beepPts = nearest(beeps, flashPts)
     if (beepPts === undefined || Math.abs(beepPts - flashPts) > PAIR_LIMIT_TICKS) return []
@@ -27,10 +27,10 @@ export async function measureSync(input: MediaInput): Promise<Sync[]> {
 async function flashStarts(input: MediaInput): Promise<number[]> {
   const { width, height } = FLASH_SIZE
   const filter = `crop=iw:trunc(ih/2):0:trunc(ih/2),scale=${width}:${height}:flags=area,format=gray`
-  const { pictures } = await decodeGray(input, filter, width * height)
-  const bright = pictures.map(({ luma }) => luma.reduce((sum, value) => sum + value, 0) / luma.length > 140)
-  // A flash that was already on in the first picture may have begun earlier.
-  return pictures.filter((_, index) => index > 0 && bright[index] && !bright[index - 1]).map(({ pts }) => pts)
+  const { frames } = await decodeGray(input, filter, width * height)
+  const bright = frames.map(({ luma }) => luma.reduce((sum, value) => sum + value, 0) / luma.length > 140)
+  // A flash that was already on in the first frame may have begun earlier.
+  return frames.filter((_, index) => index > 0 && bright[index] && !bright[index - 1]).map(({ pts }) => pts)
 }
 
 /** Where it becomes loud after 0.3 s of quiet. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { type ElementType, type Graph, writeOnnx } from './onnx-writer.ts'
 
-/** Pictures with values from 0 to 1 to their negatives, of any size. */
+/** Frames with values from 0 to 1 to their negatives, of any size. */
 export const NEGATIVE: Graph = {
   inputs: [{ name: 'in', dims: [1, 3, 'h', 'w'] }],
   outputs: [{ name: 'out', dims: [1, 3, 'h', 'w'] }],

@@ -1,8 +1,8 @@
-import { frameBytes, type VideoFrame } from '../../src/core/frame.ts'
-import { TextMasks } from '../../src/stream/glyphs-mask.ts'
-import { ink, paint } from '../../src/stream/overlay-paint.ts'
+import { frameBytes, type VideoFrame } from '../../src/core/media/frame.ts'
+import { TextMasks } from '../../src/stream/overlay/glyphs-mask.ts'
+import { ink, paint } from '../../src/stream/overlay/paint.ts'
 
-/** A line of text on its way through the picture. */
+/** A line of text on its way through the frame. */
 export type MovingText = {
   text: string
   /** The em in pixels. */
@@ -25,7 +25,7 @@ export const WORDS: MovingText[] = [
   { text: 'CONFIDENTIAL', size: 80, x: 300, y: 620, dx: 5, dy: -1, colour: [220, 40, 40] },
 ]
 
-/** A picture with shades, without anything that looks like text. */
+/** A frame with shades, without anything that looks like text. */
 export function textFrame(width: number, height: number, number: number, words: readonly MovingText[]): VideoFrame {
   const data = new Uint8Array(frameBytes('yuv420p', width, height)).fill(128)
   const across = Float32Array.from({ length: width }, (_, x) => 90 + 40 * Math.sin((x + number * 2) / 180))

@@ -31,7 +31,7 @@ async function once(params: Record<string, unknown>, input = frame) {
 
 describe('the contract, with a model', () => {
   const options = { params: { model: 'negative.onnx' }, change: { strength: 0.5 }, refused: { model: 'none.onnx' } }
-  const paramsModule = new URL('../../src/sdk/onnx-params.ts', import.meta.url).href
+  const paramsModule = new URL('../../src/sdk/onnx/params.ts', import.meta.url).href
   const settings = { ...options, paramsModule, frames: 3, settleMs: 30 }
   for (const { name } of pipelineContract(Onnx, settings)) {
     test(name, () =>
@@ -141,12 +141,12 @@ test.each<[string, Record<string, unknown>, Graph | undefined, string]>([
   ['out of MODEL_DIR', { model: '../x.onnx' }, undefined, '../x.onnx is not in MODEL_DIR'],
   ['another ending', { model: '/etc/passwd' }, undefined, 'must be the name of an .onnx or .ort file'],
   ['five channels', { model: 'm.onnx' }, identity([1, 5, 8, 8]), "the model's input is 1x5x8x8: 5 channels"],
-  ['not a picture', { model: 'm.onnx' }, identity([4]), "the model's input is 4, not one picture"],
+  ['not a frame', { model: 'm.onnx' }, identity([4]), "the model's input is 4, not one frame"],
   [
     'two inputs',
     { model: 'm.onnx' },
     { ...NEGATIVE, inputs: [...NEGATIVE.inputs, { name: 'more', dims: [1] }] },
-    'the model takes 2 inputs, not one picture',
+    'the model takes 2 inputs, not one frame',
   ],
 ])('%s is told', async (_, params, graph, message) => {
   if (graph) writeModel(join(modelDir, 'm.onnx'), graph)

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Box, coveredBy } from '../../pipelines/redact/boxes.ts'
 import { Redact } from '../../pipelines/redact/index.ts'
 import { TextDetector } from '../../pipelines/redact/text-detector.ts'
-import type { VideoFrame } from '../../src/core/frame.ts'
+import type { VideoFrame } from '../../src/core/media/frame.ts'
 import { textFrame, WORDS } from '../helpers/text-frames.ts'
 
 let detector: TextDetector
@@ -65,7 +65,7 @@ describe('text is not found again', () => {
   })
 })
 
-test('a picture without text stays as it is', async () => {
+test('a frame without text stays as it is', async () => {
   const inputs = [textFrame(640, 360, 0, [])]
   const { outputs } = await runPipeline(Redact, inputs, {}, { settleMs: 20 })
   expect(outputs).toEqual(inputs)

@@ -24,7 +24,7 @@ const maxBody = 1 << 20
 // stream is what one publisher sends.
 type stream struct {
 	track *webrtc.TrackLocalStaticRTP
-	// requestKeyframe asks the publisher for a picture that can be begun with.
+	// requestKeyframe asks the publisher for a frame that can be begun with.
 	requestKeyframe func()
 }
 

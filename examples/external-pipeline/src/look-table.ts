@@ -39,7 +39,7 @@ export async function loadTable(modelDir: string, look: Look): Promise<Uint8Arra
   return table
 }
 
-/** A new rgb24 picture, on its way to the look by `strength`. */
+/** A new rgb24 frame, on its way to the look by `strength`. */
 export function applyTable(data: Uint8Array, table: Uint8Array, strength: number): Uint8Array {
   const out = new Uint8Array(data.length)
   const weight = Math.round(strength * 256)

@@ -5,7 +5,7 @@ export type Look = (typeof LOOKS)[number]
 
 // In a file of its own, without heavy imports: it is read before anything is loaded.
 export const FilmLookParams = BaseParams.extend({
-  look: z.enum(LOOKS).default('warm').describe('The kind of film; another one is loaded under the reloading picture'),
-  strength: z.number().min(0).max(1).default(1).describe('From 0, the picture as it came, to 1, the whole look'),
+  look: z.enum(LOOKS).default('warm').describe('The kind of film; another one is loaded under the overlay'),
+  strength: z.number().min(0).max(1).default(1).describe('From 0, the frame as it came, to 1, the whole look'),
 })
 export type FilmLookParams = z.output<typeof FilmLookParams>

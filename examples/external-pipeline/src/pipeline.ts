@@ -6,7 +6,7 @@ import { FilmLookParams, LOOKS } from './params.ts'
 export class FilmLook extends Pipeline<typeof FilmLookParams> {
   static override Params = FilmLookParams
   static override input = { format: 'rgb24' } as const
-  static override description = 'Gives the picture the colours of film'
+  static override description = 'Gives the frame the colours of film'
   #context!: PipelineContext
   #params!: FilmLookParams
   #table!: Uint8Array
@@ -29,7 +29,7 @@ export class FilmLook extends Pipeline<typeof FilmLookParams> {
 
   override async putVideoFrame(frame: VideoFrame, requestId: string): Promise<void> {
     const data = applyTable(frame.data, this.#table, this.#params.strength)
-    // The time stamp goes with the picture it belongs to.
+    // The time stamp goes with the frame it belongs to.
     this.outputs.put(new VideoOutput({ ...frame, data }, requestId))
   }
 

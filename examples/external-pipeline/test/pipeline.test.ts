@@ -24,7 +24,7 @@ describe('what the server expects of every pipeline', () => {
   for (const { name, run } of pipelineContract(FilmLook, options)) test(name, run)
 })
 
-test('noir has no colour, strength 0 is the picture as it came', async () => {
+test('noir has no colour, strength 0 is the frame as it came', async () => {
   const frames = testFrames(FilmLook, 1, { width: 64, height: 64 })
   const noir = (await runPipeline(FilmLook, frames, { look: 'noir' }, { modelDir })).outputs[0]!
   for (let i = 0; i < noir.data.length; i += 3) {

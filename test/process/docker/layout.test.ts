@@ -91,8 +91,8 @@ describe('what an image is made of, outside Docker', () => {
       expect(health().stdout.trim()).toBe('IDLE')
       expect((await http('GET', `${url}/`)).text).toContain('<title>Millrace</title>')
       expect((await http('GET', `${url}/docs`)).status).toBe(200)
-      expect((await http('POST', `${url}/test-picture/demo?pipeline=effects`)).status).toBe(201)
-      await waitFor('pictures', async () => {
+      expect((await http('POST', `${url}/test-pattern/demo?pipeline=effects`)).status).toBe(201)
+      await waitFor('frames', async () => {
         const { json } = await httpJson<{ inference: { fps: number } }>('GET', `${url}/streams/demo`)
         return json.inference.fps > 10
       })

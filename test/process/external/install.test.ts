@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { discoverPipelines } from '../../../src/pipeline/catalog.ts'
-import { installPipelines } from '../../../src/pipeline/install.ts'
+import { discoverPipelines } from '../../../src/pipeline/catalog/catalog.ts'
+import { installPipelines } from '../../../src/pipeline/catalog/install.ts'
 import {
   addingPipeline,
   npm,

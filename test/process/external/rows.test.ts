@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../src/config.ts'
-import { type DiscoverOptions, discoverPipelines, findPipeline } from '../../../src/pipeline/catalog.ts'
+import { type DiscoverOptions, discoverPipelines, findPipeline } from '../../../src/pipeline/catalog/catalog.ts'
 import { addingPipeline, npm, outsideFolder, packPackage, writePackage } from '../../helpers/outside-package.ts'
 import { openTestPool, play, until } from '../pipeline/support.ts'
 

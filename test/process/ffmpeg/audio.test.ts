@@ -1,9 +1,9 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { NutAudioStream } from '../../../src/codec/nut-format.ts'
-import { NutWriter } from '../../../src/codec/nut-writer.ts'
+import type { NutAudioStream } from '../../../src/codec/nut/format.ts'
+import { NutWriter } from '../../../src/codec/nut/writer.ts'
 import { nowMs, TICKS_PER_SECOND } from '../../../src/core/clock.ts'
 import { LatencyMeter } from '../../../src/core/counters.ts'
-import type { AudioCodec, AudioTrack, EncodedPacket } from '../../../src/core/packet.ts'
+import type { AudioCodec, AudioTrack, EncodedPacket } from '../../../src/core/media/packet.ts'
 import { openAudioTranscoder } from '../../../src/ffmpeg/audio.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
@@ -107,7 +107,7 @@ describe.each(NAMES)('%s', (name) => {
     for (const [i, packet] of input.slice(0, 60).entries()) {
       const written = nowMs()
       transcoder.write(packet)
-      // All whole packets that the sound so far can fill; a resampler keeps less than a millisecond.
+      // All whole packets that the audio so far can fill; a resampler keeps less than a millisecond.
       const due = Math.floor((input[i + 1]!.pts - input[0]!.pts - 90) / 1800)
       if (packets.length >= due) continue
       await waitFor(`packet ${due}`, () => packets.length >= due, { everyMs: 0.2 })
@@ -139,7 +139,7 @@ describe('trouble', () => {
     expect(Math.abs(after.at(-1)! - second!)).toBeLessThan(0.005)
   })
 
-  it('damaged packets cost sound only', async () => {
+  it('damaged packets cost audio only', async () => {
     const input = clip('AAC at 48 kHz', 0)
     const damaged = input.map((packet, i) => {
       if (i % 10 !== 5 || i > 150) return packet

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import type { NutFrame, NutStream } from '../../../src/codec/nut-format.ts'
-import { NutReader } from '../../../src/codec/nut-reader.ts'
-import { NutWriter } from '../../../src/codec/nut-writer.ts'
+import type { NutFrame, NutStream } from '../../../src/codec/nut/format.ts'
+import { NutReader } from '../../../src/codec/nut/reader.ts'
+import { NutWriter } from '../../../src/codec/nut/writer.ts'
 import { TICKS_PER_SECOND } from '../../../src/core/clock.ts'
-import { frameBytes, type VideoFrame } from '../../../src/core/frame.ts'
 import type { Log } from '../../../src/core/log.ts'
-import type { EncodedPacket, VideoCodec, VideoTrack } from '../../../src/core/packet.ts'
+import { frameBytes, type VideoFrame } from '../../../src/core/media/frame.ts'
+import type { EncodedPacket, VideoCodec, VideoTrack } from '../../../src/core/media/packet.ts'
 import { type Ffmpeg, passFrames } from '../../../src/ffmpeg/binary.ts'
 import { findFfmpeg } from '../../../src/ffmpeg/probe.ts'
 import { drawMarker, readMarkerFrom } from '../../helpers/marker.ts'
@@ -20,7 +20,7 @@ export function testFfmpeg(): Promise<Ffmpeg> {
   return found
 }
 
-/** A grey picture that carries its number. */
+/** A grey frame that carries its number. */
 export function numbered(number: number, pts: number, width = 288, height = 144): VideoFrame {
   const data = new Uint8Array(frameBytes('yuv420p', width, height)).fill(128)
   drawMarker(data, width, height, number)

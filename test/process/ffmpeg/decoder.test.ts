@@ -1,8 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { nowMs } from '../../../src/core/clock.ts'
 import { LatencyMeter } from '../../../src/core/counters.ts'
-import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/frame.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/media/frame.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
 import { openVideoDecoder, type VideoDecoderOptions } from '../../../src/ffmpeg/decoder.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
@@ -101,7 +101,7 @@ describe('delay', () => {
   })
 })
 
-describe('the picture', () => {
+describe('the frame', () => {
   it.each(PIXEL_FORMATS)('comes as %s', async (format) => {
     const clip = await encodeClip(range(5).map((i) => numbered(i + 100, i * 3000)))
     const { frames } = await decodeAll(clip, { format })
@@ -129,7 +129,7 @@ describe('the picture', () => {
   })
 
   it('covers a size, its middle kept', async () => {
-    // Left half black, right half white, in a picture twice as wide as high: both halves must reach the edges.
+    // Left half black, right half white, in a frame twice as wide as high: both halves must reach the edges.
     const frame = numbered(0, 0)
     frame.data.fill(30, 0, 288 * 144)
     for (let y = 0; y < 144; y++) frame.data.fill(220, y * 288 + 144, (y + 1) * 288)
@@ -213,7 +213,7 @@ describe('trouble', () => {
     await decoder.close()
   })
 
-  it('what is new is taken while a long group of pictures is replayed', async () => {
+  it('what is new is taken while a long group of frames is replayed', async () => {
     const clip = await encodeClip(
       range(320).map((i) => numbered(i, i * 3000, 640, 352)),
       'h264',

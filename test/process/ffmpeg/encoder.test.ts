@@ -1,13 +1,13 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { nalUnits } from '../../../src/codec/annexb.ts'
-import { parseH264Sps } from '../../../src/codec/h264-sps.ts'
+import { parseH264Sps } from '../../../src/codec/h264/sps.ts'
 import { nowMs } from '../../../src/core/clock.ts'
 import { LatencyMeter } from '../../../src/core/counters.ts'
-import { frameBytes, PIXEL_FORMATS, type PixelFormat, type VideoFrame } from '../../../src/core/frame.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { frameBytes, PIXEL_FORMATS, type PixelFormat, type VideoFrame } from '../../../src/core/media/frame.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
 import { openVideoDecoder } from '../../../src/ffmpeg/decoder.ts'
-import { openVideoEncoder, type VideoEncoderOptions } from '../../../src/ffmpeg/encoder.ts'
+import { openVideoEncoder, type VideoEncoderOptions } from '../../../src/ffmpeg/encoder/encoder.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { numbered, numberOf, quiet, range, readNut, runFfmpeg, testFfmpeg } from './clips.ts'
@@ -65,7 +65,7 @@ const nalTypes = (data: Uint8Array): number[] =>
     .filter((i) => data[i] === 0 && data[i + 1] === 0 && data[i + 2] === 1)
     .map((i) => data[i + 3]! & 31)
 
-/** Pictures that move, as raw frames. */
+/** Frames that move, as raw frames. */
 function moving(count: number, width: number, height: number, format: PixelFormat = 'yuv420p'): VideoFrame[] {
   const source = `testsrc2=size=${width}x${height}:rate=30`
   const args = ['-f', 'lavfi', '-i', source, '-frames:v', String(count), '-c:v', 'rawvideo', '-pix_fmt', format]
@@ -119,7 +119,7 @@ describe('keyframes', () => {
 })
 
 describe('the stream', () => {
-  it.each(['yuv420p', 'rgb24'] as const)('of %s pictures may be smaller than they are', async (format) => {
+  it.each(['yuv420p', 'rgb24'] as const)('of %s frames may be smaller than they are', async (format) => {
     const scaledTo = { width: 160, height: 90 }
     const { encoder, packets, feed } = await open({ format, width: 320, height: 180, scaledTo, background: true })
     const frames = moving(5, 320, 180, format)

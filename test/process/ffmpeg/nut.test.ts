@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type NutStreamSpec, NutWriter } from '../../../src/codec/nut-writer.ts'
+import { type NutStreamSpec, NutWriter } from '../../../src/codec/nut/writer.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
 import { quiet, range, readNut, runFfmpeg, testFfmpeg } from './clips.ts'
 

@@ -3,8 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { openAudioTranscoder } from '../../../src/ffmpeg/audio.ts'
 import { openVideoDecoder } from '../../../src/ffmpeg/decoder.ts'
-import { openVideoEncoder } from '../../../src/ffmpeg/encoder.ts'
-import { openTestPicture } from '../../../src/ffmpeg/test-picture.ts'
+import { openVideoEncoder } from '../../../src/ffmpeg/encoder/encoder.ts'
+import { openTestPattern } from '../../../src/ffmpeg/test-pattern.ts'
 import { descendants } from '../../helpers/nothing-left.ts'
 import { numbered, quiet, testFfmpeg } from './clips.ts'
 
@@ -32,7 +32,7 @@ await openAudioTranscoder(
 )
 let received = 0
 const server = createServer((request) => request.on('data', (chunk: Buffer) => (received += chunk.length))).listen(0)
-await openTestPicture({ ffmpeg, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }, context)
+await openTestPattern({ ffmpeg, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }, context)
 
 let pts = 0
 setInterval(() => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/frame.ts'
+import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/media/frame.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
 import { encodeJpeg } from '../../../src/ffmpeg/still.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => clean())
 
 describe('encodeJpeg', () => {
-  it.each(PIXEL_FORMATS)('makes a picture of the same size and brightness from %s', async (format) => {
+  it.each(PIXEL_FORMATS)('makes a frame of the same size and brightness from %s', async (format) => {
     const [width, height] = [320, 182]
     const data = new Uint8Array(frameBytes(format, width, height)).fill(128)
     const white = format === 'yuv420p' ? 235 : 255

@@ -55,7 +55,7 @@ describe('a numbered clip', () => {
     for (const { offsetMs } of pairs) expect(Math.abs(offsetMs)).toBeLessThan(5)
   })
 
-  test('a shift of the sound is measured as it is', async () => {
+  test('a shift of the audio is measured as it is', async () => {
     const file = await make('flash.ts', { ...SMALL, seconds: 5, audio: 'flash-beep' })
     const later = ['-c', 'copy', '-bsf:a', 'setts=pts=PTS+10800:dts=DTS+10800', '-f', 'mpegts', 'pipe:1']
     const [shifted = Buffer.alloc(0)] = await runTool(ffmpegPath(), ['-v', 'error', '-i', file, ...later])

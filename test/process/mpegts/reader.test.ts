@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { TsReader } from '../../../src/codec/mpegts-reader.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { TsReader } from '../../../src/codec/mpegts/reader.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { ffmpegPath } from '../../helpers/binaries.ts'
 import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
 import { probePackets } from '../../helpers/probe-ts.ts'
@@ -51,7 +51,7 @@ async function expectAsProbed(bytes: Uint8Array, packets: EncodedPacket[]): Prom
     const told = ours.map(({ pts, dts, key }) => ({ pts: wrapped(pts), dts: wrapped(dts ?? pts), key }))
     const probed = stream.packets.map(({ pts, dts, key }) => ({ pts: wrapped(pts), dts: wrapped(dts), key }))
     expect(told).toEqual(probed)
-    // ffprobe counts the zero before a four-byte start code to the HEVC picture before it.
+    // ffprobe counts the zero before a four-byte start code to the HEVC frame before it.
     const slack = stream.codec === 'hevc' ? 1 : 0
     const wrong = stream.packets.filter(({ size }, i) => Math.abs(size - (ours[i]?.data.length ?? 0)) > slack)
     expect(wrong).toEqual([])
@@ -105,10 +105,10 @@ test('it does not matter how the bytes are cut', async () => {
 test.each([
   ['stuffing', []],
   ['PES lengths', ['-omit_video_pes_length', '0']],
-])('a picture is there with its last byte, by %s', async (name, remux) => {
+])('a frame is there with its last byte, by %s', async (name, remux) => {
   const bytes = await clip(`early-${name.replace(' ', '-')}`, {}, remux)
   const reader = new TsReader()
-  // The packets that begin a picture: how many pictures were out before each, and whether the last one's end was stuffed.
+  // The packets that begin a frame: how many frames were out before each, and whether the last one's end was stuffed.
   const before: { out: number; stuffed: boolean }[] = []
   let out = 0
   let stuffed = false
@@ -142,10 +142,10 @@ test('segments of several multiplexers read as one stream', async () => {
   expect(sizes(packets)).toEqual(sizes(read(whole).packets))
 })
 
-test('a stream that is cut off loses its last picture and counts it', async () => {
+test('a stream that is cut off loses its last frame and counts it', async () => {
   const bytes = await clip('truncated', {})
   const whole = read(bytes).packets
-  // In the middle of the sixtieth picture, between two transport packets and within one.
+  // In the middle of the sixtieth frame, between two transport packets and within one.
   const starts = []
   for (let at = 0; at < bytes.length; at += 188) {
     if ((bytes.readUInt16BE(at + 1) & 0x5fff) === 0x4100) starts.push(at)
@@ -161,9 +161,9 @@ describe('what encoders do', () => {
   const x264 = (params: string) => ['-c:v', 'libx264', '-x264-params', params]
   test.each([
     ['slices', x264('slices=4:bframes=2')],
-    ['open groups of pictures', x264('open-gop=1:keyint=15:bframes=3')],
+    ['open groups of frames', x264('open-gop=1:keyint=15:bframes=3')],
     ['intra refresh', x264('intra-refresh=1:keyint=15')],
-    ['intra pictures alone', x264('keyint=1')],
+    ['intra frames alone', x264('keyint=1')],
     ['fields', ['-vf', 'interlace', ...x264('interlaced=1')]],
     ['no delimiters', [...x264('bframes=2'), '-bsf:v', 'h264_metadata=aud=remove']],
     ['MPEG audio at half the rate', [...x264('keyint=15'), '-c:a', 'libmp3lame', '-ar', '24000']],

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { TsReader } from '../../../src/codec/mpegts-reader.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { TsReader } from '../../../src/codec/mpegts/reader.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { tsSegments, tsStream } from '../../../src/mpegts/sink.ts'
 import { ffmpegPath, ffprobePath } from '../../helpers/binaries.ts'
 import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
@@ -82,8 +82,8 @@ test.each(CASES)('what is written reads back the same: %s', async (name, options
   }
 })
 
-test('sound alone', async () => {
-  const packets = (await packetsOf('sound', { audio: true, audioCodec: 'libopus', seconds: 5 })).filter(
+test('audio alone', async () => {
+  const packets = (await packetsOf('audio', { audio: true, audioCodec: 'libopus', seconds: 5 })).filter(
     ({ track }) => track.kind === 'audio',
   )
   const chunks = await all(tsSegments(each(packets), { minSegmentMs: 1000 }))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { VideoFrame } from '../../../src/core/frame.ts'
-import { giveBack } from '../../../src/core/frame-pool.ts'
-import type { PipelineLease } from '../../../src/pipeline/lease.ts'
+import type { VideoFrame } from '../../../src/core/media/frame.ts'
+import { giveBack } from '../../../src/core/media/frame-pool.ts'
+import type { PipelineLease } from '../../../src/pipeline/supervision/lease.ts'
 import { openTestPool, testFrame, until } from './support.ts'
 
 const BYTES = testFrame(0).data.length
@@ -16,7 +16,7 @@ function offerInPlace(lease: PipelineLease, number: number): boolean {
   return data !== undefined && taken
 }
 
-test('pictures read to where the pipeline sees them come out whole, in memory of the pipeline', async () => {
+test('frames read to where the pipeline sees them come out whole, in memory of the pipeline', async () => {
   await using world = await openTestPool()
   const outputs: VideoFrame[] = []
   await using lease = await world.pool.lease(
@@ -53,7 +53,7 @@ test('a pipeline that is killed leaves what is lent as it is, until it is given 
   process.kill(lease.pid!, 'SIGKILL')
   await until('started again', () => lease.stats().restarts === 1 && lease.status.phase === 'ready')
   expect(output.data).toEqual(testFrame(1).data)
-  // The decoder goes on with the picture that it had begun; the new process gets a copy.
+  // The decoder goes on with the frame that it had begun; the new process gets a copy.
   reading.set(testFrame(2).data)
   expect(lease.offer({ ...testFrame(2), data: reading })).toBe(true)
   giveBack(reading)

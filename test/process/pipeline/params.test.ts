@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
-import type { VideoFrame } from '../../../src/core/frame.ts'
+import type { VideoFrame } from '../../../src/core/media/frame.ts'
 import { openTestPool, play, Source, until } from './support.ts'
 
 test('200 updates in two seconds: each answered, the last in force, never two at once, no frame with half of one', async () => {

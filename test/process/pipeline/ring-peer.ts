@@ -1,7 +1,7 @@
 /** The other end of a frame ring, in a process of its own: takes frames and gives each back, changed, or says what is wrong. */
-import { REGION_BYTES } from '../../../src/pipeline/frame-layout.ts'
-import { FrameRing } from '../../../src/pipeline/frame-ring.ts'
-import { mapSharedFile } from '../../../src/pipeline/shared-memory.ts'
+import { REGION_BYTES } from '../../../src/pipeline/ring/frame-layout.ts'
+import { FrameRing } from '../../../src/pipeline/ring/frame-ring.ts'
+import { mapSharedFile } from '../../../src/pipeline/ring/shared-memory.ts'
 
 const { buffer } = mapSharedFile(4, REGION_BYTES)
 const input = new FrameRing(buffer, 'input')

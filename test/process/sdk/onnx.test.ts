@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openModel, packageFile, TensorPicture } from '../../../src/sdk/onnx.ts'
+import { openModel, packageFile, TensorFrame } from '../../../src/sdk/onnx.ts'
 import { blur, identity, NEGATIVE, writeModel } from '../../helpers/test-models.ts'
 
 const lines: { message: string; fields: object }[] = []
@@ -39,11 +39,11 @@ describe('openModel', () => {
 
   test('the event loop turns while it computes', async () => {
     await using slow = await openModel({ file: model('slow', blur(15, 4)), threads: 1 }, context)
-    const picture = new TensorPicture({ width: 256, height: 256 })
+    const frame = new TensorFrame({ width: 256, height: 256 })
     const input = { data: new Uint8Array(256 * 256 * 3), format: 'rgb24', width: 256, height: 256, pts: 0 } as const
     let turns = 0
     const timer = setInterval(() => turns++, 1)
-    await slow.run({ in: picture.fromFrame(input) })
+    await slow.run({ in: frame.fromFrame(input) })
     clearInterval(timer)
     expect(slow.lastRunMs).toBeGreaterThan(20)
     expect(turns).toBeGreaterThan(slow.lastRunMs / 20)
@@ -82,10 +82,10 @@ describe('openModel', () => {
   test('half precision and bytes', async () => {
     for (const type of ['float16', 'uint8'] as const) {
       await using echo = await openModel({ file: model(type, identity([1, 'h', 'w', 3], type)) }, context)
-      const picture = new TensorPicture({ width: 4, height: 2, layout: 'NHWC', type })
+      const frame = new TensorFrame({ width: 4, height: 2, layout: 'NHWC', type })
       const input = { data: Uint8Array.from({ length: 24 }, (_, i) => i * 10), format: 'rgb24', width: 4, height: 2 }
-      const { out } = await echo.run({ in: picture.fromFrame({ ...input, pts: 5 } as never) })
-      expect([...picture.toFrame(out!, { width: 4, height: 2, pts: 5 }).data]).toEqual([...input.data])
+      const { out } = await echo.run({ in: frame.fromFrame({ ...input, pts: 5 } as never) })
+      expect([...frame.toFrame(out!, { width: 4, height: 2, pts: 5 }).data]).toEqual([...input.data])
     }
   })
 

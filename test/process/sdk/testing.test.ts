@@ -13,7 +13,7 @@ import {
   testFrames,
 } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
-import type { VideoFrame } from '../../../src/core/frame.ts'
+import type { VideoFrame } from '../../../src/core/media/frame.ts'
 
 const Params = BaseParams.extend({ add: z.int().min(0).max(255).default(1).describe('Added to every sample') })
 type Params = z.output<typeof Params>
@@ -186,7 +186,7 @@ describe('pipelineContract', () => {
       }
     }
     expect(await failures(Half, { refused: { add: 13 } })).toEqual({
-      'a change that fails leaves it as it was': 'the refused change shows in the picture',
+      'a change that fails leaves it as it was': 'the refused change shows in the frame',
     })
   })
 
@@ -205,7 +205,7 @@ describe('pipelineContract', () => {
       },
     })
     expect(await failures(Global, { change: { add: 9 } })).toEqual({
-      'two of them share nothing': 'another one in the same process shows in the picture',
+      'two of them share nothing': 'another one in the same process shows in the frame',
     })
   })
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { FramePool } from '../../../src/core/frame-pool.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import { FramePool } from '../../../src/core/media/frame-pool.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { StreamEvents } from '../../../src/stream/events.ts'
-import { Output } from '../../../src/stream/output.ts'
+import { Output } from '../../../src/stream/output/output.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { numbered, quiet, testFfmpeg } from '../ffmpeg/clips.ts'
 
@@ -64,7 +64,7 @@ test('the burst that a publisher begins with waits for the encoder', async () =>
   expect(output.stats().dropped).toBe(0)
 })
 
-test('pictures of another shape wait for their encoder too, in order', async () => {
+test('frames of another shape wait for their encoder too, in order', async () => {
   write(1, 4)
   write(5, 4, 160, 96)
   write(9, 2)

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { openTricklePublisher } from '../../../src/trickle/publisher.ts'
-import { openTrickle } from '../../../src/trickle/server.ts'
-import { openTrickleSubscriber } from '../../../src/trickle/subscriber.ts'
+import { openTricklePublisher } from '../../../src/trickle/client/publisher.ts'
+import { openTrickleSubscriber } from '../../../src/trickle/client/subscriber.ts'
+import { openTrickle } from '../../../src/trickle/server/server.ts'
 import { silent } from '../../unit/trickle/harness.ts'
 
 // Contract §1.10, TLSDefaultValidatesCertificates and InsecureSkipVerifyAllowsSelfSigned.

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { Broadcast } from '../../../src/core/broadcast.ts'
-import type { IngestSource } from '../../../src/core/endpoints.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import type { IngestSource } from '../../../src/core/media/endpoints.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { sleep } from '../../../src/core/resource.ts'
 import { openTsSource } from '../../../src/mpegts/source.ts'
+import { openTricklePublisher } from '../../../src/trickle/client/publisher.ts'
+import { openTrickleSubscriber } from '../../../src/trickle/client/subscriber.ts'
 import { openTrickleEgress } from '../../../src/trickle/egress.ts'
 import { openTrickleIngest } from '../../../src/trickle/ingest.ts'
-import { publishTo } from '../../../src/trickle/local-publication.ts'
-import { openTricklePublisher } from '../../../src/trickle/publisher.ts'
-import { openTrickleSubscriber } from '../../../src/trickle/subscriber.ts'
+import { publishTo } from '../../../src/trickle/server/local-publication.ts'
 import { makeNumberedClip } from '../../helpers/clip.ts'
 import { decodeNumbers, probePackets } from '../../helpers/probe-ts.ts'
 import { get, serve, silent, until } from '../../unit/trickle/harness.ts'
@@ -80,7 +80,7 @@ test('a stream goes out as segments that decode alone, and comes in again packet
   const received = await arriving
   for (const kind of ['video', 'audio']) {
     const expected = facts(sent, kind)
-    // Sound from before the first keyframe is not part of any segment.
+    // Audio from before the first keyframe is not part of any segment.
     const got = facts(received, kind)
     expect(got.length).toBeGreaterThan(expected.length - 3)
     expect(got).toEqual(expected.slice(expected.length - got.length))

@@ -1,6 +1,6 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { launchChromium, startCollecting, takeFrames } from '../../helpers/chromium.ts'
 import { clipPackets, playPackets } from './clip-feed.ts'
 import { LossyPath } from './lossy-path.ts'
@@ -68,7 +68,7 @@ test('so does a publisher', async () => {
     })()
     await page.waitForTimeout(10_000)
     const gaps = arrivals.slice(1).map((at, i) => at - arrivals[i]!)
-    console.log({ pictures: arrivals.length, longestGapMs: Math.max(...gaps), ...source.stats() })
+    console.log({ frames: arrivals.length, longestGapMs: Math.max(...gaps), ...source.stats() })
     expect(path.lost).toBeGreaterThan(30)
     expect(arrivals.length).toBeGreaterThan(150)
     expect(Math.max(...gaps)).toBeLessThan(1000)

@@ -2,10 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { TsReader } from '../../../src/codec/mpegts-reader.ts'
+import { TsReader } from '../../../src/codec/mpegts/reader.ts'
 import type { Broadcast } from '../../../src/core/broadcast.ts'
 import { nowMs } from '../../../src/core/clock.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
 
 /** The packets of a numbered clip, H.264 and Opus. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { classes, Message, methods } from 'werift'
-import { writeNack, writePictureLoss, writeSenderReport } from '../../../src/codec/rtcp.ts'
+import { writeNack, writePictureLoss, writeSenderReport } from '../../../src/codec/rtp/rtcp.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { SignallingServer } from './server.ts'
@@ -115,7 +115,7 @@ test('damaged packets disturb nobody', { timeout: 60_000 }, async () => {
       pts: 0,
       data: Uint8Array.of(0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x65, 9, 9, 9),
     })
-    await waitFor('a picture', () => viewer.units.length === 1)
+    await waitFor('a frame', () => viewer.units.length === 1)
   } finally {
     stranger.close()
     known.close()

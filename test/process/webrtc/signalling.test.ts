@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
-import { signallingRoutes } from '../../../src/http/signalling.ts'
+import { signallingRoutes } from '../../../src/http/routes/signalling.ts'
 import { errorOf, problemResponse } from '../../../src/http/status.ts'
 import { SignallingServer } from './server.ts'
 

@@ -1,6 +1,6 @@
 // A WHEP viewer made of werift's own peer connection.
 import { RTCPeerConnection, RTCRtpCodecParameters, type RtpPacket, useAbsSendTime } from 'werift'
-import { H264Assembler } from '../../../src/codec/rtp-h264.ts'
+import { H264Assembler } from '../../../src/codec/rtp/h264.ts'
 
 export type ReceivedUnit = { timestamp: number; data: Uint8Array }
 

@@ -6,8 +6,8 @@ import { classes, GenericNack, Message, methods, type RtcpSrPacket, RtcpTranspor
 import { joinNalUnits } from '../../../src/codec/annexb.ts'
 import { Broadcast } from '../../../src/core/broadcast.ts'
 import { nowMs } from '../../../src/core/clock.ts'
-import type { AudioTrack, EncodedPacket, VideoTrack } from '../../../src/core/packet.ts'
-import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep.ts'
+import type { AudioTrack, EncodedPacket, VideoTrack } from '../../../src/core/media/packet.ts'
+import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep/whep.ts'
 import { LogCollector } from '../../helpers/logs.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
@@ -24,13 +24,13 @@ const nal = (header: number, bytes: number, seed: number) => {
 }
 
 /** Frames at 30 a second; the first is a keyframe of `keyBytes`. */
-function picture(number: number, bytes: number): EncodedPacket {
+function frame(number: number, bytes: number): EncodedPacket {
   const key = number === 0
   const sets = key ? [nal(0x67, 12, 1), nal(0x68, 5, 2)] : []
   return { track: VIDEO, key, pts: number * 3000, data: joinNalUnits([...sets, nal(key ? 0x65 : 0x41, bytes, number)]) }
 }
 
-const sound = (number: number, startPts = 0): EncodedPacket => ({
+const audio = (number: number, startPts = 0): EncodedPacket => ({
   track: AUDIO,
   key: true,
   pts: startPts + number * 1800,
@@ -82,35 +82,35 @@ describe('a viewer', () => {
   test('gets the access units as they were, on the clock of their presentation times', async () => {
     room = new Room()
     await room.connect()
-    const sent = Array.from({ length: 20 }, (_, i) => picture(i, i === 0 ? 60_000 : 500 + i * 400))
+    const sent = Array.from({ length: 20 }, (_, i) => frame(i, i === 0 ? 60_000 : 500 + i * 400))
     for (const [i, packet] of sent.entries()) {
       room.broadcast.write(packet)
-      room.broadcast.write(sound(i))
+      room.broadcast.write(audio(i))
       await sleep(20)
     }
     const { viewer } = room
-    await waitFor('all pictures', () => viewer.units.length === sent.length)
+    await waitFor('all frames', () => viewer.units.length === sent.length)
     for (const [i, unit] of viewer.units.entries()) {
       expect(Buffer.compare(unit.data, sent[i]!.data)).toBe(0)
       expect((unit.timestamp - viewer.units[0]!.timestamp) >>> 0).toBe(sent[i]!.pts)
     }
     const stamps = viewer.audioPackets.map(({ header }) => header.timestamp)
     expect(stamps.map((stamp) => (stamp - stamps[0]!) >>> 0)).toEqual(sent.map((_, i) => i * 960))
-    expect(viewer.audioPackets[3]!.payload).toEqual(Buffer.from(sound(3).data))
+    expect(viewer.audioPackets[3]!.payload).toEqual(Buffer.from(audio(3).data))
   })
 
   test('asks for a keyframe once it is connected, and gets nothing before one', async () => {
     room = new Room()
     await room.connect()
     expect(room.keyframes).toHaveLength(1)
-    room.broadcast.write({ ...picture(1, 900), key: false })
-    room.broadcast.write(picture(0, 900))
-    room.broadcast.write(picture(2, 900))
-    await waitFor('two pictures', () => room.viewer.units.length === 2)
+    room.broadcast.write({ ...frame(1, 900), key: false })
+    room.broadcast.write(frame(0, 900))
+    room.broadcast.write(frame(2, 900))
+    await waitFor('two frames', () => room.viewer.units.length === 2)
     expect(room.viewer.units[0]!.data[4]! & 0x1f).toBe(7)
   })
 
-  test('keeps lips and voice together though the sound is ahead of the picture', async () => {
+  test('keeps lips and voice together though the audio is ahead of the frame', async () => {
     room = new Room()
     const reports = new Map<string, RtcpSrPacket>()
     await room.connect()
@@ -119,10 +119,10 @@ describe('a viewer', () => {
         if (packet.type === 200) reports.set(transceiver.kind, packet as RtcpSrPacket)
       })
     }
-    // The sound of now, and the picture of 500 ms ago.
+    // The audio of now, and the frame of 500 ms ago.
     for (let i = 0; i < 90; i++) {
-      room.broadcast.write(sound(i, 45_000))
-      if (i % 2 === 0) room.broadcast.write(picture(i / 2, 600))
+      room.broadcast.write(audio(i, 45_000))
+      if (i % 2 === 0) room.broadcast.write(frame(i / 2, 600))
       await sleep(20)
     }
     await waitFor('reports on both', () => reports.size === 2)
@@ -134,8 +134,8 @@ describe('a viewer', () => {
     }
     const { viewer } = room
     const video = wall('video', viewer.units[0]!.timestamp, 0, 90_000)
-    const audio = wall('audio', viewer.audioPackets[0]!.header.timestamp, 45_000, 48_000)
-    expect(Math.abs(video - audio)).toBeLessThan(0.002)
+    const audioTime = wall('audio', viewer.audioPackets[0]!.header.timestamp, 45_000, 48_000)
+    expect(Math.abs(video - audioTime)).toBeLessThan(0.002)
   })
 
   test('a large keyframe comes in small bursts within the frame interval', async () => {
@@ -146,17 +146,17 @@ describe('a viewer', () => {
       times.push(nowMs())
       return false
     }
-    room.broadcast.write(picture(0, 120_000))
-    await waitFor('the picture', () => room.viewer.units.length === 1)
+    room.broadcast.write(frame(0, 120_000))
+    await waitFor('the frame', () => room.viewer.units.length === 1)
     expect(times.length).toBeGreaterThan(100)
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(8)
   })
 
-  test('a picture loss becomes one keyframe request, however often it is told', async () => {
+  test('a frame loss becomes one keyframe request, however often it is told', async () => {
     room = new Room()
     await room.connect()
-    room.broadcast.write(picture(0, 900))
-    await waitFor('a picture', () => room.viewer.units.length === 1)
+    room.broadcast.write(frame(0, 900))
+    await waitFor('a frame', () => room.viewer.units.length === 1)
     await sleep(300)
     const before = room.keyframes.length
     const [transceiver] = room.viewer.peer.getTransceivers()
@@ -171,8 +171,8 @@ describe('a viewer', () => {
     room = new Room(rtx)
     await room.connect()
     expect(room.session.answer.includes('ssrc-group:FID')).toBe(rtx)
-    room.broadcast.write(picture(0, 5000))
-    await waitFor('a picture', () => room.viewer.units.length === 1)
+    room.broadcast.write(frame(0, 5000))
+    await waitFor('a frame', () => room.viewer.units.length === 1)
     await sleep(30)
     const { header, payload } = room.viewer.videoPackets[2]!
     const count = room.viewer.videoPackets.length

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } from 'werift'
 import { joinNalUnits } from '../../../src/codec/annexb.ts'
-import { packetizeH264 } from '../../../src/codec/rtp-h264.ts'
-import type { IngestSource } from '../../../src/core/endpoints.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
-import { openWhipSession, type WhipSession } from '../../../src/webrtc/whip.ts'
+import { packetizeH264 } from '../../../src/codec/rtp/h264.ts'
+import type { IngestSource } from '../../../src/core/media/endpoints.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
+import { openWhipSession, type WhipSession } from '../../../src/webrtc/whip/whip.ts'
 import { LogCollector } from '../../helpers/logs.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
@@ -17,7 +17,7 @@ const LARGE = Buffer.from('6742c01ed900a02ff970110000030001000003003c0f162e48', 
 const SMALL = Buffer.from('6742c00dd901419f9f0110000003001000000303c0f142a480', 'hex')
 const PPS = Buffer.from('68cb8cb2', 'hex')
 
-function picture(number: number, bytes: number, sps?: Uint8Array): Uint8Array {
+function frame(number: number, bytes: number, sps?: Uint8Array): Uint8Array {
   const slice = new Uint8Array(bytes).map((_, i) => 1 + ((i * 7 + number) % 250))
   slice.set([sps ? 0x65 : 0x41, 0x88])
   return joinNalUnits([...(sps ? [sps, PPS] : []), slice])
@@ -29,7 +29,7 @@ class WeriftPublisher {
   readonly #video = new MediaStreamTrack({ kind: 'video' })
   readonly #audio = new MediaStreamTrack({ kind: 'audio' })
   #sequence = 65_500
-  #soundSequence = 1
+  #audioSequence = 1
   keyframesAsked = 0
 
   constructor() {
@@ -66,8 +66,8 @@ class WeriftPublisher {
     this.#sequence += packets
   }
 
-  sound(data: Uint8Array, timestamp: number): void {
-    const sequenceNumber = this.#soundSequence++
+  audio(data: Uint8Array, timestamp: number): void {
+    const sequenceNumber = this.#audioSequence++
     const header = new RtpHeader({ payloadType: 111, sequenceNumber, timestamp, ssrc: 2 })
     this.#audio.writeRtp(new RtpPacket(header, Buffer.from(data)))
   }
@@ -96,14 +96,14 @@ function collect(source: IngestSource): EncodedPacket[] {
   return packets
 }
 
-test('pictures and sounds come out as they went in', async () => {
+test('frames and audio tracks come out as they went in', async () => {
   publisher = new WeriftPublisher()
   await connect()
   const sent: Uint8Array[] = []
   for (let i = 0; i < 30; i++) {
-    sent.push(picture(i, 400 + i * 300, i % 10 === 0 ? LARGE : undefined))
+    sent.push(frame(i, 400 + i * 300, i % 10 === 0 ? LARGE : undefined))
     publisher.write(sent.at(-1)!, 4_294_960_000 + i * 3000)
-    publisher.sound(Uint8Array.of(0xfc, i), i * 960)
+    publisher.audio(Uint8Array.of(0xfc, i), i * 960)
     await sleep(20)
   }
   const source = await session.source
@@ -127,9 +127,9 @@ test('pictures and sounds come out as they went in', async () => {
 test('another size is another track', async () => {
   publisher = new WeriftPublisher()
   await connect()
-  for (let i = 0; i < 4; i++) publisher.write(picture(i, 500, i === 0 ? LARGE : i === 2 ? SMALL : undefined), i * 3000)
+  for (let i = 0; i < 4; i++) publisher.write(frame(i, 500, i === 0 ? LARGE : i === 2 ? SMALL : undefined), i * 3000)
   const packets = collect(await session.source)
-  await waitFor('all pictures', () => packets.length === 4)
+  await waitFor('all frames', () => packets.length === 4)
   const tracks = packets.map(({ track }) => track)
   expect(tracks[0]).toBe(tracks[1])
   expect(tracks[2]).toBe(tracks[3])
@@ -143,33 +143,33 @@ test('what a network loses is asked for again, and nothing is missing in the end
   await connect(await path.open())
   const sent: Uint8Array[] = []
   for (let i = 0; i < 100; i++) {
-    sent.push(picture(i, 3000, i === 0 ? LARGE : undefined))
+    sent.push(frame(i, 3000, i === 0 ? LARGE : undefined))
     publisher.write(sent.at(-1)!, i * 3000)
     await sleep(10)
   }
   // The losses at the very end show only when something follows.
   for (let i = 100; i < 104; i++) {
-    publisher.write(picture(i, 300), i * 3000)
+    publisher.write(frame(i, 300), i * 3000)
     await sleep(20)
   }
   const packets = collect(await session.source)
-  await waitFor('all pictures', () => packets.length >= 100, { limitMs: 5000 })
+  await waitFor('all frames', () => packets.length >= 100, { limitMs: 5000 })
   expect(path.lost).toBeGreaterThan(10)
   for (const [i, unit] of sent.entries()) expect(Buffer.compare(packets[i]!.data, unit)).toBe(0)
 })
 
-test('a picture that cannot be had is left out with those that need it, and a keyframe asked for', async () => {
+test('a frame that cannot be had is left out with those that need it, and a keyframe asked for', async () => {
   publisher = new WeriftPublisher()
   await connect()
-  publisher.write(picture(0, 3000, LARGE), 0)
+  publisher.write(frame(0, 3000, LARGE), 0)
   const packets = collect(await session.source)
-  await waitFor('a picture', () => packets.length === 1)
+  await waitFor('a frame', () => packets.length === 1)
   const asked = publisher.keyframesAsked
   publisher.skip(3)
-  publisher.write(picture(2, 500), 6000)
+  publisher.write(frame(2, 500), 6000)
   await waitFor('a request', () => publisher.keyframesAsked > asked)
   expect(packets).toHaveLength(1)
-  publisher.write(picture(3, 500, LARGE), 9000)
+  publisher.write(frame(3, 500, LARGE), 9000)
   await waitFor('a keyframe', () => packets.length === 2)
   expect(packets[1]!.key).toBe(true)
   expect((await session.source).stats().lost).toBe(3)
@@ -187,8 +187,8 @@ test('the session ends with its source, and leaves nothing behind', async () => 
   const offer = await publisher.offer()
   const check = nothingLeft()
   await connect(undefined, offer)
-  publisher.write(picture(0, 3000, LARGE), 0)
-  publisher.sound(Uint8Array.of(0xfc, 0), 0)
+  publisher.write(frame(0, 3000, LARGE), 0)
+  publisher.audio(Uint8Array.of(0xfc, 0), 0)
   const source = await session.source
   const packets = collect(source)
   expect(await source.close()).toEqual({ why: 'stopped' })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { inRealTime, Window } from '../../../bench/lib/feed.ts'
 
-test('a window keeps its number of pictures on their way, also when one of them is lost', () => {
+test('a window keeps its number of frames on their way, also when one of them is lost', () => {
   const sent: number[] = []
   const window = new Window((number) => sent.push(number), { first: 10, size: 3 })
   window.start()
@@ -15,7 +15,7 @@ test('a window keeps its number of pictures on their way, also when one of them 
   expect(sent).toHaveLength(7)
 })
 
-test('real time sends each picture at its time', async () => {
+test('real time sends each frame at its time', async () => {
   const sent: number[] = []
   const began = performance.now()
   await inRealTime((number) => sent.push(number), { first: 5, count: 6 })

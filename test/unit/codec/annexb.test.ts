@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { AccessUnitSplitter, ParameterSets } from '../../../src/codec/access-unit.ts'
 import { isAnnexB, joinNalUnits, nalSpans, nalUnits, unescapeNal } from '../../../src/codec/annexb.ts'
-import { h264Syntax, isH264Keyframe } from '../../../src/codec/h264-nal.ts'
-import { parseH264Sps } from '../../../src/codec/h264-sps.ts'
-import { hevcSyntax, parseHevcSps } from '../../../src/codec/hevc-nal.ts'
+import { h264Syntax, isH264Keyframe } from '../../../src/codec/h264/nal.ts'
+import { parseH264Sps } from '../../../src/codec/h264/sps.ts'
+import { hevcSyntax, parseHevcSps } from '../../../src/codec/hevc/nal.ts'
 import { AppError } from '../../../src/core/errors.ts'
-import { AUD, dice, hex, PPS, picture, SPS_640x360, slice } from './ts-samples.ts'
+import { AUD, dice, frame, hex, PPS, SPS_640x360, slice } from './mpegts/ts-samples.ts'
 
 describe('byte stream', () => {
   test.each([
@@ -76,14 +76,14 @@ describe('keyframes', () => {
   const recoveryPoint = hex('06 06 01 c4 80')
   const otherMessage = hex('06 05 02 0601 80')
   test.each([
-    ['an IDR picture', [AUD, slice(5, 40)], true],
-    ['a P picture', [AUD, slice(1, 40)], false],
+    ['an IDR frame', [AUD, slice(5, 40)], true],
+    ['a P frame', [AUD, slice(1, 40)], false],
     ['a recovery point', [AUD, recoveryPoint, slice(1, 40)], true],
     ['another message', [AUD, otherMessage, slice(1, 40)], false],
-    ['an intra picture with its SPS', [AUD, SPS_640x360, PPS, intra], true],
-    ['an intra picture alone', [AUD, intra], false],
-    ['a P picture with an SPS', [AUD, SPS_640x360, PPS, slice(1, 40)], false],
-    ['no picture', [AUD, SPS_640x360, PPS], false],
+    ['an intra frame with its SPS', [AUD, SPS_640x360, PPS, intra], true],
+    ['an intra frame alone', [AUD, intra], false],
+    ['a P frame with an SPS', [AUD, SPS_640x360, PPS, slice(1, 40)], false],
+    ['no frame', [AUD, SPS_640x360, PPS], false],
   ])('%s: %s', (_, nals, key) => {
     expect(isH264Keyframe(nals)).toBe(key)
   })
@@ -127,7 +127,7 @@ describe('access units', () => {
 
   test('keyframes without parameter sets get the ones seen before', () => {
     const sets = new ParameterSets(h264Syntax)
-    const [first] = new AccessUnitSplitter(h264Syntax).split(picture(true, 200))
+    const [first] = new AccessUnitSplitter(h264Syntax).split(frame(true, 200))
     const [bare] = new AccessUnitSplitter(h264Syntax).split(joinNalUnits([AUD, slice(5, 50)]))
     if (!first || !bare) throw new Error('no access unit')
     expect(sets.complete(bare)).toBeUndefined()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Broadcast, type Reader } from '../../../src/core/broadcast.ts'
-import type { EncodedPacket, Track } from '../../../src/core/packet.ts'
+import type { EncodedPacket, Track } from '../../../src/core/media/packet.ts'
 
 const video: Track = { id: 'v', kind: 'video', codec: 'h264' }
 const audio: Track = { id: 'a', kind: 'audio', codec: 'opus', sampleRate: 48_000, channels: 2 }

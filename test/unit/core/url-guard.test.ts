@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo, LookupFunction } from 'node:net'
 import { describe, expect, it, onTestFinished, test } from 'vitest'
 import { isPublicAddress, UrlGuard } from '../../../src/core/url-guard.ts'
-import { TrickleClient } from '../../../src/trickle/client.ts'
+import { TrickleClient } from '../../../src/trickle/client/http.ts'
 
 const names: Record<string, string[]> = {
   'public.example': ['93.184.216.34', '2606:2800:21f:cb07::1'],

@@ -30,7 +30,7 @@ describe('Stamps', () => {
     expect(stamps.enter(2 ** 33 + 3000)).toBe(2 * SECOND + 3000)
   })
 
-  it('follows pictures out of order', () => {
+  it('follows frames out of order', () => {
     const order = [0, 4, 2, 1, 3, 8, 6, 5, 7]
     const sent = order.map((n, i) => ({ pts: n * 3000 + 6000, dts: i * 3000 }))
     expect(through(new Stamps(), sent)).toEqual(sent.map(({ pts }) => pts).sort((a, b) => a - b))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { drawMarker, MARKER_LIMIT, READ_MARKER_SOURCE, readMarker, readMarkerFromRgba } from '../../helpers/marker.ts'
 
-const picture = (width: number, height: number, number: number): Uint8Array => {
+const frame = (width: number, height: number, number: number): Uint8Array => {
   const luma = Uint8Array.from({ length: width * height }, (_, index) => 60 + ((index * 31) % 120))
   drawMarker(luma, width, height, number)
   return luma
@@ -35,15 +35,15 @@ const SIZES = [
 
 describe('marker', () => {
   test.each(SIZES)('every number comes back at %i x %i', (width, height) => {
-    for (const number of NUMBERS) expect(readMarker(picture(width, height, number), width, height)).toBe(number)
+    for (const number of NUMBERS) expect(readMarker(frame(width, height, number), width, height)).toBe(number)
   })
 
   test('a thousand numbers in a row come back', () => {
-    for (let number = 0; number < 1000; number++) expect(readMarker(picture(320, 180, number), 320, 180)).toBe(number)
+    for (let number = 0; number < 1000; number++) expect(readMarker(frame(320, 180, number), 320, 180)).toBe(number)
   })
 
   test.each(NUMBERS)('%i outlives inversion, halving and less contrast', (number) => {
-    const whole = picture(1280, 720, number)
+    const whole = frame(1280, 720, number)
     expect(
       readMarker(
         whole.map((value) => 255 - value),
@@ -64,22 +64,22 @@ describe('marker', () => {
   test('it is read from RGBA, by the source that goes to a browser as well', () => {
     const fromSource = new Function(`${READ_MARKER_SOURCE}; return readMarkerFromRgba`)() as typeof readMarkerFromRgba
     for (const number of NUMBERS) {
-      const pixels = rgba(picture(320, 180, number))
+      const pixels = rgba(frame(320, 180, number))
       expect(readMarkerFromRgba(pixels, 320, 180)).toBe(number)
       expect(fromSource(pixels, 320, 180)).toBe(number)
     }
   })
 
-  test('a picture without a marker gives nothing', () => {
+  test('a frame without a marker gives nothing', () => {
     const noise = Uint8Array.from({ length: 320 * 180 }, (_, index) => (Math.imul(index, 0x9e3779b1) >>> 24) & 255)
     expect(readMarker(noise, 320, 180)).toBeUndefined()
     expect(readMarker(new Uint8Array(320 * 180), 320, 180)).toBeUndefined()
     expect(readMarker(new Uint8Array(320 * 180).fill(255), 320, 180)).toBeUndefined()
   })
 
-  test('two pictures mixed into one give nothing, or one of the two', () => {
+  test('two frames mixed into one give nothing, or one of the two', () => {
     for (let number = 0; number < 200; number++) {
-      const [a, b] = [picture(320, 180, number), picture(320, 180, number + 1)]
+      const [a, b] = [frame(320, 180, number), frame(320, 180, number + 1)]
       const mixed = a.map((value, index) => (value + (b[index] ?? 0)) / 2)
       expect([undefined, number, number + 1]).toContain(readMarker(mixed, 320, 180))
     }

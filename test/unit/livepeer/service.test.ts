@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest'
 import { Gpus, parseGpus } from '../../../src/livepeer/gpus.ts'
-import { readChannels, readHeartbeatReply } from '../../../src/livepeer/heartbeat.ts'
+import { readChannels, readHeartbeatReply } from '../../../src/livepeer/orchestrator/heartbeat.ts'
 import { healthOf } from '../../../src/livepeer/service-routes.ts'
 
 describe('health', () => {

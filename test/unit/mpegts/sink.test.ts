@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { TsReader } from '../../../src/codec/mpegts-reader.ts'
+import { TsReader } from '../../../src/codec/mpegts/reader.ts'
 import { Broadcast } from '../../../src/core/broadcast.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { tsSegments, tsStream } from '../../../src/mpegts/sink.ts'
-import { pictures, sounds } from '../codec/ts-samples.ts'
+import { audioPackets, frames } from '../codec/mpegts/ts-samples.ts'
 
 async function* each(packets: EncodedPacket[]): AsyncGenerator<EncodedPacket> {
   yield* packets.toSorted((a, b) => a.pts - b.pts)
@@ -27,7 +27,7 @@ const video = (packets: EncodedPacket[]) => packets.filter(({ track }) => track.
 
 describe('segments', () => {
   test('begin at the first keyframe after the least time, each readable alone', async () => {
-    const packets = [...pictures(100, 20), ...sounds(150)]
+    const packets = [...frames(100, 20), ...audioPackets(150)]
     const parts = await segments(packets)
     expect(parts.map((part) => video(part).length)).toEqual([40, 40, 20])
     for (const part of parts) expect(video(part)[0]).toMatchObject({ key: true })
@@ -36,16 +36,16 @@ describe('segments', () => {
   })
 
   test('leave out what comes before the first keyframe', async () => {
-    const early = sounds(20).map((packet) => ({ ...packet, pts: packet.pts - 20 * 1920 }))
-    const parts = await segments([...early, ...pictures(30).slice(5), ...sounds(20)])
+    const early = audioPackets(20).map((packet) => ({ ...packet, pts: packet.pts - 20 * 1920 }))
+    const parts = await segments([...early, ...frames(30).slice(5), ...audioPackets(20)])
     const [first] = parts
     expect(first?.every(({ pts }) => pts >= 90_000 + 10 * 3000)).toBe(true)
     expect(video(first ?? [])[0]?.key).toBe(true)
   })
 
-  test('of sound alone begin after two seconds, and end when a picture comes', async () => {
-    const late = pictures(20).map((packet) => ({ ...packet, pts: packet.pts + 4.5 * 90_000 }))
-    const parts = await segments([...sounds(250), ...late])
+  test('of audio alone begin after two seconds, and end when a frame comes', async () => {
+    const late = frames(20).map((packet) => ({ ...packet, pts: packet.pts + 4.5 * 90_000 }))
+    const parts = await segments([...audioPackets(250), ...late])
     expect(parts.map((part) => [part[0]?.track.kind, part[0]?.pts])).toEqual([
       ['audio', 90_000 + 94 * 1920],
       ['audio', 90_000 + 141 * 1920],
@@ -60,7 +60,7 @@ test('a chunk is there as soon as its packet came, and leaving the stream leaves
   const broadcast = new Broadcast(() => {})
   const reader = broadcast.subscribe()
   const stream = tsStream(reader)
-  for (const packet of pictures(3)) {
+  for (const packet of frames(3)) {
     const next = stream.next()
     broadcast.write(packet)
     const { value } = await next

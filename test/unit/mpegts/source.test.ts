@@ -1,13 +1,23 @@
 import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { TsWriter } from '../../../src/codec/mpegts-writer.ts'
-import type { IngestSource } from '../../../src/core/endpoints.ts'
+import { TsWriter } from '../../../src/codec/mpegts/writer.ts'
 import { AppError } from '../../../src/core/errors.ts'
-import type { EncodedPacket } from '../../../src/core/packet.ts'
+import type { IngestSource } from '../../../src/core/media/endpoints.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { openTsSource } from '../../../src/mpegts/source.ts'
 import { LogCollector } from '../../helpers/logs.ts'
-import { AAC, AAC_STREAM, H264_STREAM, HandMux, hex, OPUS, pictures, sounds, VIDEO } from '../codec/ts-samples.ts'
+import {
+  AAC,
+  AAC_STREAM,
+  audioPackets,
+  frames,
+  H264_STREAM,
+  HandMux,
+  hex,
+  OPUS,
+  VIDEO,
+} from '../codec/mpegts/ts-samples.ts'
 
 const context = () => ({ log: new LogCollector().log })
 
@@ -69,8 +79,8 @@ async function readAll(source: IngestSource): Promise<EncodedPacket[]> {
 const byKind = (packets: EncodedPacket[]) => packets.toSorted((a, b) => a.track.kind.localeCompare(b.track.kind))
 
 describe('opening', () => {
-  test('waits for the first keyframe and the first sound, and gives all packets', async () => {
-    const packets = [...pictures(40), ...sounds(60)]
+  test('waits for the first keyframe and the first audio, and gives all packets', async () => {
+    const packets = [...frames(40), ...audioPackets(60)]
     const body = new Body().give(...mux(packets), 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(source.kind).toBe('mpegts')
@@ -81,8 +91,8 @@ describe('opening', () => {
     expect(source.stats().bytes).toBe(mux(packets).reduce((sum, { length }) => sum + length, 0))
   })
 
-  test('does not wait longer than a second of stream for sound that does not come', async () => {
-    const body = new Body().give(...mux(pictures(60), [VIDEO, AAC]))
+  test('does not wait longer than a second of stream for audio that does not come', async () => {
+    const body = new Body().give(...mux(frames(60), [VIDEO, AAC]))
     const source = await openTsSource({ kind: 'trickle', bytes: body }, context())
     expect(source.kind).toBe('trickle')
     expect(source.tracks).toEqual([VIDEO])
@@ -90,15 +100,15 @@ describe('opening', () => {
     await source.close()
   })
 
-  test('sound alone is enough where the program has nothing else', async () => {
-    const body = new Body().give(...mux(sounds(5)))
+  test('audio alone is enough where the program has nothing else', async () => {
+    const body = new Body().give(...mux(audioPackets(5)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(source.tracks).toEqual([AAC])
     await source.close()
   })
 
   test('a short stream that ends is opened with what it had', async () => {
-    const body = new Body().give(...mux(pictures(2), [VIDEO, OPUS]), 'end')
+    const body = new Body().give(...mux(frames(2), [VIDEO, OPUS]), 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(source.tracks).toEqual([VIDEO])
     expect((await readAll(source)).length).toBe(2)
@@ -133,13 +143,13 @@ describe('refusals', () => {
   test('unsupported codecs and scrambled programs tell what they are', async () => {
     const mpeg2 = new HandMux().tables({ streamType: 2, pid: 0x100, descriptors: [] })
     expect((await refusal(new Body().give(mpeg2, mpeg2))).message).toContain('MPEG-2 video')
-    const bytes = new Uint8Array(Buffer.concat(mux(pictures(3))))
+    const bytes = new Uint8Array(Buffer.concat(mux(frames(3))))
     for (let at = 0; at < bytes.length; at += 188) bytes[at + 3] = (bytes[at + 3] as number) | 0xc0
     expect((await refusal(new Body().give(bytes))).message).toContain('scrambled')
   })
 
   test('video without a keyframe', async () => {
-    const body = new Body().give(...mux(pictures(30).slice(1, 9)), 'end')
+    const body = new Body().give(...mux(frames(30).slice(1, 9)), 'end')
     const error = await refusal(body)
     expect(error.message).toContain('no video keyframe before it ended')
   })
@@ -166,7 +176,7 @@ describe('refusals', () => {
 
 describe('life', () => {
   test('a packet is there in the same turn as its last byte', async () => {
-    const chunks = mux(pictures(30))
+    const chunks = mux(frames(30))
     const body = new Body().give(...chunks.slice(0, 10))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     const packets = source.packets[Symbol.asyncIterator]()
@@ -185,7 +195,7 @@ describe('life', () => {
   })
 
   test('bytes are read only as fast as packets are taken', async () => {
-    const body = new Body().give(...mux(pictures(200)))
+    const body = new Body().give(...mux(frames(200)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     const packets = source.packets[Symbol.asyncIterator]()
     for (let i = 0; i < 20; i++) await packets.next()
@@ -195,7 +205,7 @@ describe('life', () => {
   })
 
   test('close ends the packets, also while bytes are waited for', async () => {
-    const body = new Body().give(...mux(pictures(10)))
+    const body = new Body().give(...mux(frames(10)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     const reading = readAll(source)
     await sleep(5)
@@ -206,17 +216,17 @@ describe('life', () => {
   })
 
   test('close before anyone reads, and a reader that leaves', async () => {
-    const body = new Body().give(...mux(pictures(10)))
+    const body = new Body().give(...mux(frames(10)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(await source.close()).toEqual({ why: 'stopped' })
     expect(body.returned).toBe(true)
-    const other = await openTsSource({ kind: 'mpegts', bytes: new Body().give(...mux(pictures(10))) }, context())
+    const other = await openTsSource({ kind: 'mpegts', bytes: new Body().give(...mux(frames(10))) }, context())
     for await (const packet of other.packets) if (packet.pts > 90_000) break
     expect(await other.closed).toEqual({ why: 'stopped' })
   })
 
   test('a connection that breaks is a failure that may be tried again', async () => {
-    const body = new Body().give(...mux(pictures(10)), new Error('aborted'))
+    const body = new Body().give(...mux(frames(10)), new Error('aborted'))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect((await readAll(source)).length).toBe(10)
     const { why, error } = await source.closed
@@ -227,7 +237,7 @@ describe('life', () => {
 
   test('a codec that changes to an unsupported one is a failure', async () => {
     const tables = new HandMux().tables({ streamType: 2, pid: 0x100, descriptors: [] })
-    const body = new Body().give(...mux(pictures(10)), tables)
+    const body = new Body().give(...mux(frames(10)), tables)
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     await readAll(source)
     expect(await source.closed).toMatchObject({ why: 'failed', error: { code: 'unsupported-media' } })
@@ -235,7 +245,7 @@ describe('life', () => {
 
   test('a Node stream is not destroyed', async () => {
     const stream = new PassThrough()
-    for (const chunk of mux(pictures(10))) stream.write(chunk)
+    for (const chunk of mux(frames(10))) stream.write(chunk)
     const source = await openTsSource({ kind: 'mpegts', bytes: stream }, context())
     await source.close()
     expect(stream.destroyed).toBe(false)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { ASCENT, DESCENT, EM, glyph, kerning } from '../../../src/stream/glyphs.ts'
-import { TextMasks, textWidth } from '../../../src/stream/glyphs-mask.ts'
-import { layoutText } from '../../../src/stream/overlay-layout.ts'
+import { ASCENT, DESCENT, EM, glyph, kerning } from '../../../src/stream/overlay/glyphs.ts'
+import { TextMasks, textWidth } from '../../../src/stream/overlay/glyphs-mask.ts'
+import { layoutText } from '../../../src/stream/overlay/layout.ts'
 
 const PRINTABLE = `${Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)).join('')}…`
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { Channel } from '../../../src/trickle/channel.ts'
+import { openTricklePublisher } from '../../../src/trickle/client/publisher.ts'
+import { openTrickleSubscriber } from '../../../src/trickle/client/subscriber.ts'
 import { JsonPublisher, jsonMessages } from '../../../src/trickle/json.ts'
-import { publishTo } from '../../../src/trickle/local-publication.ts'
-import { subscribeTo } from '../../../src/trickle/local-subscription.ts'
-import { openTricklePublisher } from '../../../src/trickle/publisher.ts'
-import { openTrickleSubscriber } from '../../../src/trickle/subscriber.ts'
+import { Channel } from '../../../src/trickle/server/channel.ts'
+import { publishTo } from '../../../src/trickle/server/local-publication.ts'
+import { subscribeTo } from '../../../src/trickle/server/local-subscription.ts'
 import { get, pause, post, serve, silent, until, Wire } from './harness.ts'
 
 test('values go out one a segment, in order, and come back', async () => {

@@ -3,7 +3,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
-import { publishTo } from '../../../src/trickle/local-publication.ts'
+import { publishTo } from '../../../src/trickle/server/local-publication.ts'
 import { pause, post, serve, until, Wire } from './harness.ts'
 
 setFlagsFromString('--expose-gc')

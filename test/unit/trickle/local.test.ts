@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { Channel } from '../../../src/trickle/channel.ts'
-import { publishTo } from '../../../src/trickle/local-publication.ts'
-import { subscribeTo } from '../../../src/trickle/local-subscription.ts'
+import { Channel } from '../../../src/trickle/server/channel.ts'
+import { publishTo } from '../../../src/trickle/server/local-publication.ts'
+import { subscribeTo } from '../../../src/trickle/server/local-subscription.ts'
 import type { Subscription } from '../../../src/trickle/subscription.ts'
 import { pause } from './harness.ts'
 

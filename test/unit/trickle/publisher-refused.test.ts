@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { openTricklePublisher } from '../../../src/trickle/publisher.ts'
+import { openTricklePublisher } from '../../../src/trickle/client/publisher.ts'
 import { pause, silent, until } from './harness.ts'
 
 /** A server of which only the first answer to a segment is known. */

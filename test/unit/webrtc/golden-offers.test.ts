@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { attribute, attributeValues, direction, inherited, parseSdp, type Sdp } from '../../../src/codec/sdp.ts'
-import { headerExtensions, rtpCodecs, simulcastLayers } from '../../../src/codec/sdp-media.ts'
-import { writeAnswer } from '../../../src/webrtc/answer.ts'
-import { negotiate } from '../../../src/webrtc/negotiate.ts'
+import { headerExtensions, rtpCodecs, simulcastLayers } from '../../../src/codec/sdp/media.ts'
+import { attribute, attributeValues, direction, inherited, parseSdp, type Sdp } from '../../../src/codec/sdp/session.ts'
+import { writeAnswer } from '../../../src/webrtc/signalling/answer.ts'
+import { negotiate } from '../../../src/webrtc/signalling/negotiate.ts'
 
 const FOLDER = join(import.meta.dirname, 'offers')
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hostCandidates } from '../../../src/webrtc/ice-agent.ts'
+import { hostCandidates } from '../../../src/webrtc/ice/agent.ts'
 
 const HOSTS = [
   { address: '192.0.2.2', family: 'IPv4' },

@@ -2,7 +2,7 @@ import { definePipeline } from 'millrace/pipeline'
 import { MyPipelineParams } from './params.ts'
 
 export const MyPipeline = definePipeline({
-  description: 'Turns the picture into its negative',
+  description: 'Turns the frame into its negative',
   params: MyPipelineParams,
   input: { format: 'rgb24' },
 

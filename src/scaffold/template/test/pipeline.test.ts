@@ -7,7 +7,7 @@ describe('what the server expects of every pipeline', () => {
   for (const { name, run } of pipelineContract(MyPipeline, { change: { strength: 0.2 }, paramsModule })) test(name, run)
 })
 
-test('strength 1 is the negative, 0 the picture as it came', async () => {
+test('strength 1 is the negative, 0 the frame as it came', async () => {
   const frames = testFrames(MyPipeline, 1)
   const negative = await runPipeline(MyPipeline, frames, { strength: 1 })
   expect(negative.outputs[0]?.data[0]).toBe(255 - frames[0]!.data[0]!)

@@ -1,0 +1,82 @@
+// Session descriptions: RFC 8866, with the attributes that WebRTC adds (RFC 8829).
+import { AppError } from '../../core/errors.ts'
+
+export type SdpAttribute = { name: string; value: string }
+
+export type SdpMedia = {
+  /** `audio`, `video`, `application`. */
+  kind: string
+  port: number
+  protocol: string
+  /** Payload types, as text. */
+  formats: string[]
+  attributes: SdpAttribute[]
+}
+
+export type Sdp = { attributes: SdpAttribute[]; media: SdpMedia[] }
+
+const MAX_LINES = 5000
+
+/**
+ * Reads a description. Text before `v=0` is skipped, since some clients send it, and both line ends are taken.
+ * Throws `invalid-request` when it is none.
+ */
+export function parseSdp(text: string): Sdp {
+  const start = text.indexOf('v=0')
+  if (start < 0) throw new AppError('invalid-request', 'the body is not a session description: it has no line v=0')
+  const lines = text.slice(start).split(/\r\n|\n|\r/)
+  if (lines.length > MAX_LINES)
+    throw new AppError('invalid-request', `the session description has over ${MAX_LINES} lines`)
+  const sdp: Sdp = { attributes: [], media: [] }
+  for (const line of lines) {
+    const value = line.slice(2).trim()
+    if (line.startsWith('m=')) sdp.media.push(parseMedia(value))
+    else if (line.startsWith('a=')) (sdp.media.at(-1) ?? sdp).attributes.push(parseAttribute(value))
+    else if (line !== '' && line[1] !== '=') {
+      throw new AppError('invalid-request', 'the session description has a line that is not of the form x=…')
+    }
+  }
+  return sdp
+}
+
+function parseMedia(value: string): SdpMedia {
+  const [kind, port, protocol, ...formats] = value.split(/ +/)
+  const number = Number.parseInt(port ?? '', 10)
+  if (!kind || !protocol || formats.length === 0 || !(number >= 0 && number <= 65535)) {
+    throw new AppError(
+      'invalid-request',
+      'the session description has an m= line without kind, port, protocol or format',
+    )
+  }
+  return { kind, port: number, protocol, formats, attributes: [] }
+}
+
+/** An attribute as `a=` lines have it: `name` or `name:value`. */
+function parseAttribute(text: string): SdpAttribute {
+  const colon = text.indexOf(':')
+  return colon < 0 ? { name: text, value: '' } : { name: text.slice(0, colon), value: text.slice(colon + 1).trim() }
+}
+
+type Section = { attributes: readonly SdpAttribute[] }
+
+export function attribute(section: Section, name: string): string | undefined {
+  return section.attributes.find((one) => one.name === name)?.value
+}
+
+export function attributeValues(section: Section, name: string): string[] {
+  return section.attributes.filter((one) => one.name === name).map((one) => one.value)
+}
+
+/** Of a media section, or of the whole session where the section does not say. */
+export function inherited(sdp: Sdp, media: SdpMedia, name: string): string | undefined {
+  return attribute(media, name) ?? attribute(sdp, name)
+}
+
+const DIRECTIONS = ['sendrecv', 'sendonly', 'recvonly', 'inactive'] as const
+export type Direction = (typeof DIRECTIONS)[number]
+
+/** RFC 8866 §6.7: `sendrecv` when nothing is said. */
+export function direction(sdp: Sdp, media: SdpMedia): Direction {
+  const said = (section: Section) => DIRECTIONS.find((one) => attribute(section, one) !== undefined)
+  return said(media) ?? said(sdp) ?? 'sendrecv'
+}

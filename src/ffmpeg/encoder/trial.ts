@@ -1,0 +1,53 @@
+import { AppError } from '../../core/errors.ts'
+import type { Log } from '../../core/log.ts'
+import { frameBytes } from '../../core/media/frame.ts'
+import { deadline } from '../../core/resource.ts'
+import type { Ffmpeg } from '../binary.ts'
+import { openVideoEncoder, type VideoEncoder } from './encoder.ts'
+
+const TRIAL_MS = 15_000
+const FRAMES = 4
+// Hardware refuses frames much smaller than this.
+const SHAPE = { format: 'yuv420p', width: 640, height: 360 } as const
+
+/**
+ * Encodes a few frames as the server would: being compiled in says nothing about the hardware behind it. Returns why
+ * the encoder does not work here, or `undefined` when it does.
+ */
+export async function tryVideoEncoder(ffmpeg: Ffmpeg, log: Log): Promise<string | undefined> {
+  const { promise: encoded, resolve } = Promise.withResolvers<void>()
+  let packets = 0
+  let pts = 0
+  const onPacket = () => {
+    packets++
+    if (packets === FRAMES) resolve()
+  }
+  try {
+    const options = { ffmpeg, ...SHAPE, bitrateKbps: 1000, trackId: 'trial', onPacket }
+    await using encoder = await openVideoEncoder(options, { log })
+    const data = new Uint8Array(frameBytes(SHAPE.format, SHAPE.width, SHAPE.height)).fill(128)
+    const timer = setInterval(() => {
+      encoder.encode({ ...SHAPE, data, pts })
+      pts += 3000
+    }, 20)
+    try {
+      await deadline(Promise.race([encoded, endOf(encoder)]), TRIAL_MS, 'encoding a few frames')
+    } finally {
+      clearInterval(timer)
+    }
+    return undefined
+  } catch (thrown) {
+    return reasonOf(AppError.from(thrown))
+  }
+}
+
+async function endOf(encoder: VideoEncoder): Promise<never> {
+  const { error } = await encoder.closed
+  throw error ?? new AppError('ffmpeg-failed', 'it ended without output')
+}
+
+/** What ffmpeg complained of first is the cause; the rest follows from it. */
+function reasonOf({ message, details }: AppError): string {
+  const lines = Array.isArray(details?.stderr) ? details.stderr.map(String) : []
+  return lines[0]?.replace(/^\[[^\]]*\] /, '') ?? message
+}

@@ -1,0 +1,40 @@
+import { Readable } from 'node:stream'
+import type { HttpBindings } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { Hono } from 'hono'
+import { tsStream } from '../../mpegts/sink.ts'
+import type { StreamRegistry } from '../../stream/registry.ts'
+
+/** A reader that takes nothing for this long is let go. */
+const STALLED_MS = 30_000
+
+/** `GET /out/{stream}.ts`, an endless MPEG-TS, and `GET /out/{stream}.jpg`, the newest frame. */
+export function outRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>()
+
+  app.get('/out/:file{.+\\.ts}', (c) => {
+    const stream = registry.get(c.req.param('file').slice(0, -'.ts'.length))
+    const leave = stream.admitViewer()
+    const reader = stream.subscribe()
+    const { outgoing } = c.env
+    outgoing.writeHead(200, { 'content-type': 'video/mp2t', 'cache-control': 'no-store' })
+    outgoing.setTimeout(STALLED_MS, () => outgoing.destroy())
+    const body = Readable.from(tsStream(reader), { objectMode: false, highWaterMark: 256 * 1024 })
+    const end = () => {
+      reader.end()
+      leave()
+    }
+    outgoing.once('close', end)
+    body.once('error', () => outgoing.destroy())
+    body.pipe(outgoing)
+    return RESPONSE_ALREADY_SENT
+  })
+
+  app.get('/out/:file{.+\\.jpg}', async (c) => {
+    const stream = registry.get(c.req.param('file').slice(0, -'.jpg'.length))
+    const jpeg = await stream.still()
+    return c.body(new Uint8Array(jpeg), 200, { 'content-type': 'image/jpeg', 'cache-control': 'no-store' })
+  })
+
+  return app
+}

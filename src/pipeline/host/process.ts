@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { env } from 'node:process'
+import type { Duplex } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { Child } from '../../core/child.ts'
+import { Emitter } from '../../core/emitter.ts'
+import { AppError } from '../../core/errors.ts'
+import { type Closed, type Context, deadline, type Resource } from '../../core/resource.ts'
+import type { PipelineEntry } from '../catalog/entry.ts'
+import { FD, PROTOCOL_VERSION, RunnerMessage, type ServerMessage, type Values } from '../protocol.ts'
+import { AuthorOutput } from './author-output.ts'
+import { killMarked, type Reaper } from './reaper.ts'
+
+const RUNNER = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../runner/runner.ts' : '../runner/runner.js', import.meta.url),
+)
+
+/**
+ * V8 takes each frame's memory for growth of a small heap, and would look through all of it every dozen frames; with
+ * room for four times what is in use it does so a third as often.
+ */
+const GROWING = '--heap-growing-percent=300'
+
+/**
+ * glibc gives the memory of freed frames back to the system and takes it anew, page by page, for the next ones: more work
+ * than the frames themselves. It may keep this much, and serve frames of up to the second size from it (mallopt(3)).
+ */
+const KEPT_MEMORY = {
+  MALLOC_TRIM_THRESHOLD_: String(512 * 1024 * 1024),
+  MALLOC_MMAP_THRESHOLD_: String(32 * 1024 * 1024),
+}
+
+export type RunnerOptions = {
+  entry: PipelineEntry
+  mode: 'serve' | 'describe' | 'prepare'
+  initial: Values
+  params: Values
+  /** Of those params. */
+  revision: number
+  modelDir: string
+  reaper: Reaper
+  /** A descriptor of the frame memory; only for `serve`. */
+  frames?: number
+}
+
+/** One run of `runner.ts`: its process, its messages and what it prints. */
+export class RunnerProcess implements Resource {
+  readonly events: Emitter<{ message: RunnerMessage; line: string }>
+  /** Settles when it is gone, with all that it started; `failed` carries its last lines. */
+  readonly closed: Promise<Closed>
+  readonly pid: number
+  /** The other end of its doorbell. */
+  readonly doorbell: Duplex | undefined
+  readonly #child: Child
+  readonly #output: AuthorOutput
+  #failure: AppError | undefined
+  #stopping = false
+
+  private constructor(child: Child, options: RunnerOptions, mark: string, { log }: Context) {
+    this.#child = child
+    this.pid = child.pid
+    this.events = new Emitter(log)
+    this.doorbell = (child.process.stdio as readonly unknown[])[FD.doorbell] as Duplex | undefined
+    this.#output = new AuthorOutput((line) => this.events.emit('line', line))
+    const { stdout, stderr } = child.process
+    for (const stream of [stdout, stderr]) {
+      stream?.on('data', (chunk: Buffer) => this.#output.push(chunk))
+      stream?.on('error', () => {})
+    }
+    child.process.on('message', (raw) => {
+      const parsed = RunnerMessage.safeParse(raw)
+      if (!parsed.success)
+        log.warn({ issues: parsed.error.issues.length }, 'the runner sent a message of no known kind')
+      else this.#receive(parsed.data)
+    })
+    this.closed = this.#end(options, mark)
+  }
+
+  static async open(options: RunnerOptions, context: Context): Promise<RunnerProcess> {
+    const mark = randomUUID()
+    const serving = options.frames === undefined ? (['ignore', 'ignore'] as const) : ([options.frames, 'pipe'] as const)
+    const child = await Child.spawn({
+      command: process.execPath,
+      args: ['--disable-warning=ExperimentalWarning', GROWING, '--expose-gc', RUNNER, mark],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...serving],
+      env: { ...KEPT_MEMORY, ...env },
+      group: true,
+    })
+    options.reaper.watch(child.pid, mark)
+    const runner = new RunnerProcess(child, options, mark, context)
+    const { entry, mode, initial, params, revision, modelDir } = options
+    const { name, entryFile, exportName } = entry
+    const start = { type: 'start', version: PROTOCOL_VERSION, mode, name, entryFile, exportName } as const
+    runner.send({ ...start, initial, params, revision, modelDir })
+    return runner
+  }
+
+  /** The last hundred lines it printed or logged. */
+  get tail(): string[] {
+    return this.#output.tail
+  }
+
+  send(message: ServerMessage): void {
+    if (this.#child.process.connected) this.#child.process.send(message, () => {})
+  }
+
+  /** Ends it at once; `reason` is what it then closed with. */
+  kill(reason: AppError): void {
+    this.#failure ??= reason
+    this.#child.process.kill('SIGKILL')
+  }
+
+  async close(): Promise<Closed> {
+    this.#stopping = true
+    this.send({ type: 'stop' })
+    await this.#child.close()
+    return this.closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Bytes of its own memory, without what it shares with the server; undefined where the system does not tell. */
+  async memoryBytes(): Promise<number | undefined> {
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '')
+    const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]
+    return kilobytes ? Number(kilobytes) * 1024 : undefined
+  }
+
+  #receive(message: RunnerMessage): void {
+    if (message.type === 'failed') this.#failure ??= AppError.fromJSON(message.error)
+    else if (message.type === 'log') this.#output.keep(message.message)
+    else if (message.type === 'error') this.#output.keep(`${message.during}: ${message.message}`)
+    this.events.emit('message', message)
+  }
+
+  async #end({ reaper, entry, mode }: RunnerOptions, mark: string): Promise<Closed> {
+    const { process: child } = this.#child
+    const disconnected = new Promise<void>((resolve) => child.once('disconnect', () => resolve()))
+    const closed = await this.#child.closed
+    // Its last messages may still be on their way; what it started may hold its pipes open.
+    if (child.connected) await deadline(disconnected, 500, 'the last message').catch(() => child.disconnect())
+    await killMarked(mark)
+    reaper.forget(this.pid, mark)
+    for (const stream of [child.stdout, child.stderr, this.doorbell]) stream?.destroy()
+    if (this.#stopping) return { why: 'stopped' }
+    if (!this.#failure && closed.why === 'ended' && mode !== 'serve') return closed
+    const exit = this.#child.exit
+    const how = exit?.signal ? `was ended by ${exit.signal}` : `exited with code ${exit?.code}`
+    const told = this.#failure
+    const error = new AppError(told?.code ?? 'pipeline-failed', told?.message ?? `the pipeline's process ${how}`, {
+      details: { ...told?.details, pipeline: entry.name, ...exit, lines: this.tail },
+      issues: told?.issues,
+      cause: told,
+    })
+    return { why: 'failed', error }
+  }
+}

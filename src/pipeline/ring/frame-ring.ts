@@ -1,0 +1,281 @@
+import { AppError } from '../../core/errors.ts'
+import { frameBytes, type VideoFrame } from '../../core/media/frame.ts'
+import { lendMemory } from '../../core/media/frame-pool.ts'
+import {
+  FORMAT_CODES,
+  INPUT_SLOTS,
+  LAYOUT_VERSION,
+  MAGIC,
+  OUTPUT_SLOTS,
+  REGION,
+  RING_COUNTERS,
+  SLOT,
+  SLOT_BYTES,
+  SLOT_HEADER_BYTES,
+  STATE,
+} from './frame-layout.ts'
+
+export type Direction = 'input' | 'output'
+export type RingCount = { -readonly [K in keyof typeof RING_COUNTERS]: number } & { waiting: number }
+
+/** A frame with the epoch it was written in. */
+export type EpochFrame = { frame: VideoFrame; epoch: number }
+
+type Slot = {
+  words: Int32Array
+  pts: Float64Array
+  pixels: Uint8Array
+  /** What someone of this process holds of the pixels, until it is written as a frame or given back. */
+  lent?: Uint8Array | undefined
+}
+
+/** So many slots of a direction may be lent at once; the others are for what comes meanwhile. */
+const MAX_LENT = { input: 2, output: 4 } as const
+
+/** Writes what the layout says at the head of new memory. */
+export function formatRegion(buffer: ArrayBuffer): void {
+  const head = new DataView(buffer)
+  head.setUint32(REGION.version, LAYOUT_VERSION, true)
+  head.setUint32(REGION.inputSlots, INPUT_SLOTS, true)
+  head.setUint32(REGION.outputSlots, OUTPUT_SLOTS, true)
+  head.setUint32(REGION.slotBytes, SLOT_BYTES, true)
+  head.setUint32(REGION.magic, MAGIC, true)
+}
+
+/** Throws when the memory was laid out by another version. */
+export function checkRegion(buffer: ArrayBuffer): void {
+  const head = new DataView(buffer)
+  const version = head.getUint32(REGION.version, true)
+  if (head.getUint32(REGION.magic, true) !== MAGIC || version !== LAYOUT_VERSION)
+    throw new AppError('internal', `frame memory has layout ${version}, this runner speaks ${LAYOUT_VERSION}`)
+}
+
+/**
+ * One direction of frames in shared memory, for one writer and one reader in different processes. Who changes a slot's
+ * state by compare-and-swap owns the slot, so a frame is seen whole or not at all, and neither side ever waits.
+ */
+export class FrameRing {
+  /** Something that was lent is back. */
+  onReturn: (() => void) | undefined
+  readonly #slots: Slot[]
+  readonly #maxLent: number
+  readonly #counters: Int32Array
+  #seq = 0
+  #lastTaken: number | undefined
+
+  constructor(buffer: ArrayBuffer, direction: Direction) {
+    const input = direction === 'input'
+    this.#maxLent = MAX_LENT[direction]
+    const first = input ? 0 : INPUT_SLOTS
+    this.#slots = Array.from({ length: input ? INPUT_SLOTS : OUTPUT_SLOTS }, (_, index) => {
+      const header = REGION.slotHeaders + (first + index) * SLOT_HEADER_BYTES
+      return {
+        words: new Int32Array(buffer, header, SLOT_HEADER_BYTES / 4),
+        pts: new Float64Array(buffer, header + SLOT.pts * 4, 1),
+        pixels: new Uint8Array(buffer, REGION.pixels + (first + index) * SLOT_BYTES, SLOT_BYTES),
+      }
+    })
+    this.#counters = new Int32Array(buffer, input ? REGION.inputCounters : REGION.outputCounters, 16)
+  }
+
+  /** True while a write would have to replace a frame that nobody read. */
+  get full(): boolean {
+    return this.#slots.every(({ words }) => Atomics.load(words, SLOT.state) !== STATE.free)
+  }
+
+  /** How much of the memory is lent now. */
+  get lent(): number {
+    return this.#slots.reduce((sum, { lent }) => (lent ? sum + 1 : sum), 0)
+  }
+
+  /**
+   * Writer: memory for the pixels of a frame, which then need not be copied when the frame is written; `undefined` while
+   * there is none to spare. Whoever does not write it gives it back.
+   */
+  take(bytes: number): Uint8Array | undefined {
+    if (bytes > SLOT_BYTES || this.lent >= this.#maxLent) return undefined
+    const slot = this.#slots.find((one) => swap(one, STATE.free, STATE.writing))
+    return slot && this.#lend(slot, bytes)
+  }
+
+  /** Writer: puts the frame, or a copy of it when its memory is no slot's, in a free slot, else over the oldest filled one. */
+  write(frame: VideoFrame, epoch: number): void {
+    const own = this.#slots.find(({ lent }) => lent === frame.data)
+    const slot = own ?? this.#claim()
+    if (!slot) {
+      this.#count('written')
+      this.#count('overwritten')
+      return
+    }
+    const { words, pts, pixels } = slot
+    if (own) own.lent = undefined
+    else pixels.set(frame.data)
+    words[SLOT.seq] = this.#seq = (this.#seq + 1) | 0
+    words[SLOT.epoch] = epoch
+    words[SLOT.format] = FORMAT_CODES.indexOf(frame.format)
+    words[SLOT.width] = frame.width
+    words[SLOT.height] = frame.height
+    words[SLOT.bytes] = frame.data.length
+    pts[0] = frame.pts
+    this.#count('written')
+    fill(slot)
+  }
+
+  /**
+   * Reader: a frame of `epoch`, newer than any it took before: the oldest when no more than `backlog` wait, so that a
+   * burst passes whole, else the newest. Those passed over, and those of other epochs, are freed and counted.
+   */
+  takeNext(epoch: number, backlog = 0): EpochFrame | undefined {
+    for (;;) {
+      const filled = this.#filled()
+      const oldestFirst = filled.length <= backlog
+      const next = oldestFirst ? filled[0] : filled.at(-1)
+      if (!next) return undefined
+      if (!this.#own(next.slot, oldestFirst ? next.seq : undefined)) continue
+      const { words } = next.slot
+      if (words[SLOT.epoch] !== epoch) {
+        this.#free(next.slot, 'stale')
+        continue
+      }
+      const seq = words[SLOT.seq]!
+      if (!oldestFirst) for (const { slot } of filled.slice(0, -1)) this.#passOver(slot, seq, epoch)
+      return this.#copyOut(next.slot)
+    }
+  }
+
+  /**
+   * Reader: the oldest frame, so that order is kept. Its memory is the slot's own, to be given back by whoever holds it
+   * last, or while too many are held a copy in memory from `allocate`, fresh unless told.
+   */
+  takeOldest(allocate?: (bytes: number) => Uint8Array): EpochFrame | undefined {
+    for (;;) {
+      const [oldest] = this.#filled()
+      if (!oldest) return undefined
+      const { slot, seq } = oldest
+      if (!this.#own(slot, seq)) continue
+      return this.lent < this.#maxLent ? this.#lendOut(slot) : this.#copyOut(slot, allocate)
+    }
+  }
+
+  /** Counters as both sides have written them up to now; `waiting` are the frames nobody has taken or replaced. */
+  count(): RingCount {
+    const at = (name: keyof typeof RING_COUNTERS) => Atomics.load(this.#counters, RING_COUNTERS[name])
+    const [written, overwritten, taken] = [at('written'), at('overwritten'), at('taken')]
+    const [skipped, stale] = [at('skipped'), at('stale')]
+    return { written, overwritten, taken, skipped, stale, waiting: written - overwritten - taken - skipped - stale }
+  }
+
+  #claim(): Slot | undefined {
+    // A sane reader holds some slots and never all, so the first look succeeds, or the second when the reader was just as quick.
+    for (let look = 0; look < 8; look++) {
+      for (const slot of this.#slots) if (swap(slot, STATE.free, STATE.writing)) return slot
+      for (const { slot } of this.#filled()) {
+        if (!swap(slot, STATE.filled, STATE.writing)) continue
+        this.#count('overwritten')
+        return slot
+      }
+    }
+    return undefined
+  }
+
+  /** Filled slots, oldest first, with the numbers that say so. */
+  #filled(): { slot: Slot; seq: number }[] {
+    const filled = this.#slots.filter(({ words }) => Atomics.load(words, SLOT.state) === STATE.filled)
+    return filled
+      .map((slot) => ({ slot, seq: slot.words[SLOT.seq]! }))
+      .sort((a, b) => (isBefore(a.seq, b.seq) ? -1 : 1))
+  }
+
+  /**
+   * False when the slot is not to be read: the writer is replacing it, or has done so since `expected` was seen there,
+   * or it is of before the last one taken. That one was missed: a slot may be filled just after a look has passed it.
+   */
+  #own(slot: Slot, expected: number | undefined): boolean {
+    if (!swap(slot, STATE.filled, STATE.reading)) return false
+    const seq = slot.words[SLOT.seq]!
+    if (this.#lastTaken !== undefined && isBefore(seq, this.#lastTaken)) {
+      this.#free(slot, 'skipped')
+      return false
+    }
+    if (expected !== undefined && seq !== expected) {
+      fill(slot)
+      return false
+    }
+    return true
+  }
+
+  #passOver(slot: Slot, newest: number, epoch: number): void {
+    if (!swap(slot, STATE.filled, STATE.reading)) return
+    // The writer may have put a newer frame here in between.
+    if (!isBefore(slot.words[SLOT.seq]!, newest)) fill(slot)
+    else this.#free(slot, slot.words[SLOT.epoch] === epoch ? 'skipped' : 'stale')
+  }
+
+  #free({ words }: Slot, why: 'taken' | 'skipped' | 'stale'): void {
+    this.#count(why)
+    Atomics.store(words, SLOT.state, STATE.free)
+  }
+
+  #copyOut(slot: Slot, allocate?: (bytes: number) => Uint8Array): EpochFrame {
+    try {
+      const { bytes, frame, epoch } = this.#readHeader(slot)
+      // Fresh memory that is not zeroed first: every byte is written here.
+      const data = allocate?.(bytes) ?? new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
+      data.set(slot.pixels.subarray(0, bytes))
+      return { frame: { data, ...frame }, epoch }
+    } finally {
+      this.#free(slot, 'taken')
+    }
+  }
+
+  #lendOut(slot: Slot): EpochFrame {
+    this.#count('taken')
+    try {
+      const { bytes, frame, epoch } = this.#readHeader(slot)
+      return { frame: { data: this.#lend(slot, bytes), ...frame }, epoch }
+    } catch (thrown) {
+      Atomics.store(slot.words, SLOT.state, STATE.free)
+      throw thrown
+    }
+  }
+
+  /** Of a slot that is owned. */
+  #readHeader({ words, pts }: Slot): { bytes: number; frame: Omit<VideoFrame, 'data'>; epoch: number } {
+    const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
+    const format = FORMAT_CODES[words[SLOT.format]!]
+    this.#lastTaken = words[SLOT.seq]!
+    if (!format || bytes > SLOT_BYTES || bytes !== frameBytes(format, width, height))
+      throw new AppError('pipeline-failed', 'a slot of the frame ring has a broken header')
+    return { bytes, frame: { format, width, height, pts: pts[0]! }, epoch: words[SLOT.epoch]! }
+  }
+
+  #lend(slot: Slot, bytes: number): Uint8Array {
+    const data = slot.pixels.subarray(0, bytes)
+    slot.lent = data
+    lendMemory(data, () => {
+      // It was written as a frame meanwhile.
+      if (slot.lent !== data) return
+      slot.lent = undefined
+      Atomics.store(slot.words, SLOT.state, STATE.free)
+      this.onReturn?.()
+    })
+    return data
+  }
+
+  #count(name: keyof typeof RING_COUNTERS): void {
+    Atomics.add(this.#counters, RING_COUNTERS[name], 1)
+  }
+}
+
+function swap({ words }: Slot, from: number, to: number): boolean {
+  return Atomics.compareExchange(words, SLOT.state, from, to) === from
+}
+
+/** Sequence numbers wrap. */
+function isBefore(seq: number, other: number): boolean {
+  return ((seq - other) | 0) < 0
+}
+
+function fill({ words }: Slot): void {
+  Atomics.store(words, SLOT.state, STATE.filled)
+}

@@ -1,0 +1,82 @@
+import { closeSync, ftruncateSync, openSync, unlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import koffi from 'koffi'
+import { AppError } from '../../core/errors.ts'
+
+const PROT_READ_WRITE = 3
+const MAP_SHARED = 1
+const MAP_FAILED = 2n ** 64n - 1n
+const MFD_CLOEXEC = 1
+const MFD_ALLOW_SEALING = 2
+const F_ADD_SEALS = 1033
+const SEAL_SEAL_SHRINK_GROW = 1 | 2 | 4
+
+/** Memory that several processes of one machine map. */
+export type SharedMemory = {
+  readonly buffer: ArrayBuffer
+  /** Takes the mapping away; every view of `buffer` has length 0 from then on. */
+  unmap(): void
+}
+
+/** Memory that was never unmapped goes when nothing refers to it any more. */
+const forgotten = new FinalizationRegistry<{ pointer: bigint; bytes: number }>(({ pointer, bytes }) => {
+  munmap(pointer, bytes)
+})
+
+const libc = koffi.load(null)
+const mmap = libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, int64_t offset)')
+const munmap = libc.func('int munmap(void *addr, size_t length)')
+
+/**
+ * A file descriptor of new, zeroed memory that has no name, so nothing of it can be left behind. On Linux it is sealed:
+ * no process it is handed to can change its size and so break the others. Pages take no memory until they are used.
+ */
+export function createSharedFile(bytes: number): number {
+  const fd = process.platform === 'linux' ? createMemfd() : createUnlinked()
+  try {
+    ftruncateSync(fd, bytes)
+    if (process.platform === 'linux')
+      libc.func('int fcntl(int fd, int cmd, ...)')(fd, F_ADD_SEALS, 'int', SEAL_SEAL_SHRINK_GROW)
+    return fd
+  } catch (cause) {
+    closeSync(fd)
+    throw cause
+  }
+}
+
+function createMemfd(): number {
+  const fd: number = libc.func('int memfd_create(const char *name, unsigned int flags)')(
+    'frames',
+    MFD_CLOEXEC | MFD_ALLOW_SEALING,
+  )
+  return fd >= 0 ? fd : createUnlinked()
+}
+
+function createUnlinked(): number {
+  const path = join(tmpdir(), `millrace-frames-${process.pid}-${Math.random().toString(36).slice(2)}`)
+  const fd = openSync(path, 'wx+', 0o600)
+  unlinkSync(path)
+  return fd
+}
+
+/** Maps a shared file for reading and writing. The descriptor may be closed afterwards. */
+export function mapSharedFile(fd: number, bytes: number): SharedMemory {
+  const pointer: bigint | null = mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)
+  if (pointer === null || pointer === MAP_FAILED)
+    throw new AppError('internal', `could not map ${bytes} bytes of shared memory (errno ${koffi.errno()})`)
+  const buffer: ArrayBuffer = koffi.view(pointer, bytes)
+  forgotten.register(buffer, { pointer, bytes }, buffer)
+  let mapped = true
+  return {
+    buffer,
+    unmap() {
+      if (!mapped) return
+      mapped = false
+      forgotten.unregister(buffer)
+      // Detached first: a late access then fails as JavaScript does, instead of ending the process.
+      buffer.transfer()
+      munmap(pointer, bytes)
+    },
+  }
+}

@@ -1,0 +1,232 @@
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import type { VideoFrame } from '../../core/media/frame.ts'
+import { type Pipeline, type PipelineContext, Reload } from '../../sdk/pipeline-class.ts'
+import { VideoOutput } from '../../sdk/video-output.ts'
+import type { RunnerMessage, ServerMessage } from '../protocol.ts'
+import type { Doorbell } from '../ring/doorbell.ts'
+import { REGION, RUNNER_COUNTERS } from '../ring/frame-layout.ts'
+import { FrameRing } from '../ring/frame-ring.ts'
+import type { Checked, ParamsStore } from './params.ts'
+import { ProcessingRate } from './processing-rate.ts'
+import type { ErrorReports } from './reports.ts'
+import { YoungGarbage } from './young-garbage.ts'
+
+const HEARTBEAT_MS = 200
+/** How long outputs wait for the server to make room before the oldest is replaced. */
+const OUTPUT_PATIENCE_MS = 100
+
+type Message<T extends ServerMessage['type']> = Extract<ServerMessage, { type: T }>
+
+export type ProcessLoopParts = {
+  pipeline: Pipeline
+  store: ParamsStore
+  buffer: ArrayBuffer
+  doorbell: Doorbell
+  errors: ErrorReports
+  send(message: RunnerMessage): void
+  context: PipelineContext
+}
+
+/**
+ * The one place where an author's methods are called. A single loop does one thing at a time: put params in force, or
+ * give the pipeline a frame; a second one beside it takes outputs.
+ */
+export class ProcessLoop {
+  readonly #parts: ProcessLoopParts
+  readonly #input: FrameRing
+  readonly #output: FrameRing
+  readonly #counters: Int32Array
+  readonly #heartbeat: Int32Array
+  #epoch = 0
+  #requestId: string | undefined
+  #release: Message<'release'> | undefined
+  readonly #rate = new ProcessingRate()
+  readonly #garbage = new YoungGarbage()
+  /** Outputs with an earlier time are of before the last reload: `waiting` until its first input tells the time. */
+  #floor: number | 'waiting' | undefined
+  #wake: (() => void) | undefined
+
+  constructor(parts: ProcessLoopParts) {
+    this.#parts = parts
+    this.#input = new FrameRing(parts.buffer, 'input')
+    this.#output = new FrameRing(parts.buffer, 'output')
+    this.#counters = new Int32Array(parts.buffer, REGION.runnerCounters, 16)
+    this.#heartbeat = new Int32Array(parts.buffer, REGION.heartbeat, 1)
+  }
+
+  lease({ id, requestId, epoch, revision, params }: Message<'lease'>): void {
+    this.#requestId = requestId
+    this.#epoch = Math.max(this.#epoch, epoch)
+    this.#floor = undefined
+    this.#parts.store.lease(id, params, revision)
+    this.wake()
+  }
+
+  /** Takes effect when the pipeline is done with the frame it has. */
+  release(message: Message<'release'>): void {
+    this.#requestId = undefined
+    this.#epoch = Math.max(this.#epoch, message.epoch)
+    this.#release = message
+    this.#parts.store.release()
+    this.wake()
+  }
+
+  /** There may be something to do. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  /** Loads, then works until the context's signal is aborted. Throws when loading, or a reload, fails. */
+  async run(): Promise<void> {
+    const { pipeline, store, context } = this.#parts
+    const beat = setInterval(() => Atomics.add(this.#heartbeat, 0, 1), HEARTBEAT_MS)
+    context.signal.addEventListener('abort', () => this.wake(), { once: true })
+    try {
+      pipeline.outputs.onTally = (what) => this.#count(what === 'put' ? 'queued' : 'queueLost')
+      await pipeline.initialize(store.inForce.value, context)
+      this.#tellParams()
+      this.#ready()
+      void this.#takeOutputs()
+      // Frames and params take turns, so that neither a burst of updates nor a slow model starves the other.
+      let applied = false
+      while (!context.signal.aborted) {
+        if (store.hasPending && !applied) {
+          await this.#applyParams()
+          applied = true
+          continue
+        }
+        applied = false
+        if (await this.#processNext()) continue
+        if (store.hasPending) continue
+        if (this.#release) this.#finishRelease(this.#release)
+        else await this.#sleep()
+      }
+    } finally {
+      clearInterval(beat)
+    }
+  }
+
+  async #sleep(): Promise<void> {
+    this.#garbage.sweep()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    await promise
+    this.#wake = undefined
+  }
+
+  /** False when there is no frame to process. */
+  async #processNext(): Promise<boolean> {
+    const { pipeline, errors } = this.#parts
+    const requestId = this.#requestId
+    const taken = requestId === undefined ? undefined : this.#input.takeNext(this.#epoch, this.#rate.backlog)
+    if (!taken || requestId === undefined) return false
+    this.#garbage.add(taken.frame.data.length)
+    if (this.#floor === 'waiting') this.#floor = taken.frame.pts
+    const done = this.#rate.begin()
+    try {
+      await pipeline.putVideoFrame(taken.frame, requestId)
+      this.#count('accepted')
+    } catch (thrown) {
+      this.#count('failed')
+      errors.report('putVideoFrame', thrown)
+    }
+    // Messages and timers get their turn, however busy the pipeline is.
+    await turn()
+    done()
+    return true
+  }
+
+  async #applyParams(): Promise<void> {
+    const { store, errors } = this.#parts
+    let fatal: unknown
+    const apply = async (next: Checked, takesLong: () => void) => {
+      const reload = await this.#parts.pipeline.updateParams(next.value)
+      if (!(reload instanceof Reload)) return
+      takesLong()
+      // The next stream may wait for the end of it as for any load.
+      if (this.#release) this.#finishRelease(this.#release)
+      try {
+        await this.#reload(reload)
+      } catch (thrown) {
+        fatal = thrown
+        throw thrown
+      }
+    }
+    const failure = await store.applyNext(apply, () => this.#tellParams())
+    if (fatal !== undefined) throw fatal
+    if (failure) errors.report('updateParams', failure.cause ?? failure)
+    if (store.loading) this.#ready()
+    await turn()
+  }
+
+  async #reload(reload: Reload): Promise<void> {
+    const { store, pipeline, send } = this.#parts
+    store.loading = true
+    this.#epoch++
+    this.#floor = 'waiting'
+    send({ type: 'reloading', epoch: this.#epoch })
+    pipeline.outputs.clear()
+    await reload.work()
+  }
+
+  #finishRelease({ id }: Message<'release'>): void {
+    const { store, pipeline, send } = this.#parts
+    this.#release = undefined
+    pipeline.outputs.clear()
+    // Frames of the stream that is over are counted as its own.
+    this.#input.takeNext(this.#epoch)
+    send({ type: 'done', id, status: 'applied', revision: store.revision, params: store.inForce.value })
+  }
+
+  #ready(): void {
+    this.#parts.store.loading = false
+    this.#parts.send({ type: 'ready' })
+  }
+
+  #tellParams(): void {
+    const { store, send } = this.#parts
+    const { given, value } = store.inForce
+    send({ type: 'params', revision: store.revision, params: value, given })
+  }
+
+  async #takeOutputs(): Promise<void> {
+    const { pipeline, errors, context } = this.#parts
+    while (!context.signal.aborted) {
+      try {
+        const output = await pipeline.getProcessedVideoFrame()
+        this.#count('produced')
+        const refusal = this.#refusal(output)
+        if (refusal === undefined) await this.#sendOn(output.frame)
+        else {
+          this.#count('refused')
+          if (refusal) errors.report('getProcessedVideoFrame', new Error(refusal))
+        }
+      } catch (thrown) {
+        errors.report('getProcessedVideoFrame', thrown)
+        await wait(100)
+      }
+      await turn()
+    }
+  }
+
+  /** Why an output goes no further: a fault of the author's, or '' when it merely came too late. */
+  #refusal(output: VideoOutput): string | undefined {
+    if (!(output instanceof VideoOutput)) return 'it must give a VideoOutput'
+    if (this.#requestId === undefined || this.#parts.store.loading) return ''
+    if (output.requestId !== this.#requestId) return `output of request ${output.requestId}, which is not running`
+    if (this.#floor === 'waiting' || (this.#floor !== undefined && output.frame.pts < this.#floor)) return ''
+    return undefined
+  }
+
+  async #sendOn(frame: VideoFrame): Promise<void> {
+    const epoch = this.#epoch
+    const until = performance.now() + OUTPUT_PATIENCE_MS
+    while (this.#output.full && performance.now() < until) await wait(2)
+    this.#output.write(frame, epoch)
+    this.#parts.doorbell.ring()
+  }
+
+  #count(name: keyof typeof RUNNER_COUNTERS): void {
+    Atomics.add(this.#counters, RUNNER_COUNTERS[name], 1)
+  }
+}

@@ -1,0 +1,256 @@
+import { nowMs } from '../../core/clock.ts'
+import { AppError } from '../../core/errors.ts'
+import type { IngestSource } from '../../core/media/endpoints.ts'
+import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../../core/resource.ts'
+import type { Target } from '../../core/url-guard.ts'
+import { openTricklePublisher } from '../../trickle/client/publisher.ts'
+import { openTrickleSubscriber } from '../../trickle/client/subscriber.ts'
+import { openTrickleEgress } from '../../trickle/egress.ts'
+import { openTrickleIngest } from '../../trickle/ingest.ts'
+import type { Publication } from '../../trickle/publication.ts'
+import type { Subscription } from '../../trickle/subscription.ts'
+import type { LiveStream, Publication as StreamPublication } from '../live-stream.ts'
+import { checkStreamName, type StreamRegistry } from '../registry.ts'
+import { RemoteControl } from './control.ts'
+import { RemoteMessages } from './messages.ts'
+import { WatchedPublication, WatchedSubscription } from './watch.ts'
+
+/** Channels on trickle servers elsewhere. */
+export type RemoteChannels = {
+  /** MPEG-TS segments to read. */
+  subscribe: Target
+  /** Where the output goes. */
+  publish?: Target
+  /** Messages on it replace the params. */
+  control?: Target
+  /** Where it is told what happens. */
+  events?: Target
+}
+
+export type RemoteStreamOptions = {
+  name: string
+  channels: RemoteChannels
+  pipeline?: string
+  params?: Record<string, unknown>
+  /** Without a byte of input for so long it ends. */
+  inputTimeoutMs: number
+  /** Tells of the stream on its events channel until the returned function is called. Every event of the stream if absent. */
+  tell?(stream: LiveStream, send: (message: unknown) => void): () => void
+  /** Adds to a control message what its sender leaves out. */
+  completeParams?(message: Record<string, unknown>): Record<string, unknown>
+  /** The first input segment has been read to its end. */
+  onFirstSegmentRead?(): void
+  /** The first bytes of the first output segment are on their way. */
+  onFirstBytesSent?(): void
+}
+
+const MEDIA_TYPE = 'video/mp2t'
+const JSON_TYPE = 'application/json'
+/** For the last segment of a stream that has ended. */
+const FLUSH_MS = 2000
+
+/**
+ * A stream whose media, control and events travel over trickle servers elsewhere. It ends with its input, with its
+ * output or control channel, or when no input comes for too long; then it deletes the channels that it wrote.
+ */
+export class RemoteStream implements Resource {
+  readonly stream: LiveStream
+  readonly closed: Promise<Closed>
+  /** Settles when its pipeline is leased and its channels are open, before media flows; else rejects with what is wrong. */
+  readonly started: Promise<void>
+  readonly #options: RemoteStreamOptions
+  readonly #context: Context
+  readonly #scope: Scope
+  readonly #started = Promise.withResolvers<void>()
+  #running = false
+  #segmentRead = false
+  #lastInputAt = nowMs()
+
+  /** @throws AppError `conflict` or `capacity`, and nothing has begun. */
+  constructor(registry: StreamRegistry, options: RemoteStreamOptions, context: Context) {
+    const { name, pipeline, params } = options
+    this.#options = options
+    this.#context = { log: context.log.child({ stream: name }) }
+    this.started = this.#started.promise
+    this.started.catch(() => {})
+    registry.checkPublish(checkStreamName(name))
+    const published = registry.publish(name, {
+      ...(pipeline !== undefined && { pipeline }),
+      ...(params && { params }),
+      open: (inner) => this.#open(inner),
+    })
+    this.stream = registry.get(name)
+    this.#scope = new Scope(context.signal)
+    this.closed = this.#scope.closed
+    this.#scope.defer(() => this.#end())
+    void this.#outlast(published)
+  }
+
+  get name(): string {
+    return this.#options.name
+  }
+
+  /** True from the moment that it begins to end; its last bytes may still be on their way. */
+  get ending(): boolean {
+    return this.#scope.reason !== undefined
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Ends with the publication, which ends with the stream at the latest. */
+  async #outlast(published: Promise<StreamPublication>): Promise<void> {
+    try {
+      const { closed } = await published
+      this.#finish('ingest', await closed)
+    } catch (thrown) {
+      const error = AppError.from(thrown)
+      this.#started.reject(error)
+      this.#finish('ingest', { why: 'failed', error })
+    }
+  }
+
+  /** The end, for which something on the way in or out is the reason. */
+  #finish(source: 'ingest' | 'egress', closed: Closed): void {
+    if (closed.error && this.#running && !this.#scope.reason) {
+      this.stream.events.emit({ type: 'error', source, message: closed.error.message })
+    }
+    this.#scope.end(closed)
+  }
+
+  async #open(inner: Context): Promise<IngestSource> {
+    const { subscription, publication, control, events } = await this.#openChannels()
+    const egress = publication && (await this.#send(publication))
+    if (this.#scope.reason) {
+      await Promise.all([subscription, egress, control, events].map((one) => one?.close()))
+      throw new AppError('trickle-failed', 'the stream was stopped while it was opened')
+    }
+    this.#running = true
+    // What is opened first is closed last: the last frames go out, then what is said of the end.
+    if (events) this.#tell(events)
+    if (control) this.#obey(control)
+    if (egress) {
+      this.#scope.use(egress)
+      void egress.closed.then((closed) => this.#finish('egress', closed))
+    }
+    this.#scope.defer(async () => {
+      await this.stream.close()
+      if (egress) await deadline(egress.closed, FLUSH_MS, 'the last segment').catch(() => {})
+    })
+    this.#started.resolve()
+    this.#lastInputAt = nowMs()
+    this.#scope.spawn((signal) => this.#watchInput(signal))
+    const onBytes = () => {
+      this.#lastInputAt = nowMs()
+    }
+    const watched = new WatchedSubscription(subscription, onBytes, () => this.#noteSegment())
+    const { inputTimeoutMs } = this.#options
+    return await openTrickleIngest({ from: { subscription: watched }, openTimeoutMs: inputTimeoutMs }, inner)
+  }
+
+  /** All of them, or none when one cannot be opened. */
+  async #openChannels() {
+    const { subscribe, publish, control, events } = this.#options.channels
+    const opening = [
+      named('the input', this.#subscriber(subscribe)),
+      publish && named('the output', this.#publisher(publish, MEDIA_TYPE)),
+      control && named('the control channel', this.#subscriber(control)),
+      events && named('the events channel', this.#publisher(events, JSON_TYPE)),
+    ] as const
+    const settled = await Promise.allSettled(opening)
+    const failed = settled.find((one) => one.status === 'rejected')
+    if (failed) {
+      await Promise.all(settled.map((one) => one.status === 'fulfilled' && one.value?.close()))
+      throw failed.reason
+    }
+    const [subscription, publication, controlled, told] = await Promise.all(opening)
+    return { subscription, publication, control: controlled, events: told }
+  }
+
+  #subscriber(target: Target): Promise<Subscription> {
+    return openTrickleSubscriber({ ...target, start: -2 }, this.#context)
+  }
+
+  #publisher(target: Target, mime: string): Promise<Publication> {
+    return openTricklePublisher({ ...target, mime }, this.#context)
+  }
+
+  #tell(first: Publication): void {
+    const { channels, tell = tellEverything } = this.#options
+    const { events } = channels
+    if (!events) return
+    const messages = this.#scope.use(
+      new RemoteMessages({
+        first,
+        reopen: () => this.#publisher(events, JSON_TYPE),
+        onFailure: (err) => this.#context.log.warn({ err }, 'events channel failed'),
+      }),
+    )
+    this.#scope.defer(tell(this.stream, (message) => messages.send(message)))
+  }
+
+  #obey(first: Subscription): void {
+    const { channels, completeParams } = this.#options
+    const { control } = channels
+    if (!control) return
+    const following = this.#scope.use(
+      new RemoteControl({
+        stream: this.stream,
+        first,
+        reopen: () => this.#subscriber(control),
+        onFailure: (err) => {
+          this.#context.log.warn({ err }, 'control channel failed')
+          this.stream.events.emit({ type: 'error', source: 'control', message: err.message })
+        },
+        complete: completeParams,
+      }),
+    )
+    void following.closed.then((closed) => this.#scope.end(closed))
+  }
+
+  async #send(inner: Publication): Promise<Resource> {
+    const publication = new WatchedPublication(inner, () => this.#options.onFirstBytesSent?.())
+    return await openTrickleEgress({ reader: this.stream.subscribe(), to: { publication } }, this.#context)
+  }
+
+  #noteSegment(): void {
+    if (this.#segmentRead) return
+    this.#segmentRead = true
+    this.#options.onFirstSegmentRead?.()
+  }
+
+  async #watchInput(signal: AbortSignal): Promise<Closed> {
+    const { inputTimeoutMs } = this.#options
+    for (;;) {
+      const silentMs = nowMs() - this.#lastInputAt
+      if (silentMs >= inputTimeoutMs) {
+        const error = new AppError('timeout', `no input came for ${inputTimeoutMs / 1000} s`, { retryable: true })
+        this.#finish('ingest', { why: 'failed', error })
+      }
+      await sleep(inputTimeoutMs - silentMs, signal)
+    }
+  }
+
+  /** A start that failed leaves a stream as it was whose viewers were there before. */
+  async #end(): Promise<void> {
+    if (this.#running || this.#scope.reason?.why !== 'failed') await this.stream.close()
+  }
+}
+
+function tellEverything(stream: LiveStream, send: (message: unknown) => void): () => void {
+  return stream.events.subscribe((event) => send({ event, queue_event_type: 'ai_stream_events' }))
+}
+
+async function named<T>(what: string, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening
+  } catch (thrown) {
+    const { message, retryable } = AppError.from(thrown)
+    throw new AppError('trickle-failed', `${what} could not be opened: ${message}`, { retryable, cause: thrown })
+  }
+}

@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AppError } from '../../core/errors.ts'
+import { type Closed, type Context, type Resource, Scope, sleep } from '../../core/resource.ts'
+import type { Publication } from '../publication.ts'
+import { Channel, type ChannelOptions } from './channel.ts'
+import { newCounters, type TrickleCounters } from './counters.ts'
+import { publishTo } from './local-publication.ts'
+import { answer } from './routes.ts'
+
+/** The server's policy, from outside. A hook refuses by throwing an AppError, whose code becomes the status. */
+export type TrickleHooks = {
+  /** Before a request creates a channel, by `POST /{name}` or by its first segment. */
+  beforeCreate?(request: IncomingMessage, name: string, mime: string): void | Promise<void>
+  /** Before a request deletes a channel, which still exists then. */
+  beforeDelete?(request: IncomingMessage, name: string): void | Promise<void>
+  /** A request created this channel; nothing is in it yet. */
+  onChannel?(channel: Channel, request: IncomingMessage): void
+}
+
+export type TrickleServerOptions = TrickleHooks & {
+  /** For every channel. */
+  channel?: ChannelOptions
+  /** A segment may be posted to a channel that does not exist. */
+  autocreate?: boolean
+  /** Tells of channels that come and go on the channel `_changes`. */
+  changefeed?: boolean
+  /** Channels at once. */
+  maxChannels?: number
+  /** Segment reads at once, waiting ones included. */
+  maxReaders?: number
+  /** Channels that were created by requests and got no byte for so long are closed. */
+  idleTimeoutMs?: number
+  /** How often idle ones are looked for. */
+  sweepIntervalMs?: number
+  /** Between two `100 Continue` to a publisher that has not sent a byte yet. */
+  keepaliveMs?: number
+  /** A reader that takes nothing for so long while there is something to take is cut off. */
+  stallTimeoutMs?: number
+}
+
+export const SERVER_DEFAULTS = {
+  autocreate: false,
+  changefeed: false,
+  maxChannels: 1024,
+  maxReaders: 10_000,
+  idleTimeoutMs: 300_000,
+  sweepIntervalMs: 60_000,
+  keepaliveMs: 10_000,
+  stallTimeoutMs: 60_000,
+} as const
+
+/**
+ * What the Node HTTP server under it needs: Node's defaults end long posts after five minutes, and close idle
+ * connections just when a client that keeps them for a minute uses them again.
+ */
+export const HTTP_SERVER_OPTIONS = { requestTimeout: 0, keepAliveTimeout: 75_000, noDelay: true } as const
+
+const CHANGEFEED = '_changes'
+
+export type TrickleServerStats = TrickleCounters & { channels: number; readers: number; bytesHeld: number }
+
+/** Live from the call on; ends when its signal is aborted or it is closed. */
+export function openTrickle(options: TrickleServerOptions, context: Context): TrickleServer {
+  return new TrickleServer(options, context)
+}
+
+/** Channels by name, and their face over HTTP. Closing it closes every channel. */
+export class TrickleServer implements Resource {
+  readonly closed: Promise<Closed>
+  readonly options: TrickleServerOptions & Required<Pick<TrickleServerOptions, keyof typeof SERVER_DEFAULTS>>
+  readonly counters = newCounters()
+  readonly context: Context
+  /** Segment reads in progress. */
+  readers = 0
+  readonly #scope: Scope
+  readonly #channels = new Map<string, Channel>()
+  /** Channels of this process, which ends them itself. */
+  readonly #kept = new WeakSet<Channel>()
+  readonly #changes: Publication | undefined
+
+  constructor(options: TrickleServerOptions, context: Context) {
+    this.options = { ...SERVER_DEFAULTS, ...options }
+    this.context = context
+    this.#scope = new Scope(context.signal)
+    this.closed = this.#scope.closed
+    this.#scope.defer(() => {
+      for (const channel of [...this.#channels.values()]) channel.close()
+    })
+    this.#scope.spawn((signal) => this.#sweep(signal))
+    if (this.options.changefeed) this.#changes = publishTo(this.create(CHANGEFEED, 'application/json'))
+  }
+
+  /** Answers one request; `path` is what follows the mount point, as in `/name/7`. */
+  handle(request: IncomingMessage, response: ServerResponse, path: string): void {
+    answer(this, request, response, path)
+  }
+
+  get(name: string): Channel | undefined {
+    return this.#channels.get(name)
+  }
+
+  /** Creates a channel of this process: hooks are not asked, and it is not swept when idle. Its owner closes it. */
+  create(name: string, mime: string): Channel {
+    const channel = this.add(name, mime)
+    this.#kept.add(channel)
+    return channel
+  }
+
+  /** Creates a channel that is closed when it is idle. Fails with `conflict` or `capacity`. */
+  add(name: string, mime: string): Channel {
+    if (this.#scope.signal.aborted) throw new AppError('conflict', 'the trickle server is closing')
+    if (this.#channels.has(name)) throw new AppError('conflict', `channel ${name} exists`)
+    const { maxChannels } = this.options
+    if (this.#channels.size >= maxChannels) {
+      throw new AppError('capacity', `all ${maxChannels} channels are in use`, { retryable: true })
+    }
+    const channel = new Channel(name, mime, this.options.channel, this.counters)
+    this.#channels.set(name, channel)
+    channel.onClose(() => {
+      this.#channels.delete(name)
+      this.#tell({ removed: [name] })
+    })
+    this.#tell({ added: [name] })
+    return channel
+  }
+
+  /** True for a channel that only the server itself writes. */
+  writesAlone(name: string): boolean {
+    return name === CHANGEFEED && this.options.changefeed
+  }
+
+  stats(): TrickleServerStats {
+    let bytesHeld = 0
+    for (const channel of this.#channels.values()) bytesHeld += channel.bytes
+    return { ...this.counters, channels: this.#channels.size, readers: this.readers, bytesHeld }
+  }
+
+  close(): Promise<Closed> {
+    return this.#scope.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #tell(change: { added: string[] } | { removed: string[] }): void {
+    if (!this.#changes || this.#scope.signal.aborted) return
+    const writer = this.#changes.open()
+    writer.write(Buffer.from(JSON.stringify(change)))
+    writer.close()
+  }
+
+  async #sweep(signal: AbortSignal): Promise<undefined> {
+    for (;;) {
+      await sleep(this.options.sweepIntervalMs, signal)
+      for (const channel of [...this.#channels.values()]) {
+        if (this.#kept.has(channel) || channel.name.startsWith('_')) continue
+        if (channel.idleMs < this.options.idleTimeoutMs) continue
+        this.context.log.info({ channel: channel.name, idleMs: Math.round(channel.idleMs) }, 'closed idle channel')
+        channel.close()
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+// What a WHIP and a WHEP session have in common towards HTTP: RFC 9725 §4.3.
+import { randomBytes } from 'node:crypto'
+import { parseSdpFragment, writeSdpFragment } from '../../codec/sdp/fragment.ts'
+import type { Resource } from '../../core/resource.ts'
+import type { Peer } from '../peer.ts'
+import type { Agreement } from './negotiate.ts'
+
+/** What the HTTP side needs of a session. */
+export interface SignalledSession extends Resource {
+  /** A secret of 128 bits that names the session in its URL. */
+  readonly id: string
+  /** The SDP answer. */
+  readonly answer: string
+  /** Strong entity tag of the ICE session; it changes when ICE restarts. */
+  readonly etag: string
+  /**
+   * Takes an SDP fragment: more candidates, or new ICE credentials. The latter restart ICE and are answered by a
+   * fragment of our own. Throws `invalid-request`.
+   */
+  patch(fragment: string): { restarted: string | undefined }
+}
+
+/** The part of a session that a fragment changes. */
+export class IceSignalling {
+  readonly id = randomBytes(16).toString('base64url')
+  etag = newTag()
+  readonly #agreement: Agreement
+  readonly #peer: Peer
+  #remoteUfrag: string
+
+  constructor(agreement: Agreement, peer: Peer) {
+    this.#agreement = agreement
+    this.#peer = peer
+    this.#remoteUfrag = agreement.transport.ufrag
+  }
+
+  patch(text: string): { restarted: string | undefined } {
+    const { ufrag } = parseSdpFragment(text)
+    // An agent that answers checks only needs no candidates of the peer (RFC 8445 §6.1.1).
+    if (ufrag === undefined || ufrag === this.#remoteUfrag) return { restarted: undefined }
+    this.#peer.restart(ufrag)
+    this.#remoteUfrag = ufrag
+    this.etag = newTag()
+    const { kind, mid, codecs } = this.#agreement.media[0]!
+    return { restarted: writeSdpFragment(this.#peer.local, { kind, mid, format: codecs[0]!.payloadType }) }
+  }
+}
+
+const newTag = () => `"${randomBytes(8).toString('base64url')}"`

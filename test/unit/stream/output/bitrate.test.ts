@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { BitrateGovernor } from '../../../../src/stream/output/bitrate.ts'
+
+describe('BitrateGovernor', () => {
+  it('gives the full bitrate while nothing limits a viewer', () => {
+    const governor = new BitrateGovernor({ maxKbps: 2500 })
+    expect(governor.observe([], 0)).toBe(false)
+    expect(governor.observe([undefined, 9000], 1000)).toBe(false)
+    expect(governor.kbps).toBe(2500)
+  })
+
+  it('follows the slowest of a few viewers down, with headroom, and not below an eighth', () => {
+    const governor = new BitrateGovernor({ maxKbps: 2500 })
+    expect(governor.observe([undefined, 1000], 0)).toBe(true)
+    expect(governor.kbps).toBe(800)
+    expect(governor.observe([100], 5000)).toBe(true)
+    expect(governor.kbps).toBe(313)
+  })
+
+  it('goes up again only after a while', () => {
+    const governor = new BitrateGovernor({ maxKbps: 2500 })
+    governor.observe([1000], 0)
+    expect(governor.observe([undefined], 5000)).toBe(false)
+    expect(governor.observe([undefined], 10_000)).toBe(true)
+    expect(governor.kbps).toBe(2500)
+  })
+
+  it('ignores small changes', () => {
+    const governor = new BitrateGovernor({ maxKbps: 2500 })
+    governor.observe([1000], 0)
+    expect(governor.observe([1100], 60_000)).toBe(false)
+  })
+
+  it('leaves the slowest fifth of a crowd to its losses', () => {
+    const governor = new BitrateGovernor({ maxKbps: 2500 })
+    expect(governor.observe([200, 9000, 9000, 9000, 9000], 0)).toBe(false)
+    expect(governor.observe([200, 1000, 9000, 9000, 9000], 0)).toBe(true)
+    expect(governor.kbps).toBe(800)
+  })
+})
