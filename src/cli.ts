@@ -2,8 +2,9 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { type Config, readConfig, SECRET_SETTINGS, type SettingName } from './config.ts'
+import { type Config, readConfig, type SettingName } from './config.ts'
 import { AppError } from './core/errors.ts'
+import { SECRET_SETTINGS } from './core/secrets.ts'
 import { discoverPipelines } from './pipeline/catalog/catalog.ts'
 
 const about = createRequire(import.meta.url)('../package.json') as {

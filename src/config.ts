@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { AppError } from './core/errors.ts'
+import { SECRET_SETTINGS } from './core/secrets.ts'
 import { VIDEO_ENCODERS } from './ffmpeg/probe.ts'
 
 const text = z.string().trim().min(1)
@@ -130,14 +131,6 @@ const Settings = z.object({
 export type SettingName = keyof typeof Settings.shape
 
 export type IceServer = { urls: string | string[]; username?: string | undefined; credential?: string | undefined }
-
-/** Settings whose values are told to nobody: no message, no child process. */
-export const SECRET_SETTINGS: readonly SettingName[] = [
-  'AUTH_TOKEN',
-  'VIEW_TOKEN',
-  'ICE_SERVERS',
-  'LIVEPEER_ORCH_SECRET',
-]
 
 /** The settings as the server uses them. */
 export type Config = Readonly<{

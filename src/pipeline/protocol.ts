@@ -2,11 +2,11 @@ import { z } from 'zod'
 import { ERROR_CODES, type Issue } from '../core/errors.ts'
 import { PIXEL_FORMATS } from '../core/media/frame.ts'
 
-/** Control messages between the server and one runner; frames go through shared memory. One JSON value a message. */
+/** Control messages between the server and one runner; frames go through shared memory. See `control-channel.ts`. */
 export const PROTOCOL_VERSION = 1
 
-/** Descriptors a runner inherits; 3 is Node's own message channel. */
-export const FD = { frames: 4, doorbell: 5 } as const
+/** Descriptors a runner inherits. */
+export const FD = { control: 3, frames: 4, doorbell: 5 } as const
 
 /** Set in the environment of all that a runner starts. */
 export const MARK_VARIABLE = 'MILLRACE_RUNNER'

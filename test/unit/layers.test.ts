@@ -21,7 +21,12 @@ const TOP = LAYERS.length
 
 /** The runner starts once per stream and holds the author's model: it loads these files of its folder and no more. */
 const RUNNER = 'src/pipeline/runner/runner.ts'
-const RUNNER_FILES = [RUNNER, 'src/pipeline/protocol.ts', 'src/pipeline/ring/frame-ring.ts']
+const RUNNER_FILES = [
+  RUNNER,
+  'src/pipeline/protocol.ts',
+  'src/pipeline/control-channel.ts',
+  'src/pipeline/ring/frame-ring.ts',
+]
 /** What those are made of. */
 const RUNNER_PARTS = /^src\/pipeline\/(ring|runner)\/[a-z-]+\.ts$/
 

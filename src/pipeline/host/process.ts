@@ -7,7 +7,9 @@ import { Child } from '../../core/child.ts'
 import { Emitter } from '../../core/emitter.ts'
 import { AppError } from '../../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource } from '../../core/resource.ts'
+import { withoutSecrets } from '../../core/secrets.ts'
 import type { PipelineEntry } from '../catalog/entry.ts'
+import { ControlChannel } from '../control-channel.ts'
 import { FD, PROTOCOL_VERSION, RunnerMessage, type ServerMessage, type Values } from '../protocol.ts'
 import { AuthorOutput } from './author-output.ts'
 import { killMarked, type Reaper } from './reaper.ts'
@@ -53,6 +55,8 @@ export class RunnerProcess implements Resource {
   /** The other end of its doorbell. */
   readonly doorbell: Duplex | undefined
   readonly #child: Child
+  readonly #control: Duplex
+  readonly #channel: ControlChannel
   readonly #output: AuthorOutput
   #failure: AppError | undefined
   #stopping = false
@@ -61,18 +65,23 @@ export class RunnerProcess implements Resource {
     this.#child = child
     this.pid = child.pid
     this.events = new Emitter(log)
-    this.doorbell = (child.process.stdio as readonly unknown[])[FD.doorbell] as Duplex | undefined
+    const stdio = child.process.stdio as readonly unknown[]
+    this.#control = stdio[FD.control] as Duplex
+    this.doorbell = stdio[FD.doorbell] as Duplex | undefined
     this.#output = new AuthorOutput((line) => this.events.emit('line', line))
     const { stdout, stderr } = child.process
     for (const stream of [stdout, stderr]) {
       stream?.on('data', (chunk: Buffer) => this.#output.push(chunk))
       stream?.on('error', () => {})
     }
-    child.process.on('message', (raw) => {
-      const parsed = RunnerMessage.safeParse(raw)
-      if (!parsed.success)
-        log.warn({ issues: parsed.error.issues.length }, 'the runner sent a message of no known kind')
-      else this.#receive(parsed.data)
+    this.#channel = new ControlChannel(this.#control, {
+      onMessage: (raw) => {
+        const parsed = RunnerMessage.safeParse(raw)
+        if (!parsed.success)
+          log.warn({ issues: parsed.error.issues.length }, 'the runner sent a message of no known kind')
+        else this.#receive(parsed.data)
+      },
+      onBroken: (error) => this.kill(error),
     })
     this.closed = this.#end(options, mark)
   }
@@ -83,8 +92,8 @@ export class RunnerProcess implements Resource {
     const child = await Child.spawn({
       command: process.execPath,
       args: ['--disable-warning=ExperimentalWarning', GROWING, '--expose-gc', RUNNER, mark],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...serving],
-      env: { ...KEPT_MEMORY, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...serving],
+      env: { ...KEPT_MEMORY, ...withoutSecrets(env) },
       group: true,
     })
     options.reaper.watch(child.pid, mark)
@@ -102,7 +111,7 @@ export class RunnerProcess implements Resource {
   }
 
   send(message: ServerMessage): void {
-    if (this.#child.process.connected) this.#child.process.send(message, () => {})
+    this.#channel.send(message)
   }
 
   /** Ends it at once; `reason` is what it then closed with. */
@@ -138,13 +147,13 @@ export class RunnerProcess implements Resource {
 
   async #end({ reaper, entry, mode }: RunnerOptions, mark: string): Promise<Closed> {
     const { process: child } = this.#child
-    const disconnected = new Promise<void>((resolve) => child.once('disconnect', () => resolve()))
+    const disconnected = new Promise<void>((resolve) => this.#control.once('close', () => resolve()))
     const closed = await this.#child.closed
     // Its last messages may still be on their way; what it started may hold its pipes open.
-    if (child.connected) await deadline(disconnected, 500, 'the last message').catch(() => child.disconnect())
+    if (!this.#control.destroyed) await deadline(disconnected, 500, 'the last message').catch(() => {})
     await killMarked(mark)
     reaper.forget(this.pid, mark)
-    for (const stream of [child.stdout, child.stderr, this.doorbell]) stream?.destroy()
+    for (const stream of [child.stdout, child.stderr, this.#control, this.doorbell]) stream?.destroy()
     if (this.#stopping) return { why: 'stopped' }
     if (!this.#failure && closed.why === 'ended' && mode !== 'serve') return closed
     const exit = this.#child.exit

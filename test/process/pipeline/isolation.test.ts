@@ -41,6 +41,7 @@ test.each(['running', 'stopped'])('a server killed with -9 leaves nothing, its r
 
 test('an author finds what he needs and not the secrets of the server', async () => {
   process.env.AUTH_TOKEN = 'secret'
+  process.env.LIVEPEER_ORCH_SECRET = 'another secret'
   try {
     await using stage = await play('environment', { params: { show_reloading_frame: false } })
     await until('outputs', () => stage.source.outputs.length > 3)
@@ -57,6 +58,7 @@ test('an author finds what he needs and not the secrets of the server', async ()
     expect(said.map(({ line }) => line)).toContain('a line of stderr')
   } finally {
     delete process.env.AUTH_TOKEN
+    delete process.env.LIVEPEER_ORCH_SECRET
   }
 })
 

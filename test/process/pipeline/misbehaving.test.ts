@@ -57,6 +57,8 @@ describe('a pipeline that fails on frames', () => {
     ['exits-zero', 'exited with code 0'],
     ['aborts', 'SIGABRT'],
     ['uncaught', 'thrown out of nowhere'],
+    ['writes-to-control', 'NaN'],
+    ['endless-control-line', 'a control message of more than'],
   ])('%s: the overlay shows, and it goes on in less than two seconds', async (name, reason) => {
     await using stage = await play(name)
     await until('a restart', () => stage.told.restarts.length === 1)

@@ -183,7 +183,7 @@ export async function play(
 
 /** The runners of this process. */
 export function runnersLeft(): string[] {
-  return look().children.filter((command) => command.includes('pipeline/runner.'))
+  return look().children.filter((command) => command.includes('pipeline/runner/runner.'))
 }
 
 /** Every output is later than the one before it, and than every overlay before it. */
