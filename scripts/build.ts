@@ -26,6 +26,11 @@ const { name, version, license, type, devDependencies } = JSON.parse(readFileSyn
 const about = { name, version, license, type, private: true, devDependencies }
 writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(about, null, 2)}\n`)
 cpSync(join(ROOT, 'src/scaffold/template'), join(DIST, 'src/scaffold/template'), { recursive: true })
+// The runner and SDK of Python pipelines run from their sources.
+cpSync(join(ROOT, 'python'), join(DIST, 'python'), {
+  recursive: true,
+  filter: (path) => !/__pycache__|\.egg-info|\/build$/.test(path),
+})
 cpSync(join(ROOT, 'public'), join(DIST, 'public'), { recursive: true })
 for (const pipeline of readdirSync(join(DIST, 'pipelines'))) {
   for (const file of ['package.json', 'README.md'])

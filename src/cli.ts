@@ -58,6 +58,7 @@ program
       builtinDir: builtinDir(),
       appDir: process.cwd(),
       pipelineDir: config.pipelineDir,
+      python: config.python,
     })
     const found = [...catalog.pipelines.values()]
     if (options.json) {
@@ -68,7 +69,7 @@ program
       console.log(
         `${entry.name.padEnd(24)} ${entry.package.name}@${entry.package.version}  ${entry.package.description ?? ''}`,
       )
-      if (options.verbose) console.log(`${''.padEnd(24)} ${entry.entryFile}#${entry.exportName}`)
+      if (options.verbose) console.log(`${''.padEnd(24)} ${entry.interpreter ?? entry.entryFile}#${entry.exportName}`)
     }
     const rejected = options.verbose ? catalog.rejected : []
     for (const { where, reason } of rejected) console.log(`rejected  ${where}: ${reason}`)
@@ -104,8 +105,8 @@ program
     const { examine } = await import('./doctor/doctor.ts')
     const { reportOf } = await import('./doctor/finding.ts')
     const { pino } = await import('pino')
-    const { pipelineDir } = config
-    const pipelines = { builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir }
+    const { pipelineDir, python } = config
+    const pipelines = { builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir, python }
     const findings = await examine({ ...config, pipelines }, pino({ level: 'silent' }))
     console.log(json ? JSON.stringify(findings, null, 2) : reportOf(findings))
     if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1
@@ -123,9 +124,9 @@ try {
 /** As a command, and what `PREPARE_MODELS=1` turns `serve` into. */
 async function prepare(name: string | undefined): Promise<void> {
   const config = readConfig(process.env)
-  const { pipelineDir, modelDir } = config
+  const { pipelineDir, modelDir, python } = config
   await autoInstall(config)
-  const catalog = await discoverPipelines({ builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir })
+  const catalog = await discoverPipelines({ builtinDir: builtinDir(), appDir: process.cwd(), pipelineDir, python })
   const { prepareModels } = await import('./cli/prepare-models.ts')
   const names = name === undefined ? [...catalog.pipelines.keys()] : [name]
   using stop = stopSignal()

@@ -88,6 +88,8 @@ const Settings = z.object({
     .default({}),
   MODEL_DIR: text.default('./models'),
   PIPELINE_DIR: text.default('./.millrace/pipelines'),
+  PYTHON: text.optional(),
+  VIRTUAL_ENV: text.optional(),
   AUTO_INSTALL_PIPELINE: list.default([]),
   PREPARE_MODELS: z.enum(['0', '1', 'true', 'false']).default('0'),
   MAX_STREAMS: whole(1, 1000).default(Math.max(2, availableParallelism())),
@@ -146,6 +148,8 @@ export type Config = Readonly<{
   pipelineParams: Record<string, unknown>
   modelDir: string
   pipelineDir: string
+  /** The interpreter, or virtual environment, whose packages are searched for pipelines. */
+  python: string
   /** Packages to install before pipelines are looked for. */
   autoInstall: string[]
   /** Prepare models and end, instead of serving. */
@@ -217,6 +221,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     pipelineParams: s.PIPELINE_PARAMS,
     modelDir: resolve(s.MODEL_DIR),
     pipelineDir: resolve(s.PIPELINE_DIR),
+    python: s.PYTHON ?? s.VIRTUAL_ENV ?? 'python3',
     autoInstall: s.AUTO_INSTALL_PIPELINE,
     prepareModels: s.PREPARE_MODELS === '1' || s.PREPARE_MODELS === 'true',
     maxStreams: s.MAX_STREAMS,

@@ -43,7 +43,12 @@ export async function openServer(
   try {
     const [ffmpeg, catalog] = await Promise.all([
       findFfmpeg({ ...(config.ffmpegPath && { path: config.ffmpegPath }), videoEncoder: config.videoEncoder, log }),
-      discoverPipelines({ builtinDir: folder('../pipelines'), appDir: process.cwd(), pipelineDir: config.pipelineDir }),
+      discoverPipelines({
+        builtinDir: folder('../pipelines'),
+        appDir: process.cwd(),
+        pipelineDir: config.pipelineDir,
+        python: config.python,
+      }),
     ])
     const pool = scope.use(
       await openPipelinePool(

@@ -11,8 +11,18 @@ const NEEDS: Need[] = [
   { what: 'ffmpeg', variable: 'FFMPEG_PATH', aptPackages: ['ffmpeg'], find: findFfmpeg },
   { what: 'ffprobe', variable: 'FFMPEG_PATH', aptPackages: ['ffmpeg'], find: findFfprobe },
   // Ubuntu's `chromium` is only a hint at a snap, which is why it is tried by running it and not by its name.
+  // Its package for virtual environments, and the atomics of the frame ring, are Debian packages of their own.
+  { what: 'Python', variable: 'PATH', aptPackages: ['python3-venv', 'libatomic1'], find: findPython },
   { what: 'Chromium', variable: 'CHROMIUM_PATH', aptPackages: ['chromium'], find: findChromium },
 ]
+
+function findPython(): string | undefined {
+  const python = onPath('python3')
+  const probe =
+    'import ensurepip, venv, sys, ctypes; ctypes.CDLL("libatomic.so.1"); sys.exit(sys.version_info < (3, 10))'
+  const works = python && spawnSync(python, ['-c', probe], { stdio: 'ignore', timeout: 60_000 }).status === 0
+  return works ? python : undefined
+}
 
 const UPDATE_LIMIT_MS = 180_000
 const INSTALL_LIMIT_MS = 900_000
@@ -20,7 +30,7 @@ const INSTALL_LIMIT_MS = 900_000
 function missing(): Need[] {
   return NEEDS.filter((need) => {
     const file = need.find()
-    return !file || !starts(file, need.what === 'Chromium' ? '--version' : '-version')
+    return !file || !starts(file, ['Chromium', 'Python'].includes(need.what) ? '--version' : '-version')
   })
 }
 

@@ -79,7 +79,13 @@ export const Status = z
   .openapi('StreamStatus')
 
 export const PipelineSummary = z
-  .object({ name: z.string(), package: z.string(), version: z.string(), description: z.string() })
+  .object({
+    name: z.string(),
+    language: z.enum(['typescript', 'python']),
+    package: z.string(),
+    version: z.string(),
+    description: z.string(),
+  })
   .openapi('PipelineSummary')
 
 export const PipelineDetails = PipelineSummary.extend({

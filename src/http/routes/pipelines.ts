@@ -43,6 +43,7 @@ export function pipelineRoutes(catalog: Catalog, pool: PipelinePool): OpenAPIHon
   return app
 }
 
-function summary({ name, package: from }: PipelineEntry) {
-  return { name, package: from.name, version: from.version, description: from.description ?? '' }
+function summary({ name, interpreter, package: from }: PipelineEntry) {
+  const language = interpreter ? ('python' as const) : ('typescript' as const)
+  return { name, language, package: from.name, version: from.version, description: from.description ?? '' }
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { AppError } from '../../core/errors.ts'
 import type { PipelineEntry } from './entry.ts'
 import { findDependency, type Rejected, readManifest, readPackage } from './manifest.ts'
+import { environmentsIn, findEnvironment, readEnvironment } from './python.ts'
 
 export type Catalog = {
   pipelines: Map<string, PipelineEntry>
@@ -17,6 +18,8 @@ export type DiscoverOptions = {
   appDir?: string
   /** Packages put, or installed, there by hand: direct folders, and its `node_modules`. */
   pipelineDir?: string
+  /** A Python interpreter, or the folder of a virtual environment, whose packages are searched too. */
+  python?: string
 }
 
 /**
@@ -33,6 +36,16 @@ export async function discoverPipelines(options: DiscoverOptions): Promise<Catal
     if (seen.has(real)) continue
     seen.add(real)
     const { entries, rejected } = readManifest(real, version)
+    catalog.rejected.push(...rejected)
+    for (const entry of entries) add(catalog.pipelines, entry)
+  }
+  const { python, pipelineDir } = options
+  const environments = [
+    ...(python ? [findEnvironment(python) ?? []].flat() : []),
+    ...(pipelineDir ? environmentsIn(pipelineDir) : []),
+  ]
+  for (const environment of environments) {
+    const { entries, rejected } = readEnvironment(environment)
     catalog.rejected.push(...rejected)
     for (const entry of entries) add(catalog.pipelines, entry)
   }

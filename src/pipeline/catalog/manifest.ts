@@ -4,7 +4,7 @@ import semver from 'semver'
 import { z } from 'zod'
 import type { PipelineEntry } from './entry.ts'
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 
 const Declared = z.union([
   z.string(),

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { env } from 'node:process'
 import type { Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { Child } from '../../core/child.ts'
 import { Emitter } from '../../core/emitter.ts'
 import { AppError } from '../../core/errors.ts'
@@ -12,17 +11,8 @@ import type { PipelineEntry } from '../catalog/entry.ts'
 import { ControlChannel } from '../control-channel.ts'
 import { FD, PROTOCOL_VERSION, RunnerMessage, type ServerMessage, type Values } from '../protocol.ts'
 import { AuthorOutput } from './author-output.ts'
+import { programOf } from './program.ts'
 import { killMarked, type Reaper } from './reaper.ts'
-
-const RUNNER = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../runner/runner.ts' : '../runner/runner.js', import.meta.url),
-)
-
-/**
- * V8 takes each frame's memory for growth of a small heap, and would look through all of it every dozen frames; with
- * room for four times what is in use it does so a third as often.
- */
-const GROWING = '--heap-growing-percent=300'
 
 /**
  * glibc gives the memory of freed frames back to the system and takes it anew, page by page, for the next ones: more work
@@ -89,11 +79,12 @@ export class RunnerProcess implements Resource {
   static async open(options: RunnerOptions, context: Context): Promise<RunnerProcess> {
     const mark = randomUUID()
     const serving = options.frames === undefined ? (['ignore', 'ignore'] as const) : ([options.frames, 'pipe'] as const)
+    const program = programOf(options.entry)
     const child = await Child.spawn({
-      command: process.execPath,
-      args: ['--disable-warning=ExperimentalWarning', GROWING, '--expose-gc', RUNNER, mark],
+      command: program.command,
+      args: [...program.args, mark],
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...serving],
-      env: { ...KEPT_MEMORY, ...withoutSecrets(env) },
+      env: { ...KEPT_MEMORY, ...withoutSecrets(env), ...program.env },
       group: true,
     })
     options.reaper.watch(child.pid, mark)

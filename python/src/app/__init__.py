@@ -1,0 +1,1 @@
+"""The modules of ai-runner that pipelines import, under their old name."""

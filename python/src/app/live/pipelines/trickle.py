@@ -1,0 +1,5 @@
+"""The guide imports frames from here."""
+
+from ..trickle import DEFAULT_HEIGHT, DEFAULT_WIDTH, VideoFrame, VideoOutput
+
+__all__ = ["DEFAULT_HEIGHT", "DEFAULT_WIDTH", "VideoFrame", "VideoOutput"]
