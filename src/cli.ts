@@ -82,6 +82,39 @@ program
   .action(prepare)
 
 program
+  .command('install')
+  .description('put Python pipelines into PIPELINE_DIR, each in a virtual environment of its own')
+  .argument('<spec...>', 'pip:my-pipeline==1.2.3, pip:./folder, pip:git+https://…@<commit>')
+  .action(async (specs: string[]) => {
+    const { pipelineDir, python } = readConfig(process.env)
+    const unknown = specs.find((spec) => !spec.startsWith('pip:'))
+    if (unknown !== undefined)
+      throw new AppError(
+        'invalid-request',
+        `${JSON.stringify(unknown)} must begin with pip:; an npm package is installed with npm install in the folder the server is started in`,
+      )
+    const { installPython } = await import('./pipeline/catalog/python-install.ts')
+    const { PrepareReport } = await import('./cli/prepare-report.ts')
+    using stop = stopSignal()
+    const context = { log: new PrepareReport(process.stderr).log(), signal: stop.signal }
+    for (const spec of specs) {
+      const options = { spec: spec.slice('pip:'.length), pipelineDir, appDir: process.cwd(), python }
+      for (const { name, package: from } of await installPython(options, context))
+        console.log(`${name.padEnd(24)} ${from.name}@${from.version}`)
+    }
+  })
+
+program
+  .command('uninstall')
+  .description('take a Python pipeline that was installed into PIPELINE_DIR out again')
+  .argument('<name>', 'of the pipeline or of its package')
+  .action(async (name: string) => {
+    const { pipelineDir } = readConfig(process.env)
+    const { uninstallPython } = await import('./pipeline/catalog/python-install.ts')
+    for (const gone of uninstallPython(name, pipelineDir)) console.log(gone)
+  })
+
+program
   .command('new')
   .description('write a pipeline package, with TypeScript, params and a test')
   .argument('<folder>', 'a new folder; its name is that of the package and of the pipeline')
@@ -135,13 +168,20 @@ async function prepare(name: string | undefined): Promise<void> {
 }
 
 /** `AUTO_INSTALL_PIPELINE`, before anything is looked for; whatever goes wrong with it ends the start. */
-async function autoInstall({ autoInstall: specs, pipelineDir }: Config): Promise<void> {
-  if (specs.length === 0) return
+async function autoInstall({ autoInstall, pipelineDir, python }: Config): Promise<void> {
+  if (autoInstall.length === 0) return
   const { installPipelines } = await import('./pipeline/catalog/install.ts')
   const { PrepareReport } = await import('./cli/prepare-report.ts')
   using stop = stopSignal()
   const context = { log: new PrepareReport(process.stderr).log(), signal: stop.signal }
-  await installPipelines({ specs, pipelineDir, appDir: process.cwd(), version: about.version }, context)
+  const appDir = process.cwd()
+  const ofPip = autoInstall.filter((spec) => spec.startsWith('pip:'))
+  const specs = autoInstall.filter((spec) => !spec.startsWith('pip:'))
+  await installPipelines({ specs, pipelineDir, appDir, version: about.version }, context)
+  if (ofPip.length === 0) return
+  const { installPython } = await import('./pipeline/catalog/python-install.ts')
+  for (const spec of ofPip)
+    await installPython({ spec: spec.slice('pip:'.length), pipelineDir, appDir, python, pinned: true }, context)
 }
 
 /** Aborted by what asks the process to end, as long as it is in use. */

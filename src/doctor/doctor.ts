@@ -5,6 +5,7 @@ import { type Finding, fine, warn } from './finding.ts'
 import { checkGpu } from './gpu.ts'
 import { checkCandidates, checkHttpPort, checkNetworkBuffers, checkUdpPorts } from './network.ts'
 import { checkPipelines } from './pipelines.ts'
+import { checkPython } from './python.ts'
 import { checkModelDir, checkNode, checkSharedMemory } from './runtime.ts'
 
 /** The settings that say what a server here would need. */
@@ -17,6 +18,7 @@ export type DoctorOptions = {
   ffmpegPath: string | undefined
   videoEncoder: string
   pipeline: string
+  python: string
   modelDir: string
   pipelines: DiscoverOptions
 }
@@ -30,6 +32,7 @@ export async function examine(options: DoctorOptions, log: Log): Promise<Finding
     checkSharedMemory(),
     checkGpu(),
     checkPipelines(options.pipelines, options.pipeline),
+    checkPython(options.python),
     checkModelDir(options.modelDir),
     checkHttpPort(host, port),
     checkAccess(options),

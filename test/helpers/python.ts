@@ -1,34 +1,39 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/python/${name}`, import.meta.url))
 const INSTALL_MS = 300_000
 
 export type PythonFolder = { directory: string; [Symbol.dispose](): void }
 
-/**
- * A folder as `PIPELINE_DIR` would be, with one virtual environment that holds the packages of `test/fixtures/python`,
- * built and installed as a user would. numpy and pydantic come from the registry.
- */
+/** The settings of a `millrace` that a test starts, without those of this machine. */
+const settings = (directory: string) => ({ PATH: process.env.PATH, HOME: process.env.HOME, PIPELINE_DIR: directory })
+
+/** What `millrace` prints. Throws when it fails. */
+export function millrace(directory: string, ...args: string[]): string {
+  return execFileSync(process.execPath, [CLI, ...args], {
+    encoding: 'utf8',
+    env: settings(directory),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: INSTALL_MS,
+  })
+}
+
+/** A new `PIPELINE_DIR` with packages of `test/fixtures/python`, put there by `millrace install`. */
 export function installPythonFixtures(...names: string[]): PythonFolder {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-python-'))
-  const environment = join(directory, 'environment')
-  const run = (command: string, args: string[]) =>
-    execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'], timeout: INSTALL_MS })
+  const end = () => rmSync(directory, { recursive: true, force: true })
   try {
-    run('python3', ['-m', 'venv', environment])
-    const sources = [folder('../../python'), ...names.map((name) => folder(`../fixtures/python/${name}`))]
-    // pip builds in the source folder; copies keep the checkout clean.
-    const copies = sources.map((_, index) => join(directory, `source-${index}`))
-    for (const [index, source] of sources.entries()) run('cp', ['-r', source, copies[index]!])
-    run(join(environment, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...copies])
-    for (const copy of copies) rmSync(copy, { recursive: true })
+    // A build writes into the folder of the package.
+    for (const name of names) cpSync(fixture(name), join(directory, 'sources', name), { recursive: true })
+    millrace(directory, 'install', ...names.map((name) => `pip:${join(directory, 'sources', name)}`))
   } catch (thrown) {
-    rmSync(directory, { recursive: true, force: true })
+    end()
     throw thrown
   }
-  return { directory, [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) }
+  return { directory, [Symbol.dispose]: end }
 }

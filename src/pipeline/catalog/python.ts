@@ -10,11 +10,11 @@ const ENTRY = /^([^=\s]+)\s*=\s*([\w.]+)\s*:\s*([\w.]+)\s*$/
 export type PythonEnvironment = { interpreter: string; sitePackages: string[] }
 
 /**
- * The environment of `python`: a virtual environment's folder, an interpreter's path or its name on `path`. Undefined when
+ * The environment of `python`: a virtual environment's folder, an interpreter's path or its name on PATH. Undefined when
  * there is none, or none whose packages can be found without running it.
  */
-export function findEnvironment(python: string, path = process.env.PATH ?? ''): PythonEnvironment | undefined {
-  const interpreter = findInterpreter(python, path)
+export function findEnvironment(python: string): PythonEnvironment | undefined {
+  const interpreter = findInterpreter(python)
   if (!interpreter) return undefined
   const prefix = dirname(dirname(interpreter))
   const sitePackages = [join(prefix, 'lib'), join(prefix, 'local', 'lib')].flatMap(packageFolders)
@@ -92,7 +92,9 @@ function readMetadata(info: string): { name: string; version: string; descriptio
   return { name: field('Name') ?? name, version: field('Version') ?? version, ...(description && { description }) }
 }
 
-function findInterpreter(python: string, path: string): string | undefined {
+/** A program by its path, its name on PATH, or the folder of a virtual environment. */
+export function findInterpreter(python: string): string | undefined {
+  const path = process.env.PATH ?? ''
   const files = python.includes('/')
     ? [join(python, 'bin', 'python3'), join(python, 'bin', 'python'), python]
     : path.split(delimiter).map((folder) => join(folder, python))

@@ -1,0 +1,58 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { httpJson } from '../helpers/http.ts'
+import { installPythonFixtures, millrace, type PythonFolder } from '../helpers/python.ts'
+import { type Stage, setStage } from '../helpers/stage.ts'
+
+let python: PythonFolder
+let stage: Stage
+beforeAll(async () => {
+  python = installPythonFixtures('my-pipeline')
+  stage = await setStage({
+    env: { PIPELINE: 'my-pipeline', MODEL_ID: 'my-pipeline', PIPELINE_DIR: python.directory, AUTH_TOKEN: '' },
+  })
+  await stage.publish('demo', await stage.clip({ seconds: 60, width: 640, height: 360, fps: 30 }))
+}, 400_000)
+afterAll(async () => {
+  await stage?.[Symbol.asyncDispose]()
+  python?.[Symbol.dispose]()
+})
+
+it("puts a stream through the guide's package", async () => {
+  const status = await stage.waitForStatus('demo', 'a pipeline', ({ inference }) => inference.fps > 20, 60_000)
+  expect(status).toMatchObject({ state: 'ONLINE', pipeline: 'my-pipeline', egress: { width: 512, height: 512 } })
+  expect(status.inference.restarts).toBe(0)
+})
+
+it('takes its params over HTTP, and refuses one that its model refuses with path and bound', async () => {
+  const change = (body: unknown) =>
+    httpJson<{ params: object; code: string; errors: object[] }>('POST', `${stage.url}/params`, { body })
+  expect(await change({ strength: 0.3 })).toMatchObject({ status: 200, json: { params: { strength: 0.3 } } })
+  const refused = await change({ strength: 1.5 })
+  expect(refused).toMatchObject({ status: 422, json: { code: 'invalid-params' } })
+  expect(JSON.stringify(refused.json.errors)).toMatch(/strength.*less than or equal to 1/)
+  const { json } = await httpJson<{ params: object }>('GET', `${stage.url}/streams/demo/params`)
+  expect(json.params).toMatchObject({ strength: 0.3 })
+})
+
+it('tells of it as of any other', async () => {
+  const { json: list } = await httpJson<object[]>('GET', `${stage.url}/pipelines`)
+  expect(list).toContainEqual(expect.objectContaining({ name: 'my-pipeline', language: 'python', version: '0.1.0' }))
+  expect(list).toContainEqual(expect.objectContaining({ name: 'noop', language: 'typescript' }))
+  const { json } = await httpJson<object>('GET', `${stage.url}/pipelines/my-pipeline`)
+  expect(json).toMatchObject({ params: { properties: { strength: { minimum: 0, maximum: 1, default: 0.8 } } } })
+})
+
+it('comes and goes by install and uninstall, and a refused spec leaves nothing', async () => {
+  expect(millrace(python.directory, 'pipelines')).toContain('my-pipeline')
+  for (const spec of ['pip:numpy', 'pip:--help', 'pip:./nowhere', 'pip:git+https://example.org/a.git@main', 'effects'])
+    expect(() => millrace(python.directory, 'install', spec)).toThrow(/accepted: pip:|must begin with pip:/)
+  const folders = () => readdirSync(python.directory).filter((name) => existsSync(join(python.directory, name, 'bin')))
+  expect(folders()).toHaveLength(1)
+  await stage.server.stop()
+  expect(millrace(python.directory, 'uninstall', 'my-pipeline')).toBe('my-pipeline\n')
+  expect(folders()).toEqual([])
+  expect(millrace(python.directory, 'pipelines')).not.toContain('my-pipeline')
+  expect(() => millrace(python.directory, 'uninstall', 'my-pipeline')).toThrow(/no Python pipeline my-pipeline/)
+})
