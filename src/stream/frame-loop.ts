@@ -29,7 +29,7 @@ const MAX_IDLE_MS = 5000
 const IDLE_FPS = 15
 
 /**
- * The junction of a stream: each decoded frame goes to the pipeline when that is ready, and to the overlay when not;
+ * Each decoded frame goes to the pipeline when that is ready, and to the overlay when not;
  * without a publisher the loop makes frames by its own clock. Whatever happens, frames go on, in order of time.
  */
 export class FrameLoop {

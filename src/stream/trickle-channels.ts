@@ -1,13 +1,16 @@
+import type { Reader } from '../core/broadcast.ts'
 import { type Closed, type Context, type Resource, Scope } from '../core/resource.ts'
 import { openTrickleEgress, type TrickleEgress } from '../trickle/egress.ts'
 import { JsonPublisher } from '../trickle/json.ts'
 import { publishTo } from '../trickle/server/local-publication.ts'
 import { subscribeTo } from '../trickle/server/local-subscription.ts'
 import type { TrickleServer } from '../trickle/server/server.ts'
-import { followControl } from './control.ts'
-import type { LiveStream } from './live-stream.ts'
+import { type ControlledStream, followControl } from './control.ts'
 
 const JSON_TYPE = 'application/json'
+
+/** A stream, as far as its channels go. */
+export type ChannelStream = ControlledStream & { readonly name: string; subscribe(): Reader }
 
 /**
  * A stream's channels on the built-in trickle server: `{stream}-out` carries its segments, `{stream}-events` what happens,
@@ -18,7 +21,7 @@ export class StreamChannels implements Resource {
   readonly #scope: Scope
   #egress: TrickleEgress | undefined
 
-  constructor(stream: LiveStream, trickle: TrickleServer, context: Context) {
+  constructor(stream: ChannelStream, trickle: TrickleServer, context: Context) {
     this.#scope = new Scope(context.signal)
     this.closed = this.#scope.closed
     const open = (suffix: string, mime: string) => {

@@ -1,6 +1,15 @@
 import type { SegmentWriter } from '../publication.ts'
-import type { Channel } from './channel.ts'
+import type { TrickleCounters } from './counters.ts'
 import type { Segment } from './segment.ts'
+
+/** What a writer tells its channel. */
+export type WrittenChannel = {
+  readonly options: { readonly segmentBytes: number }
+  readonly counters: TrickleCounters
+  /** The head is at this segment now. */
+  advance(segment: Segment): void
+  grew(segment: Segment, bytes: number): void
+}
 
 /** One publisher's hold on one segment of a channel of this server. */
 export class ChannelWriter implements SegmentWriter {
@@ -9,11 +18,11 @@ export class ChannelWriter implements SegmentWriter {
   bytes = 0
   /** True when the segment was cut because it grew too long. */
   oversized = false
-  readonly #channel: Channel
+  readonly #channel: WrittenChannel
   readonly #stored = Promise.withResolvers<boolean>()
   #done = false
 
-  constructor(channel: Channel, segment: Segment) {
+  constructor(channel: WrittenChannel, segment: Segment) {
     this.#channel = channel
     this.segment = segment
     segment.writers++

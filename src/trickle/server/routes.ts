@@ -3,9 +3,9 @@ import { AppError, type ErrorCode } from '../../core/errors.ts'
 import * as header from '../headers.ts'
 import type { Channel } from './channel.ts'
 import { answerEarly } from './early-answer.ts'
+import type { ServedChannels } from './options.ts'
 import { sendSegment } from './segment-get.ts'
 import { receiveSegment } from './segment-post.ts'
-import type { TrickleServer } from './server.ts'
 
 const METHODS = ['GET', 'POST', 'DELETE']
 const MAX_NAME_BYTES = 512
@@ -35,7 +35,7 @@ class Refusal extends Error {
 }
 
 /** Trickle over HTTP, contract §1.2: `/{name}`, `/{name}/{idx}`, `/{name}/next`. */
-export function answer(server: TrickleServer, request: IncomingMessage, response: ServerResponse, path: string): void {
+export function answer(server: ServedChannels, request: IncomingMessage, response: ServerResponse, path: string): void {
   request.socket.setNoDelay(true)
   // Readers and publishers wait for long: those whose machine is gone must be found out.
   request.socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
@@ -43,7 +43,7 @@ export function answer(server: TrickleServer, request: IncomingMessage, response
 }
 
 async function route(
-  server: TrickleServer,
+  server: ServedChannels,
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
@@ -72,7 +72,7 @@ async function route(
 }
 
 async function create(
-  server: TrickleServer,
+  server: ServedChannels,
   request: IncomingMessage,
   name: string,
   mime: string | string[] | undefined,
@@ -89,7 +89,7 @@ async function create(
   return channel
 }
 
-async function remove(server: TrickleServer, request: IncomingMessage, name: string): Promise<void> {
+async function remove(server: ServedChannels, request: IncomingMessage, name: string): Promise<void> {
   await server.options.beforeDelete?.(request, name)
   const channel = server.get(name)
   if (!channel) throw new Refusal(400, 'Invalid stream')
@@ -97,7 +97,7 @@ async function remove(server: TrickleServer, request: IncomingMessage, name: str
 }
 
 async function post(
-  server: TrickleServer,
+  server: ServedChannels,
   request: IncomingMessage,
   response: ServerResponse,
   name: string,
@@ -139,7 +139,7 @@ function segmentsOf(path: string): string[] {
   throw new Refusal(400, 'Invalid stream')
 }
 
-function refuse(server: TrickleServer, request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
+function refuse(server: ServedChannels, request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
   if (response.headersSent) {
     response.destroy()
     return

@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import * as header from '../headers.ts'
 import type { Channel } from './channel.ts'
+import type { ServedChannels } from './options.ts'
 import type { Segment, SegmentCursor } from './segment.ts'
-import type { TrickleServer } from './server.ts'
 
 /** Answers a segment read, contract §1.5. */
 export function sendSegment(
-  server: TrickleServer,
+  server: ServedChannels,
   channel: Channel,
   requested: number,
   response: ServerResponse,
@@ -43,7 +43,7 @@ function refuseMissing(channel: Channel, requested: number, response: ServerResp
 
 /** One reader's response: nothing at all is sent before the segment's first byte, then every byte as it comes. */
 class SegmentDownload {
-  readonly #server: TrickleServer
+  readonly #server: ServedChannels
   readonly #channel: Channel
   readonly #segment: Segment
   readonly #cursor: SegmentCursor
@@ -53,7 +53,7 @@ class SegmentDownload {
   #stall: NodeJS.Timeout | undefined
   #ended = false
 
-  constructor(server: TrickleServer, channel: Channel, segment: Segment, latest: number, response: ServerResponse) {
+  constructor(server: ServedChannels, channel: Channel, segment: Segment, latest: number, response: ServerResponse) {
     this.#server = server
     this.#channel = channel
     this.#segment = segment

@@ -3,7 +3,8 @@ import { createServer, type IncomingHttpHeaders, request } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { Log } from '../../../src/core/log.ts'
-import { HTTP_SERVER_OPTIONS, openTrickle, type TrickleServerOptions } from '../../../src/trickle/server/server.ts'
+import type { TrickleServerOptions } from '../../../src/trickle/server/options.ts'
+import { HTTP_SERVER_OPTIONS, openTrickle } from '../../../src/trickle/server/server.ts'
 
 export const silent: Log = {
   debug: () => {},

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { SERVER_DEFAULTS } from '../../../../src/trickle/server/server.ts'
+import { SERVER_DEFAULTS } from '../../../../src/trickle/server/options.ts'
 import { del, get, pause, post, serve, until, Wire } from '../harness.ts'
 
 // Contract §1.4, and the divergences of §8.
