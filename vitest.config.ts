@@ -20,7 +20,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'real',
-          include: ['test/{process,e2e,contract}/**/*.test.ts', 'pipelines/*/*.test.ts'],
+          include: ['test/{process,e2e,contract,security}/**/*.test.ts', 'pipelines/*/*.test.ts'],
           // Real ffmpeg, real runners and a real browser share the machine: one file at a time keeps their timing honest.
           fileParallelism: false,
           sequence: { groupOrder: 1 },

@@ -93,10 +93,20 @@ const MAX_PARAMETER_SET_BYTES = 4096
 /** pic_parameter_set_id is the largest (ITU-T H.264 §7.4.2.2). */
 const MAX_PARAMETER_SET_ID = 255
 
-/** Remembers parameter sets, and puts them in front of keyframes that came without. */
+/** Of the parameter sets of one kind; its oldest go first. */
+const MAX_KIND_BYTES = 16 * 1024
+/** Bytes that may be put in before any more than twice the input: the sets of the first keyframes, which may be tiny. */
+const FIRST_BYTES = 64 * 1024
+const MAX_ALLOWANCE = 1024 * 1024
+
+/**
+ * Remembers parameter sets, and puts them in front of keyframes that came without. What is put in, over all units, is at
+ * most 64 KiB and twice the bytes of the units; a keyframe beyond that goes on as it is.
+ */
 export class ParameterSets {
   readonly #syntax: VideoSyntax
   readonly #kept = new Map<string, { kind: string; nal: Uint8Array }>()
+  #allowance = FIRST_BYTES
 
   constructor(syntax: VideoSyntax) {
     this.#syntax = syntax
@@ -113,25 +123,38 @@ export class ParameterSets {
       // Deleted first, so that the newest is the last.
       this.#kept.delete(key)
       this.#kept.set(key, { kind, nal: nal.slice() })
+      this.#trim(kind)
     }
   }
 
   /** The unit's bytes with each kind of parameter set it lacks put in; undefined when a kind was never seen. */
   complete(unit: AccessUnit): Uint8Array | undefined {
     const sets: Uint8Array[] = []
-    let added = false
+    let added = 0
+    this.#allowance = Math.min(this.#allowance + 2 * unit.data.length, MAX_ALLOWANCE)
     for (const kind of this.#syntax.parameterKinds) {
       const own = this.#inUnit(unit, kind)
       const found =
         own.length > 0 ? own : [...this.#kept.values()].filter((set) => set.kind === kind).map((set) => set.nal)
       if (found.length === 0) return undefined
-      added ||= own.length === 0
+      if (own.length === 0) added += found.reduce((sum, { length }) => sum + length, 0)
       sets.push(...found)
     }
-    if (!added) return unit.data
+    if (added === 0 || added > this.#allowance) return unit.data
+    this.#allowance -= added
     const delimiters = unit.nals.filter((nal) => this.#syntax.role(nal) === 'delimiter')
     const others = unit.nals.filter((nal) => !['delimiter', 'parameters'].includes(this.#syntax.role(nal)))
     return joinNalUnits([...delimiters, ...sets, ...others])
+  }
+
+  #trim(kind: string): void {
+    const ofKind = [...this.#kept].filter(([, set]) => set.kind === kind)
+    let bytes = ofKind.reduce((sum, [, { nal }]) => sum + nal.length, 0)
+    for (const [key, { nal }] of ofKind) {
+      if (bytes <= MAX_KIND_BYTES) return
+      bytes -= nal.length
+      this.#kept.delete(key)
+    }
   }
 
   /** The SPS of the unit, or else the newest one kept. */

@@ -6,7 +6,6 @@ import type { IngestSource } from '../core/media/endpoints.ts'
 import { FramePool } from '../core/media/frame-pool.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
-import { encodeJpeg } from '../ffmpeg/still.ts'
 import type { ParamsReply, PipelineLease, PipelinePool } from '../pipeline/supervision/pool.ts'
 import type { TrickleServer } from '../trickle/server/server.ts'
 import { StreamEvents } from './events.ts'
@@ -16,6 +15,7 @@ import { InputView } from './input/input-view.ts'
 import { LatencyTracker } from './latency.ts'
 import { Audience, type View } from './output/audience.ts'
 import { Output } from './output/output.ts'
+import { type Still, StillCache } from './output/still.ts'
 import { hashParams } from './params.ts'
 import { type StreamStatus, streamStatus } from './status.ts'
 import { StreamPipeline } from './stream-pipeline.ts'
@@ -81,6 +81,7 @@ export class LiveStream implements Resource {
   #publication: Scope | undefined
   /** Settles when the newest publisher's last resource is gone. */
   #published: Promise<unknown> = Promise.resolve()
+  readonly #stills: StillCache
   #linger: NodeJS.Timeout | undefined
 
   constructor(name: string, deps: StreamDeps, context: Context) {
@@ -91,6 +92,7 @@ export class LiveStream implements Resource {
     this.#context = { signal: this.#scope.signal, log }
     this.closed = this.#scope.closed
     const { ffmpeg, bitrateKbps, keyframeSeconds, maxViewers } = deps
+    this.#stills = new StillCache(ffmpeg, this.#context)
     this.#audience = new Audience({
       stream: name,
       maxViewers,
@@ -225,12 +227,10 @@ export class LiveStream implements Resource {
   }
 
   /** The newest output frame as a JPEG. */
-  async still(): Promise<Uint8Array> {
+  async still(): Promise<Still> {
     const frame = this.#output.lastFrame
     if (!frame) throw new AppError('not-found', `the stream "${this.name}" has no frame yet`, { retryable: true })
-    // A copy: its memory is used again for a later frame.
-    const kept = { ...frame, data: frame.data.slice() }
-    return await encodeJpeg(this.#deps.ffmpeg, kept, this.#context)
+    return await this.#stills.get(frame)
   }
 
   get params(): ParamsState {

@@ -55,8 +55,12 @@ describe('POST /streams', () => {
     expect(answered.location).toBe('/streams/far')
     const publishing = stream.publish(segments.slice(0, 6))
     await waitFor('output', () => stream.output.length > 0)
+    // The start applies params too; the event waited for is the one of the change.
+    const applied = () => stream.ofType('params').filter(({ event }) => event.status === 'applied').length
+    await waitFor('the params of the start', () => applied() > 0)
+    const atStart = applied()
     await stream.control({ effect: 'invert' })
-    await waitFor('the event of it', () => stream.ofType('params').some(({ event }) => event.status === 'applied'))
+    await waitFor('the event of the change', () => applied() > atStart)
     const shown = await httpJson<Record<string, Record<string, unknown>>>('GET', `${server.url}/streams/far`)
     expect(shown.json).toMatchObject({
       params: { value: { effect: 'invert' } },

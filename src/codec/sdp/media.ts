@@ -1,6 +1,9 @@
 // What media sections say about RTP: RFC 8866 §6.6 and §6.15, RFC 4585 §4, RFC 8285 §5, RFC 8853.
 import { attributeValues, type SdpMedia } from './session.ts'
 
+/** Kinds of feedback that are kept for a codec; browsers name half a dozen. */
+const MAX_FEEDBACK = 32
+
 export type RtpCodec = {
   /** 0 to 127. */
   payloadType: number
@@ -27,6 +30,7 @@ export function rtpCodecs(media: SdpMedia): RtpCodec[] {
   const maps = byPayloadType(attributeValues(media, 'rtpmap'))
   const parameters = byPayloadType(attributeValues(media, 'fmtp'))
   const feedback = byPayloadType(attributeValues(media, 'rtcp-fb'))
+  const everyFormat = firstDistinct(feedback.get('*'))
   return media.formats.flatMap((format) => {
     const [name, clockRate, channels] = maps.get(format)?.[0]?.split('/') ?? []
     const payloadType = Number(format)
@@ -37,7 +41,7 @@ export function rtpCodecs(media: SdpMedia): RtpCodec[] {
       clockRate: Number(clockRate),
       channels: Number(channels ?? 1),
       parameters: parseParameters(parameters.get(format)?.[0] ?? ''),
-      feedback: [...(feedback.get(format) ?? []), ...(feedback.get('*') ?? [])].map((one) => one.toLowerCase()),
+      feedback: [...firstDistinct(feedback.get(format)), ...everyFormat],
     }
   })
 }
@@ -46,9 +50,16 @@ function byPayloadType(values: readonly string[]): Map<string, string[]> {
   const map = new Map<string, string[]>()
   for (const value of values) {
     const [payloadType = '', ...rest] = value.split(' ')
-    map.set(payloadType, [...(map.get(payloadType) ?? []), rest.join(' ').trim()])
+    const known = map.get(payloadType)
+    if (known) known.push(rest.join(' ').trim())
+    else map.set(payloadType, [rest.join(' ').trim()])
   }
   return map
+}
+
+/** Formats and lines of feedback multiply, so only so many of each are kept. */
+function firstDistinct(values: readonly string[] = []): string[] {
+  return [...new Set(values.map((one) => one.toLowerCase()))].slice(0, MAX_FEEDBACK)
 }
 
 function parseParameters(text: string): Record<string, string> {

@@ -1,4 +1,5 @@
-// Session descriptions: RFC 8866, with the attributes that WebRTC adds (RFC 8829).
+// Session descriptions: RFC 8866, with the attributes that WebRTC adds (RFC 8829). Time and memory grow with the text:
+// lines, sections and formats are limited, and what is read of them is no more than was there.
 import { AppError } from '../../core/errors.ts'
 
 export type SdpAttribute = { name: string; value: string }
@@ -16,6 +17,9 @@ export type SdpMedia = {
 export type Sdp = { attributes: SdpAttribute[]; media: SdpMedia[] }
 
 const MAX_LINES = 5000
+const MAX_SECTIONS = 64
+/** There are 128 RTP payload types (RFC 3550 section 5.1). */
+const MAX_FORMATS = 128
 
 /**
  * Reads a description. Text before `v=0` is skipped, since some clients send it, and both line ends are taken.
@@ -30,8 +34,11 @@ export function parseSdp(text: string): Sdp {
   const sdp: Sdp = { attributes: [], media: [] }
   for (const line of lines) {
     const value = line.slice(2).trim()
-    if (line.startsWith('m=')) sdp.media.push(parseMedia(value))
-    else if (line.startsWith('a=')) (sdp.media.at(-1) ?? sdp).attributes.push(parseAttribute(value))
+    if (line.startsWith('m=')) {
+      if (sdp.media.length >= MAX_SECTIONS)
+        throw new AppError('invalid-request', `the session description has over ${MAX_SECTIONS} media sections`)
+      sdp.media.push(parseMedia(value))
+    } else if (line.startsWith('a=')) (sdp.media.at(-1) ?? sdp).attributes.push(parseAttribute(value))
     else if (line !== '' && line[1] !== '=') {
       throw new AppError('invalid-request', 'the session description has a line that is not of the form x=…')
     }
@@ -48,7 +55,9 @@ function parseMedia(value: string): SdpMedia {
       'the session description has an m= line without kind, port, protocol or format',
     )
   }
-  return { kind, port: number, protocol, formats, attributes: [] }
+  const distinct = [...new Set(formats)]
+  if (distinct.length > MAX_FORMATS) throw new AppError('invalid-request', `an m= line has over ${MAX_FORMATS} formats`)
+  return { kind, port: number, protocol, formats: distinct, attributes: [] }
 }
 
 /** An attribute as `a=` lines have it: `name` or `name:value`. */

@@ -14,10 +14,13 @@ export function outRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBindin
 
   app.get('/out/:file{.+\\.ts}', (c) => {
     const stream = registry.get(c.req.param('file').slice(0, -'.ts'.length))
+    const headers = { 'content-type': 'video/mp2t', 'cache-control': 'no-store' }
+    // Hono answers HEAD with the handler of GET; nothing is opened for one.
+    if (c.req.method === 'HEAD') return c.body(null, 200, headers)
     const leave = stream.admitViewer()
     const reader = stream.subscribe()
     const { outgoing } = c.env
-    outgoing.writeHead(200, { 'content-type': 'video/mp2t', 'cache-control': 'no-store' })
+    outgoing.writeHead(200, headers)
     outgoing.setTimeout(STALLED_MS, () => outgoing.destroy())
     const body = Readable.from(tsStream(reader), { objectMode: false, highWaterMark: 256 * 1024 })
     const end = () => {
@@ -32,8 +35,10 @@ export function outRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBindin
 
   app.get('/out/:file{.+\\.jpg}', async (c) => {
     const stream = registry.get(c.req.param('file').slice(0, -'.jpg'.length))
-    const jpeg = await stream.still()
-    return c.body(new Uint8Array(jpeg), 200, { 'content-type': 'image/jpeg', 'cache-control': 'no-store' })
+    const { jpeg, etag } = await stream.still()
+    const headers = { 'cache-control': 'max-age=1', etag }
+    if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
+    return c.body(new Uint8Array(jpeg), 200, { ...headers, 'content-type': 'image/jpeg' })
   })
 
   return app

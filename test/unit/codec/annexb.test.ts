@@ -137,6 +137,30 @@ describe('access units', () => {
   })
 })
 
+test('parameter sets put before many tiny keyframes stay within the bytes that came', () => {
+  const padded = Array.from({ length: 256 }, (_, id) => {
+    // pic_parameter_set_id as Exp-Golomb, then padding.
+    const bits = (id + 1).toString(2)
+    const code = `${'0'.repeat(bits.length - 1)}${bits}1`.padEnd(24, '0')
+    const head = [0x68, ...[0, 8, 16].map((at) => Number.parseInt(code.slice(at, at + 8), 2))]
+    return Uint8Array.from({ length: 4000 }, (_, i) => head[i] ?? 0xff)
+  })
+  const sets = new ParameterSets(h264Syntax)
+  const [first] = new AccessUnitSplitter(h264Syntax).split(joinNalUnits([AUD, SPS_640x360, ...padded, slice(5, 8)]))
+  sets.note(first!)
+  const produced = (count: number) => {
+    let bytes = 0
+    const units = new AccessUnitSplitter(h264Syntax).split(
+      joinNalUnits(Array.from({ length: count }, () => slice(5, 8))),
+    )
+    expect(units).toHaveLength(count)
+    for (const unit of units) bytes += sets.complete(unit)!.length
+    return bytes
+  }
+  const input = joinNalUnits([slice(5, 8)]).length
+  for (const count of [1000, 2000, 4000]) expect(produced(count)).toBeLessThan(4 * count * input + 1024 * 1024)
+})
+
 test('random bytes end, and fail with nothing but errors of the house', () => {
   const roll = dice(7)
   for (let round = 0; round < 3000; round++) {

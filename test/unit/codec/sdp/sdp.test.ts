@@ -110,6 +110,22 @@ describe('fragments', () => {
   })
 })
 
+test('an offer costs no more than its length, whatever it is filled with', () => {
+  const offer = (formats: number, feedback: number) =>
+    [
+      'v=0',
+      `m=video 9 UDP/TLS/RTP/SAVPF ${Array.from({ length: formats }, (_, i) => i % 128).join(' ')}`,
+      ...Array.from({ length: 128 }, (_, i) => `a=rtpmap:${i} H264/90000`),
+      ...Array.from({ length: feedback }, (_, i) => `a=rtcp-fb:* x${i}`),
+    ].join('\n')
+  const codecs = rtpCodecs(parseSdp(offer(33_000, 4500)).media[0]!)
+  expect(codecs).toHaveLength(128)
+  expect(codecs.reduce((sum, { feedback }) => sum + feedback.length, 0)).toBeLessThanOrEqual(128 * 64)
+  const many = `m=video 9 UDP/TLS/RTP/SAVPF ${Array.from({ length: 129 }, (_, i) => i).join(' ')}`
+  expect(() => parseSdp(`v=0\n${many}`)).toThrow('over 128 formats')
+  expect(() => parseSdp(`v=0\n${'m=video 9 RTP/AVP 96\n'.repeat(65)}`)).toThrow('over 64 media sections')
+})
+
 test('500 damaged offers are read or refused', () => {
   const folder = join(import.meta.dirname, '../../webrtc/offers')
   const offers = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'latin1'))
