@@ -1,5 +1,5 @@
 // STUN messages as ICE uses them: RFC 8489 §5 and §14, RFC 8445 §16.
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { crc32 } from 'node:zlib'
 
@@ -13,10 +13,14 @@ const USERNAME = 0x0006
 const MESSAGE_INTEGRITY = 0x0008
 const ERROR_CODE = 0x0009
 const XOR_MAPPED_ADDRESS = 0x0020
+const PRIORITY = 0x0024
 const USE_CANDIDATE = 0x0025
 const FINGERPRINT = 0x8028
 const ICE_CONTROLLED = 0x8029
 const FINGERPRINT_XOR = 0x5354554e
+
+/** RFC 8445 §16.1; one for the process, which never takes the other role. */
+const TIE_BREAKER = randomBytes(8)
 
 export type BindingRequest = {
   transactionId: Buffer
@@ -29,10 +33,26 @@ export type BindingRequest = {
   signedWith(password: string): boolean
 }
 
+/** An answer to a binding request of ours. */
+export type BindingSuccess = Pick<BindingRequest, 'transactionId' | 'signedWith'>
+
+/** A binding success with MESSAGE-INTEGRITY; undefined for any other message, or a damaged one. */
+export function parseBindingSuccess(data: Uint8Array): BindingSuccess | undefined {
+  return parseSigned(data, BINDING_SUCCESS)
+}
+
 /** A binding request; undefined for any other message, a damaged one, or one without USERNAME and MESSAGE-INTEGRITY. */
 export function parseBindingRequest(data: Uint8Array): BindingRequest | undefined {
+  const message = parseSigned(data, BINDING_REQUEST)
+  return message?.username === undefined ? undefined : { ...message, username: message.username }
+}
+
+function parseSigned(
+  data: Uint8Array,
+  messageType: number,
+): (Omit<BindingRequest, 'username'> & { username: string | undefined }) | undefined {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length)
-  if (bytes.length < HEADER_BYTES || bytes.readUInt16BE(0) !== BINDING_REQUEST) return
+  if (bytes.length < HEADER_BYTES || bytes.readUInt16BE(0) !== messageType) return
   if (bytes.readUInt32BE(4) !== MAGIC_COOKIE || bytes.readUInt16BE(2) !== bytes.length - HEADER_BYTES) return
   let username: string | undefined
   let useCandidate = false
@@ -46,7 +66,7 @@ export function parseBindingRequest(data: Uint8Array): BindingRequest | undefine
     else if (type === ICE_CONTROLLED) controlled = true
     else if (type === MESSAGE_INTEGRITY) {
       // What stands behind the signature is not covered by it and not believed.
-      if (username === undefined || length !== 20) return
+      if (length !== 20) return
       const signature = bytes.subarray(at + 4, at + 24)
       return {
         transactionId: bytes.subarray(8, HEADER_BYTES),
@@ -59,6 +79,22 @@ export function parseBindingRequest(data: Uint8Array): BindingRequest | undefine
     at += 4 + length + (-length & 3)
   }
   return
+}
+
+/**
+ * A check of ours, as the side that does not choose (RFC 8445 §7.1): `username` is `receiver's ufrag:sender's ufrag`, the
+ * password the receiver's.
+ */
+export function writeBindingRequest(check: { transactionId: Buffer; username: string; password: string }): Buffer {
+  const priority = Buffer.alloc(4)
+  // As of a candidate found by the check itself (RFC 8445 §7.1.1).
+  priority.writeUInt32BE(110 * 2 ** 24 + 65_535 * 2 ** 8 + 255)
+  const attributes = Buffer.concat([
+    attributeBytes(USERNAME, Buffer.from(check.username)),
+    attributeBytes(PRIORITY, priority),
+    attributeBytes(ICE_CONTROLLED, TIE_BREAKER),
+  ])
+  return writeSigned(BINDING_REQUEST, check.transactionId, attributes, check.password)
 }
 
 /** The answer to a binding request: where it came from (§14.2), signed with the password it was signed with. */
@@ -77,11 +113,15 @@ export function writeRoleConflict(request: BindingRequest, password: string): Bu
 }
 
 function writeMessage(type: number, request: BindingRequest, attribute: number, value: Buffer, password: string) {
+  return writeSigned(type, request.transactionId, attributeBytes(attribute, value), password)
+}
+
+function writeSigned(type: number, transactionId: Buffer, attributes: Buffer, password: string): Buffer {
   const message = Buffer.alloc(HEADER_BYTES)
   message.writeUInt16BE(type, 0)
   message.writeUInt32BE(MAGIC_COOKIE, 4)
-  message.set(request.transactionId, 8)
-  const body = Buffer.concat([message, attributeBytes(attribute, value)])
+  message.set(transactionId, 8)
+  const body = Buffer.concat([message, attributes])
   const signed = Buffer.concat([body, attributeBytes(MESSAGE_INTEGRITY, sign(body, password))])
   // The length covers the fingerprint while it is computed (§14.7).
   signed.writeUInt16BE(signed.length - HEADER_BYTES + 8, 2)

@@ -8,7 +8,8 @@ import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../core/resource.ts'
 import { type DtlsRole, DtlsSession, dtlsCertificate, type Fingerprint } from './dtls/dtls.ts'
 import { SrtpSession } from './dtls/srtp-session.ts'
-import { type IceAgent, type IceCredentials, type IceSettings, openIceAgent } from './ice/agent.ts'
+import { type IceAgent, type IceSettings, openIceAgent } from './ice/agent.ts'
+import type { IceCredentials } from './ice/path.ts'
 
 export type RemoteTransport = IceCredentials & {
   fingerprints: Fingerprint[]
@@ -30,7 +31,7 @@ const CUT_OFF_MS = 3000
 export async function openPeer(ice: IceSettings, remote: RemoteTransport, { signal }: Context): Promise<Peer> {
   const certificate = await dtlsCertificate()
   const agent = await openIceAgent(ice)
-  agent.setRemote(remote.ufrag)
+  agent.setRemote(remote)
   const { role, fingerprints } = remote
   const dtls = new DtlsSession({ role, certificate, fingerprints, send: (data) => agent.send(data) })
   return new Peer(agent, dtls, { role, fingerprint: certificate.fingerprint }, signal)
@@ -91,8 +92,8 @@ export class Peer implements Resource {
   }
 
   /** ICE restart: `local` has new credentials afterwards. */
-  restart(remoteUfrag: string): void {
-    this.#agent.restart(remoteUfrag)
+  restart(remote: IceCredentials): void {
+    this.#agent.restart(remote)
   }
 
   close(): Promise<Closed> {
@@ -135,7 +136,10 @@ export class Peer implements Resource {
     await this.connected
     void this.#dtls.ended.then(() => this.#scope.end({ why: 'ended' }))
     const patienceMs = () => (this.#agent.hasPath ? SILENCE_MS : CUT_OFF_MS)
-    while (nowMs() - this.#agent.heardAt < patienceMs()) await sleep(1000, stopped)
+    while (nowMs() - this.#agent.heardAt < patienceMs()) {
+      this.#agent.keepConsent()
+      await sleep(1000, stopped)
+    }
     return { why: 'ended' }
   }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { RemoteInfo, Socket } from 'node:dgram'
 import { parseBindingRequest, writeBindingSuccess, writeRoleConflict } from '../../codec/stun.ts'
 import { nowMs } from '../../core/clock.ts'
+import { type IceCredentials, IcePath, type PathOptions } from './path.ts'
 import { type HostAddress, hostAddresses, type IceSockets, openIceSockets } from './sockets.ts'
 import { listenTcp, type TcpListener, type TcpPeer } from './tcp.ts'
 
@@ -18,13 +19,8 @@ export type IceSettings = {
   iceServers: readonly IceServer[]
 }
 
-export type IceCredentials = { ufrag: string; password: string }
-
-/** An address of the peer that proved to be its own. */
-type Remote = { address: string; port: number; send: (data: Buffer) => void }
-
 /** As many addresses of one peer are remembered: its interfaces, twice. */
-const MAX_REMOTES = 16
+const MAX_PATHS = 16
 
 /** Throws `capacity` when all ports are taken. */
 export async function openIceAgent(settings: IceSettings): Promise<IceAgent> {
@@ -35,8 +31,8 @@ export async function openIceAgent(settings: IceSettings): Promise<IceAgent> {
 }
 
 /**
- * The path to one peer. Packets pass only from and to addresses that proved by a signed check (MESSAGE-INTEGRITY) to
- * know the password of this session; all else gets no answer.
+ * The path to one peer. Packets pass only from addresses that proved by a signed check (MESSAGE-INTEGRITY) to know the
+ * password of this session, and only to those that answered a check of ours; all else gets no answer.
  */
 export class IceAgent {
   local: IceCredentials = newCredentials()
@@ -46,14 +42,14 @@ export class IceAgent {
   heardAt = nowMs()
   /** Gets every packet from a proven address that is not STUN. */
   onData: (data: Buffer) => void = () => {}
-  /** Resolves when the first address is proven. */
+  /** Resolves when the first address has answered a check. */
   readonly reachable: Promise<void>
   readonly #sockets: IceSockets
-  readonly #remotes = new Map<string, Remote>()
+  readonly #paths = new Map<string, IcePath>()
   readonly #reached: () => void
   /** Pairs of credentials that checks may use: those in effect, and those of a restart until they are. */
-  #accepted: { local: IceCredentials; username: string }[] = []
-  #selected: Remote | undefined
+  #accepted: { local: IceCredentials; remote: IceCredentials; username: string }[] = []
+  #selected: IcePath | undefined
   #tcp: TcpListener | undefined
 
   constructor(sockets: IceSockets) {
@@ -70,7 +66,7 @@ export class IceAgent {
     this.#tcp = await listenTcp(port, {
       onPacket: (peer, data) => this.#receiveTcp(peer, data),
       onClose: (peer) => this.#forget(peer),
-      isProven: (peer) => this.#remotes.has(tcpKey(peer)),
+      isProven: (peer) => this.#paths.has(tcpKey(peer)),
     })
     this.candidates = hostCandidates(publicIp, port, hostAddresses(), this.#tcp !== undefined)
   }
@@ -81,14 +77,21 @@ export class IceAgent {
   }
 
   /** Tells the agent whose checks to answer. */
-  setRemote(ufrag: string): void {
-    this.#accepted = [...this.#accepted.slice(0, 1), { local: this.local, username: `${this.local.ufrag}:${ufrag}` }]
+  setRemote(remote: IceCredentials): void {
+    const username = `${this.local.ufrag}:${remote.ufrag}`
+    this.#accepted = [...this.#accepted.slice(0, 1), { local: this.local, remote, username }]
   }
 
   /** New credentials on both sides (RFC 8445 §9); the path in use stays until the peer chooses again. */
-  restart(remoteUfrag: string): void {
+  restart(remote: IceCredentials): void {
     this.local = newCredentials()
-    this.setRemote(remoteUfrag)
+    this.setRemote(remote)
+  }
+
+  /** Call about once a second: asks the peer whether it still wants what is sent to it. */
+  keepConsent(): void {
+    const inEffect = this.#accepted[0]
+    if (inEffect) this.#selected?.askConsent(inEffect.local, inEffect.remote)
   }
 
   send(data: Buffer): void {
@@ -103,53 +106,83 @@ export class IceAgent {
 
   #receiveUdp(socket: Socket, data: Buffer, from: RemoteInfo): void {
     const { address, port } = from
-    if (isStun(data)) this.#check(data, udpKey(from), { address, port, send: (out) => socket.send(out, port, address) })
-    else if (this.#isSelected(from) || this.#remotes.has(udpKey(from))) this.onData(data)
+    if (isStun(data)) {
+      const send = (out: Buffer) => socket.send(out, port, address)
+      this.#stun(data, udpKey(from), { address, port, send, connected: false })
+      return
+    }
+    const path = this.#isSelected(from) ? this.#selected : this.#paths.get(udpKey(from))
+    if (!path) return
+    path.received(data.length)
+    this.onData(data)
   }
 
   #receiveTcp(peer: TcpPeer, data: Buffer): void {
-    if (isStun(data)) this.#check(data, tcpKey(peer), peer)
-    else if (data.length > 0 && this.#remotes.has(tcpKey(peer))) this.onData(data)
+    const { address, port } = peer
+    if (isStun(data)) this.#stun(data, tcpKey(peer), { address, port, send: (out) => peer.send(out), connected: true })
+    else if (data.length > 0 && this.#paths.has(tcpKey(peer))) this.onData(data)
   }
 
   #isSelected(from: RemoteInfo): boolean {
     return this.#selected?.port === from.port && this.#selected.address === from.address
   }
 
-  #check(data: Buffer, key: string, from: Remote): void {
+  #stun(data: Buffer, key: string, from: PathOptions): void {
+    const known = this.#paths.get(key)
+    if (known?.takeAnswer(data)) {
+      this.heardAt = nowMs()
+      this.#consented(known)
+    } else this.#check(data, key, from)
+  }
+
+  #check(data: Buffer, key: string, from: PathOptions): void {
     const request = parseBindingRequest(data)
     const at = this.#accepted.findIndex(({ username }) => username === request?.username)
     const accepted = this.#accepted[at]
     if (!request || !accepted || !request.signedWith(accepted.local.password)) return
-    const { password } = accepted.local
+    const { local, remote } = accepted
+    const path = this.#remember(key, from)
+    path.received(data.length)
     if (request.controlled) {
-      from.send(writeRoleConflict(request, password))
+      path.send(writeRoleConflict(request, local.password))
       return
     }
     this.heardAt = nowMs()
-    from.send(writeBindingSuccess(request, from, password))
-    const remote = this.#remember(key, from)
+    path.send(writeBindingSuccess(request, path, local.password))
+    path.askConsent(local, remote)
     if (request.useCandidate) {
-      this.#selected = remote
+      for (const other of this.#paths.values()) other.nominated = other === path
       this.#accepted.splice(0, at)
     }
-    this.#selected ??= remote
+    if (path.hasConsent()) this.#consented(path)
+  }
+
+  /** The first path that may be used is, and from then on the one that the peer chose. */
+  #consented(path: IcePath): void {
+    if (path.nominated || !this.#selected) this.#selected = path
     this.#reached()
   }
 
-  #remember(key: string, from: Remote): Remote {
-    const remote = this.#remotes.get(key) ?? from
+  #remember(key: string, from: PathOptions): IcePath {
+    const path = this.#paths.get(key) ?? new IcePath(from)
     // The newest stand last, so that the first one is the one to forget.
-    this.#remotes.delete(key)
-    this.#remotes.set(key, remote)
-    if (this.#remotes.size > MAX_REMOTES) this.#remotes.delete(this.#remotes.keys().next().value!)
-    return remote
+    this.#paths.delete(key)
+    this.#paths.set(key, path)
+    if (this.#paths.size > MAX_PATHS) {
+      for (const [oldest, one] of this.#paths) {
+        if (one === this.#selected) continue
+        this.#paths.delete(oldest)
+        break
+      }
+    }
+    return path
   }
 
   /** A connection is gone; another address of the peer may still be there. */
   #forget(peer: TcpPeer): void {
-    this.#remotes.delete(tcpKey(peer))
-    if (this.#selected === peer) this.#selected = [...this.#remotes.values()].at(-1)
+    const path = this.#paths.get(tcpKey(peer))
+    this.#paths.delete(tcpKey(peer))
+    if (path && this.#selected === path) this.#selected = [...this.#paths.values()].findLast((one) => one.hasConsent())
   }
 }
 

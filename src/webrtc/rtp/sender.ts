@@ -12,6 +12,13 @@ const HISTORY = 512
 /** One loss may be reported several times before its mend arrives. */
 const RESEND_AFTER_MS = 15
 
+/** A packet that did not arrive in so many tries will not. */
+const MAX_RESENDS = 4
+/** Of the bytes of media, for what is sent again; 5 % of loss need a fifth of it. */
+const RESEND_SHARE = 0.25
+/** A keyframe may be lost whole. */
+const RESEND_BURST_BYTES = 128 * 1024
+
 type Sent = {
   sequence: number
   timestamp: number
@@ -20,6 +27,7 @@ type Sent = {
   /** The packet as it went out, kept where retransmissions have no stream of their own. */
   packet: Buffer | undefined
   at: number
+  resends: number
 }
 
 /** The line between time on this machine and presentation time, one for all streams of a viewer. */
@@ -35,13 +43,19 @@ const PLAYOUT_DELAY_AT = 5
 /** A viewer whose network is uneven too may hold frames 100 ms longer. */
 const PLAYOUT_SLACK = 10
 
-export type SenderStats = { packets: number; bytes: number; resent: number }
+export type SenderStats = {
+  packets: number
+  bytes: number
+  resent: number
+  /** Asked for, and not sent again: too often, or more than the share of the viewer. */
+  resendsRefused: number
+}
 
 export class RtpSender {
   readonly ssrc = randomInt(1, 2 ** 32 - 1)
   readonly retransmissionSsrc: number | undefined
   readonly cname: string
-  readonly stats: SenderStats = { packets: 0, bytes: 0, resent: 0 }
+  readonly stats: SenderStats = { packets: 0, bytes: 0, resent: 0, resendsRefused: 0 }
   readonly #peer: Peer
   readonly #codec: AgreedCodec
   readonly #absoluteSendTime: number | undefined
@@ -55,6 +69,7 @@ export class RtpSender {
   #resendSequence = randomInt(2 ** 15)
   #resendRollover = 0
   #payloadBytes = 0
+  #resendAllowance = RESEND_BURST_BYTES
 
   constructor(peer: Peer, media: AgreedMedia, cname: string) {
     this.#peer = peer
@@ -93,9 +108,10 @@ export class RtpSender {
     if (this.#sequence === 0) this.#rollover++
     this.stats.packets++
     this.stats.bytes += packet.length
+    this.#resendAllowance = Math.min(RESEND_BURST_BYTES, this.#resendAllowance + RESEND_SHARE * packet.length)
     this.#payloadBytes += payload.length
     const kept = this.#codec.retransmission === undefined ? packet : undefined
-    this.#history[sequence % HISTORY] = { sequence, timestamp, marker, payload, packet: kept, at: nowMs() }
+    this.#history[sequence % HISTORY] = { sequence, timestamp, marker, payload, packet: kept, at: nowMs(), resends: 0 }
   }
 
   /** Sends again what is still in the history and was not sent just now. */
@@ -104,7 +120,14 @@ export class RtpSender {
     for (const sequence of sequences) {
       const sent = this.#history[sequence % HISTORY]
       if (sent?.sequence !== sequence || now - sent.at < RESEND_AFTER_MS) continue
+      const bytes = this.#headerBytes + sent.payload.length
+      if (sent.resends >= MAX_RESENDS || bytes > this.#resendAllowance) {
+        this.stats.resendsRefused++
+        continue
+      }
+      this.#resendAllowance -= bytes
       sent.at = now
+      sent.resends++
       this.stats.resent++
       if (sent.packet) this.#peer.resend(sent.packet)
       else this.#retransmit(sent)

@@ -35,10 +35,10 @@ export class IceSignalling {
   }
 
   patch(text: string): { restarted: string | undefined } {
-    const { ufrag } = parseSdpFragment(text)
+    const { ufrag, password } = parseSdpFragment(text)
     // An agent that answers checks only needs no candidates of the peer (RFC 8445 §6.1.1).
-    if (ufrag === undefined || ufrag === this.#remoteUfrag) return { restarted: undefined }
-    this.#peer.restart(ufrag)
+    if (ufrag === undefined || password === undefined || ufrag === this.#remoteUfrag) return { restarted: undefined }
+    this.#peer.restart({ ufrag, password })
     this.#remoteUfrag = ufrag
     this.etag = newTag()
     const { kind, mid, codecs } = this.#agreement.media[0]!

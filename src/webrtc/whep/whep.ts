@@ -35,6 +35,8 @@ export type WhepStats = EgressStats & {
   availableKbps: number | undefined
   /** Packets sent again because the viewer missed them. */
   resent: number
+  /** Asked for, and not sent again. */
+  resendsRefused: number
 }
 
 export interface WhepSession extends EgressSink, SignalledSession {
@@ -130,6 +132,7 @@ class Viewer implements WhepSession {
     return {
       bytes: senders.reduce((sum, { stats }) => sum + stats.bytes, 0),
       resent: senders.reduce((sum, { stats }) => sum + stats.resent, 0),
+      resendsRefused: senders.reduce((sum, { stats }) => sum + stats.resendsRefused, 0),
       dropped: this.#options.reader.dropped,
       availableKbps: this.#bandwidth.availableKbps(),
     }
