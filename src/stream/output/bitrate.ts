@@ -12,8 +12,8 @@ const STEP = 0.15
 /** A network that fails is followed soon; one that recovers is given time to prove it. */
 const DOWN_AFTER_MS = 2000
 const UP_AFTER_MS = 10_000
-/** With this many viewers and more, the slowest fifth is left to its losses. */
-const CROWD = 5
+/** This part of the viewers, and never fewer than one of several, is left to its losses. */
+const SLOWEST_PART = 1 / 5
 
 /** Chooses one bitrate for all viewers of a stream from what each one's network takes. A pure function of time. */
 export class BitrateGovernor {
@@ -44,7 +44,9 @@ export class BitrateGovernor {
 
   #target(available: readonly (number | undefined)[]): number {
     const sorted = available.map((kbps) => kbps ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b)
-    const slowest = sorted[sorted.length < CROWD ? 0 : Math.floor(sorted.length / 5)] ?? Number.POSITIVE_INFINITY
+    // What one viewer tells must not take the quality from all others; one who watches alone is the audience.
+    const left = sorted.length < 2 ? 0 : Math.max(1, Math.floor(sorted.length * SLOWEST_PART))
+    const slowest = sorted[left] ?? Number.POSITIVE_INFINITY
     return Math.round(Math.min(this.#max, Math.max(this.#max * FLOOR, slowest * HEADROOM)))
   }
 }

@@ -9,9 +9,15 @@ describe('BitrateGovernor', () => {
     expect(governor.kbps).toBe(2500)
   })
 
-  it('follows the slowest of a few viewers down, with headroom, and not below an eighth', () => {
+  it('never goes down because of one of several', () => {
     const governor = new BitrateGovernor({ maxKbps: 2500 })
-    expect(governor.observe([undefined, 1000], 0)).toBe(true)
+    for (const others of [1, 2, 3, 10]) expect(governor.observe([64, ...Array(others).fill(undefined)], 0)).toBe(false)
+    expect(governor.kbps).toBe(2500)
+  })
+
+  it('follows the second slowest of a few viewers down, with headroom, and not below an eighth', () => {
+    const governor = new BitrateGovernor({ maxKbps: 2500 })
+    expect(governor.observe([undefined, 64, 1000], 0)).toBe(true)
     expect(governor.kbps).toBe(800)
     expect(governor.observe([100], 5000)).toBe(true)
     expect(governor.kbps).toBe(313)
