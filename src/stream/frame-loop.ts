@@ -1,4 +1,4 @@
-import { nowMs } from '../core/clock.ts'
+import { nowMs, TICKS_PER_SECOND } from '../core/clock.ts'
 import type { VideoFrame } from '../core/media/frame.ts'
 import { type FrameMemory, giveBack } from '../core/media/frame-pool.ts'
 import type { PipelineLease } from '../pipeline/supervision/pool.ts'
@@ -9,8 +9,8 @@ import type { Timeline } from './timeline.ts'
 export type FrameLoopOptions = {
   timeline: Timeline
   latency: LatencyTracker
-  /** Where every frame of the stream goes, in order of time. */
-  write(frame: VideoFrame): void
+  /** Where every frame of the stream goes, in order of time; `made` by the loop for want of another. */
+  write(frame: VideoFrame, made: boolean): void
   /** Where the memory of decoded frames goes back to. */
   inputMemory: FrameMemory
   /** Shape of the frame while there was none yet. */
@@ -21,10 +21,12 @@ export type FrameLoopOptions = {
 
 type Shape = Omit<VideoFrame, 'data' | 'pts'>
 
-/** With no frame coming in for this long, or for a few intervals of a slow source, the loop makes its own. */
+/** With no frame coming in for this long, the loop makes its own, where something must be drawn. */
 const IDLE_MS = 400
-/** However slow the source. */
-const MAX_IDLE_MS = 5000
+/** A frame of a slow source is sent again this often, for viewers who come meanwhile. */
+const REPEAT_MS = 1000
+/** So far behind the stream's time stay frames that are made while there is a publisher: its next one must not be too late. */
+const BEHIND_TICKS = TICKS_PER_SECOND
 /** Pace of the frames it makes. */
 const IDLE_FPS = 15
 
@@ -46,7 +48,7 @@ export class FrameLoop {
   #base: VideoFrame | undefined
   #waitingSince = nowMs()
   #lastPts = Number.NEGATIVE_INFINITY
-  #inputIntervalMs = 0
+  #lastWriteAt = Number.NEGATIVE_INFINITY
 
   constructor(options: FrameLoopOptions) {
     this.#options = options
@@ -68,10 +70,7 @@ export class FrameLoop {
   input(frame: VideoFrame): void {
     const lease = this.#lease
     if (!lease) return
-    const now = nowMs()
-    const interval = now - this.#lastInputAt
-    if (interval < this.#idleMs) this.#inputIntervalMs = 0.8 * this.#inputIntervalMs + 0.2 * interval
-    this.#lastInputAt = now
+    this.#lastInputAt = nowMs()
     this.#input = { format: frame.format, width: frame.width, height: frame.height }
     const taken = lease.offer(frame)
     if (!taken && !lease.showReloadingFrame) {
@@ -92,40 +91,44 @@ export class FrameLoop {
     if (this.#write(frame)) this.#base = frame
   }
 
-  get #idleMs(): number {
-    return Math.min(MAX_IDLE_MS, Math.max(IDLE_MS, 3 * this.#inputIntervalMs))
-  }
-
-  #write(frame: VideoFrame): boolean {
+  #write(frame: VideoFrame, made = false): boolean {
     if (frame.pts <= this.#lastPts) {
       this.late++
       giveBack(frame.data)
       return false
     }
     this.#lastPts = frame.pts
-    this.#options.timeline.reached(frame.pts)
-    this.#options.write(frame)
+    this.#lastWriteAt = nowMs()
+    // What is made stays behind the publisher's time, and does not set it.
+    if (!made || !this.#lease) this.#options.timeline.reached(frame.pts)
+    this.#options.write(frame, made)
     return true
   }
 
   #idle(): void {
+    const { timeline, watched } = this.#options
     // While frames come in, they set the pace.
-    if (nowMs() - this.#lastInputAt < this.#idleMs) return
+    if (nowMs() - this.#lastInputAt < IDLE_MS) return
     // The first publisher's time stamps are kept as they are, unless someone had to be shown something before.
-    if (!this.#options.timeline.started && !this.#options.watched()) return
-    const pts = Math.max(this.#options.timeline.now(), this.#lastPts + 1)
-    const shape = this.#input ?? this.#outputShape ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
-    const { text, since } = this.#waitingFor()
-    this.#write(this.#frame({ ...shape, pts }, text, since))
+    if (!timeline.started && !watched()) return
+    const behind = this.#lease ? BEHIND_TICKS : 0
+    const pts = Math.max(timeline.now() - behind, this.#lastPts + 1)
+    const waiting = this.#waitingFor()
+    if (waiting) {
+      const shape = this.#input ?? this.#outputShape ?? { format: 'yuv420p' as const, ...this.#options.idleSize }
+      this.#write(this.#frame({ ...shape, pts }, waiting.text, waiting.since), true)
+    } else if (this.#base && nowMs() - this.#lastWriteAt >= REPEAT_MS) {
+      this.#write({ ...this.#base, data: this.#base.data.slice(), pts }, true)
+    }
   }
 
-  /** What to say when no frame comes in. */
-  #waitingFor(): { text: string; since: number } {
+  /** What to say when no frame comes in; nothing while that is merely because the source is slow. */
+  #waitingFor(): { text: string; since: number } | undefined {
     const lease = this.#lease
     if (!lease) return { text: 'Waiting for the publisher', since: this.#waitingSince }
     if (lease.status.phase !== 'ready') return lease.status
     if (!this.#input) return { text: 'Waiting for the first frame', since: this.#waitingSince }
-    return { text: 'Waiting for frames', since: this.#lastInputAt }
+    return undefined
   }
 
   #frame(like: Omit<VideoFrame, 'data'>, text: string, since: number): VideoFrame {

@@ -128,7 +128,7 @@ export class LiveStream implements Resource {
     this.#loop = new FrameLoop({
       timeline: this.#timeline,
       latency: this.#latency,
-      write: (frame) => this.#output.write(frame),
+      write: (frame, made) => this.#output.write(frame, made),
       inputMemory: this.#memory.decoded,
       idleSize: IDLE_SIZE,
       watched: () => this.#audience.count('output') > 0,

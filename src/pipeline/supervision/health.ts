@@ -14,6 +14,8 @@ export type Observations = {
   lastInputAt?: number
   /** Of the pipeline's own outputs. */
   lastOutputAt?: number
+  /** For how long the pipeline has owed an output, without the pauses of its input; 0 or absent: it owes none. */
+  owedMs?: number
   lastParamsAt?: number
   lastErrorAt?: number
   lastRestartAt?: number
@@ -29,13 +31,13 @@ export type Thresholds = {
   settleMs: number
   /** The first output may take as long. */
   firstOutputMs: number
-  /** Outputs that stop for longer, while inputs come, are a failure. */
+  /** An output owed for longer, while inputs come, is a failure. */
   silenceMs: number
   /** No input for longer than these: idle, degraded, given up. */
   idleInputMs: number
   lostInputMs: number
   endedInputMs: number
-  /** Inputs or outputs further apart are degraded. */
+  /** Inputs further apart, and outputs owed for longer, are degraded. */
   gapMs: number
   minInputFps: number
   /** Outputs a second that are enough for any input, and the share of the input's rate that is enough below it. */
@@ -74,6 +76,7 @@ export function assess(seen: Observations, now: number, limits: Thresholds = THR
   const started = Math.max(seen.processStartedAt, seen.streamStartedAt ?? 0)
   const inputAge = now - Math.max(seen.lastInputAt ?? 0, started)
   const outputAge = seen.lastOutputAt === undefined ? Number.POSITIVE_INFINITY : now - seen.lastOutputAt
+  const owedMs = seen.owedMs ?? 0
   const loadedAt = Math.max(started, seen.readyAt ?? 0, seen.lastParamsAt ?? 0)
   const sinceLoad = Math.max(0, now - loadedAt - limits.settleMs)
 
@@ -88,10 +91,12 @@ export function assess(seen: Observations, now: number, limits: Thresholds = THR
   if (outputAge >= sinceLoad) {
     if (sinceLoad < limits.gapMs) return { state: 'ONLINE' }
     if (seen.lastInputAt === undefined || seen.lastInputAt < loadedAt) return { state: 'DEGRADED_INPUT' }
-    if (sinceLoad < limits.firstOutputMs) return { state: 'DEGRADED_INFERENCE' }
+    // Loaded long ago, and the first frame came only now.
+    if (owedMs < limits.gapMs) return { state: 'DEGRADED_INPUT' }
+    if (Math.min(sinceLoad, owedMs) < limits.firstOutputMs) return { state: 'DEGRADED_INFERENCE' }
     return { state: 'ERROR', restart: 'no-output' }
   }
-  if (outputAge > inputAge + 1000 && outputAge > limits.silenceMs) return { state: 'ERROR', restart: 'no-output' }
+  if (owedMs > limits.silenceMs) return { state: 'ERROR', restart: 'no-output' }
   const recent = (at: number | undefined, ms: number) => at !== undefined && now - at < ms
   if (recent(seen.lastErrorAt, limits.errorMs) || recent(seen.lastRestartAt, limits.restartMs))
     return { state: 'DEGRADED_INFERENCE' }
@@ -99,7 +104,6 @@ export function assess(seen: Observations, now: number, limits: Thresholds = THR
   if (inputAge > limits.gapMs || (inputFps !== undefined && inputFps < limits.minInputFps))
     return { state: 'DEGRADED_INPUT' }
   const enough = Math.min(limits.minOutputFps, limits.minOutputShare * (inputFps ?? Number.POSITIVE_INFINITY))
-  if (outputAge > limits.gapMs || (outputFps !== undefined && outputFps < enough))
-    return { state: 'DEGRADED_INFERENCE' }
+  if (owedMs > limits.gapMs || (outputFps !== undefined && outputFps < enough)) return { state: 'DEGRADED_INFERENCE' }
   return { state: 'ONLINE' }
 }

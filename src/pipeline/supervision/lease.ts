@@ -353,6 +353,7 @@ export class PipelineLease implements Resource {
       streamStartedAt: this.#startedAt,
       lastInputAt: this.#meter.lastInputAt,
       lastOutputAt: this.#meter.lastOutputAt,
+      owedMs: this.#stall.owedMs(now),
       lastParamsAt: this.#lastParamsAt,
       lastErrorAt: this.#lastErrorAt,
       lastRestartAt: lastRestartAt !== undefined && lastRestartAt > this.#startedAt ? lastRestartAt : undefined,

@@ -1,7 +1,9 @@
 /** So that a viewer, who then sees the overlay, never waits a whole second. */
 const SHORTEST_MS = 750
-/** After a pause in the input nothing is due. */
+/** Of the time between two frames, no more counts, or the patience if that is longer: the rest is a pause of the source. */
 const PAUSE_MS = 1000
+/** Frames closer together flow: the next output is due since the one before it. */
+const FLOW_MS = 250
 const LONGEST_MS = 4000
 /** Outputs closer together belong to one batch. */
 const BATCH_MS = 20
@@ -13,35 +15,46 @@ const MEMORY = 16
  */
 export class StallWatch {
   readonly #gaps: number[] = []
-  /** The last output, or the first frame after a time without frames: something is due since then. */
-  #dueSince: number | undefined
-  #lastOffer = 0
+  /** A frame was given since the newest output. */
+  #owing = false
+  /** For how long at the newest offer. */
+  #owedAtOffer = 0
+  #lastOffer = Number.NEGATIVE_INFINITY
+  #lastOutput = Number.NEGATIVE_INFINITY
 
   /** A frame was given to the pipeline. */
   offered(now: number): void {
-    if (this.#dueSince === undefined || now - this.#lastOffer > PAUSE_MS) this.#dueSince = now
+    const flows = now - this.#lastOffer <= FLOW_MS && this.#lastOutput >= this.#lastOffer - FLOW_MS
+    this.#owedAtOffer = this.#owing ? this.owedMs(now) : flows ? now - this.#lastOutput : 0
+    this.#owing = true
     this.#lastOffer = now
   }
 
   /** An output came. */
   arrived(now: number): void {
-    if (this.#dueSince === undefined) return
-    const gap = now - this.#dueSince
-    this.#dueSince = now
-    if (gap < BATCH_MS) return
+    const gap = this.owedMs(now)
+    const owed = this.#owing
+    this.#owing = false
+    this.#lastOutput = now
+    if (!owed || gap < BATCH_MS) return
     this.#gaps.push(gap)
     if (this.#gaps.length > MEMORY) this.#gaps.shift()
   }
 
   /** The pipeline starts over: nothing is due. */
   reset(): void {
-    this.#dueSince = undefined
+    this.#owing = false
+    this.#lastOutput = Number.NEGATIVE_INFINITY
+  }
+
+  /** For how long an output is due, in milliseconds; a pause of the source does not count. */
+  owedMs(now: number): number {
+    if (!this.#owing) return 0
+    return this.#owedAtOffer + Math.min(now - this.#lastOffer, Math.max(PAUSE_MS, this.patienceMs + 1))
   }
 
   stalled(now: number): boolean {
-    return (
-      this.#dueSince !== undefined && this.#lastOffer - this.#dueSince > 0 && now - this.#dueSince > this.patienceMs
-    )
+    return this.#owing && this.owedMs(now) > this.patienceMs
   }
 
   get patienceMs(): number {

@@ -53,7 +53,7 @@ export class Input {
   readonly #context: Context
   readonly #gop = new GopCache()
   readonly #pace: Pace
-  readonly #jumps = new PublisherJumps()
+  readonly #jumps: PublisherJumps
   readonly #frames = new RateMeter()
   readonly #bytes = new RateMeter()
   #track: VideoTrack | undefined
@@ -77,6 +77,11 @@ export class Input {
     this.#options = options
     this.#context = context
     this.#pace = new Pace(options.heldUpMs)
+    const { timeline } = options
+    this.#jumps = new PublisherJumps((first) => {
+      timeline.join(first)
+      return timeline.place(0)
+    })
   }
 
   /** Lives as long as the publisher publishes. */
@@ -86,10 +91,11 @@ export class Input {
     this.#scope = scope
     scope.spawn(async () => {
       for await (const packet of source.packets) {
+        const offset = this.#place(packet)
         // Audio that is ahead of its frame, or behind, must not set the pace.
-        if (packet.track.kind === 'video') await this.#pace.turn(packet.dts ?? packet.pts, scope.signal)
+        if (packet.track.kind === 'video') await this.#pace.turn((packet.dts ?? packet.pts) + offset, scope.signal)
         if (scope.signal.aborted) break
-        this.#packet(packet)
+        this.#packet(packet, offset)
       }
       // Not for the source: its owner closes it when this is over.
       if (scope.signal.aborted) return { why: 'stopped' }
@@ -124,24 +130,21 @@ export class Input {
     }
   }
 
-  #packet(packet: EncodedPacket): void {
+  #packet(packet: EncodedPacket, offset: number): void {
     this.#bytes.add(packet.data.length)
-    this.#followClock(packet)
-    const { timeline } = this.#options
-    const pts = timeline.place(packet.pts)
-    const placed = packet.dts === undefined ? { ...packet, pts } : { ...packet, pts, dts: timeline.place(packet.dts) }
+    const pts = packet.pts + offset
+    const placed = packet.dts === undefined ? { ...packet, pts } : { ...packet, pts, dts: packet.dts + offset }
     if (packet.track.kind === 'video') this.#video(placed as EncodedPacket<VideoTrack>)
     else this.#audio(placed as EncodedPacket<AudioTrack>)
   }
 
-  /** Places the publisher on the stream's clock when it begins, and again when its own clock jumps. */
-  #followClock(packet: EncodedPacket): void {
-    const ticks = this.#jumps.at(packet.track.kind, packet.pts)
-    if (ticks === undefined) return
-    this.#options.timeline.join(packet.pts)
-    if (ticks === 0) return
-    this.#gop.clear()
-    this.#context.log.info({ ticks }, 'time stamps of the publisher jumped')
+  /** Where the publisher stands on the stream's clock, from when it begins on and over the jumps of its own clock. */
+  #place({ track, pts, dts }: EncodedPacket): number {
+    const ordered = track.kind === 'audio' || this.#options.source.kind !== 'whip'
+    const { offset, jumped } = this.#jumps.place(track.kind, dts ?? pts, ordered)
+    if (jumped !== undefined)
+      this.#context.log.info({ ticks: jumped, track: track.kind }, 'time stamps of the publisher jumped')
+    return offset
   }
 
   #video(packet: EncodedPacket<VideoTrack>): void {

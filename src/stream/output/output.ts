@@ -41,6 +41,8 @@ const MAX_FAILURES = 5
 /** A publisher begins with a burst, which an encoder that opens meanwhile works off in a moment. */
 const MAX_OPENING_MS = 500
 const MAX_WAITING = 12
+/** Frames on their way that are remembered as made. */
+const MAX_MADE = 64
 /** For the last packets of an encoder that is replaced. */
 const RETIRE_MS = 500
 
@@ -61,6 +63,8 @@ export class Output implements Resource {
   readonly #frames = new RateMeter()
   readonly #bytes = new RateMeter()
   readonly #jitter = new OutputJitter()
+  /** Times of frames that say nothing of how evenly the publisher's leave. */
+  readonly #made = new Set<number>()
   #encoder: VideoEncoder | undefined
   #opening = false
   /** The encoder has done with `lastFrame`. */
@@ -107,8 +111,13 @@ export class Output implements Resource {
     this.#keyframeWanted = true
   }
 
-  /** Sends one frame. Never waits: frames that come while the encoder starts or is busy may be lost for a newer one. */
-  write(frame: VideoFrame): void {
+  /**
+   * Sends one frame. Never waits: frames that come while the encoder starts or is busy may be lost for a newer one.
+   * `made`: drawn for want of a frame of the publisher.
+   */
+  write(frame: VideoFrame, made = false): void {
+    if (this.#made.size > MAX_MADE) this.#made.clear()
+    if (made) this.#made.add(frame.pts)
     if (this.#scope.signal.aborted) {
       this.#options.memory.give(frame.data)
       return
@@ -285,7 +294,7 @@ export class Output implements Resource {
     if (packet.pts <= this.#lastPacketPts) return
     this.#lastPacketPts = packet.pts
     this.#options.latency?.encoded(packet.pts)
-    this.#jitter.add(packet.pts)
+    if (!this.#made.delete(packet.pts)) this.#jitter.add(packet.pts)
     this.#frames.add()
     this.#bytes.add(packet.data.length)
     this.#broadcast.write(packet)

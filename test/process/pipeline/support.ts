@@ -55,6 +55,7 @@ export class Source {
   offered = 0
   #lease: PipelineLease | undefined
   #timer: NodeJS.Timeout | undefined
+  #newest = 0
   readonly #fps: number
 
   constructor(fps = 30) {
@@ -70,11 +71,13 @@ export class Source {
     this.#lease = lease
     const startedAt = performance.now()
     let sent = 0
+    // Time goes on where an earlier run of this source stopped.
+    const first = this.#newest
     this.#timer = setInterval(() => {
       const due = Math.floor(((performance.now() - startedAt) * this.#fps) / 1000)
       // A test process that was held up sends one frame and goes on, as a camera would.
       if (due > sent) {
-        this.#offer(due)
+        this.#offer(first + due)
         sent = due
       }
     }, 5)
@@ -82,6 +85,7 @@ export class Source {
 
   #offer(number: number): void {
     this.offered++
+    this.#newest = number
     const { format, width, height } = this.#lease!.input
     const frame = testFrame(number, format, width, height)
     if (this.#lease!.offer(frame)) return

@@ -14,6 +14,7 @@ const GOOD: Observations = {
   streamStartedAt: ago(300),
   lastInputAt: ago(0.03),
   lastOutputAt: ago(0.05),
+  owedMs: 20,
   inputFps: 30,
   outputFps: 30,
 }
@@ -52,12 +53,27 @@ describe('the state, rule by rule', () => {
       { streamStartedAt: ago(5), lastOutputAt: undefined, lastInputAt: undefined },
       state('DEGRADED_INPUT'),
     ],
-    ['begun, no output', { streamStartedAt: ago(5), lastOutputAt: undefined }, state('DEGRADED_INFERENCE')],
-    ['begun, no output for 12 s', { streamStartedAt: ago(12.1), lastOutputAt: undefined }, NO_OUTPUT],
-    ['no output since new params', { lastParamsAt: ago(6), lastOutputAt: ago(7) }, state('DEGRADED_INFERENCE')],
+    [
+      'begun, no output',
+      { streamStartedAt: ago(5), lastOutputAt: undefined, owedMs: 5000 },
+      state('DEGRADED_INFERENCE'),
+    ],
+    ['begun, no output for 12 s', { streamStartedAt: ago(12.1), lastOutputAt: undefined, owedMs: 12_000 }, NO_OUTPUT],
+    [
+      'no output since new params',
+      { lastParamsAt: ago(6), lastOutputAt: ago(7), owedMs: 7000 },
+      state('DEGRADED_INFERENCE'),
+    ],
 
-    ['outputs stopped 4.9 s ago', { lastOutputAt: ago(4.9) }, state('DEGRADED_INFERENCE')],
-    ['outputs stopped 5.1 s ago', { lastOutputAt: ago(5.1) }, NO_OUTPUT],
+    ['outputs stopped 4.9 s ago', { lastOutputAt: ago(4.9), owedMs: 4900 }, state('DEGRADED_INFERENCE')],
+    ['outputs stopped 5.1 s ago', { lastOutputAt: ago(5.1), owedMs: 5100 }, NO_OUTPUT],
+    ['the first frame after a pause of 6 s', { lastOutputAt: ago(6) }, state('ONLINE')],
+    [
+      'the first frame of all, 20 s late',
+      { streamStartedAt: ago(20), lastOutputAt: undefined },
+      state('DEGRADED_INPUT'),
+    ],
+    ['the first frame since new params', { lastParamsAt: ago(20), lastOutputAt: ago(21) }, state('DEGRADED_INPUT')],
     ['outputs stopped because inputs did', { lastInputAt: ago(5), lastOutputAt: ago(5.5) }, state('DEGRADED_INPUT')],
 
     ['an error 14 s ago', { lastErrorAt: ago(14) }, state('DEGRADED_INFERENCE')],
@@ -68,7 +84,7 @@ describe('the state, rule by rule', () => {
     ['input 2.1 s ago', { lastInputAt: ago(2.1), lastOutputAt: ago(2.1) }, state('DEGRADED_INPUT')],
     ['14 fps in', { inputFps: 14, outputFps: 14 }, state('DEGRADED_INPUT')],
     ['15 fps in', { inputFps: 15, outputFps: 15 }, state('ONLINE')],
-    ['output 2.1 s ago', { lastOutputAt: ago(2.1) }, state('DEGRADED_INFERENCE')],
+    ['output 2.1 s ago', { lastOutputAt: ago(2.1), owedMs: 2100 }, state('DEGRADED_INFERENCE')],
     ['9 fps out of 30', { outputFps: 9 }, state('DEGRADED_INFERENCE')],
     ['10 fps out of 30', { outputFps: 10 }, state('ONLINE')],
     ['a healthy start, not measured yet', { inputFps: undefined, outputFps: undefined }, state('ONLINE')],
@@ -95,5 +111,7 @@ test('a healthy start is never called degraded', () => {
 })
 
 test('thresholds can be others', () => {
-  expect(assess({ ...GOOD, lastOutputAt: ago(3) }, NOW, { ...THRESHOLDS, silenceMs: 2500 })).toEqual(NO_OUTPUT)
+  expect(assess({ ...GOOD, lastOutputAt: ago(3), owedMs: 3000 }, NOW, { ...THRESHOLDS, silenceMs: 2500 })).toEqual(
+    NO_OUTPUT,
+  )
 })

@@ -13,11 +13,35 @@ function run(watch: StallWatch, from: number, to: number, everyMs: number): bool
   return stalled
 }
 
-test('nothing is due before the first frame, nor without new ones', () => {
+test('nothing is due before the first frame; a single one is owed an output', () => {
   const watch = new StallWatch()
   expect(watch.stalled(10_000)).toBe(false)
   watch.offered(10_000)
-  expect(watch.stalled(20_000)).toBe(false)
+  expect(watch.stalled(10_700)).toBe(false)
+  expect(watch.stalled(10_800)).toBe(true)
+  watch.arrived(10_900)
+  expect(watch.stalled(60_000)).toBe(false)
+})
+
+test('a pause of the source does not count, however long, and whatever was owed before it', () => {
+  const watch = new StallWatch()
+  run(watch, 0, 3000, 40)
+  watch.offered(3000)
+  watch.offered(63_000)
+  expect(watch.owedMs(63_100)).toBeLessThan(1200)
+})
+
+test('a source of one frame a second is neither taken for a stall nor does it hide one', () => {
+  const watch = new StallWatch()
+  for (let now = 0; now < 20_000; now += 1000) {
+    watch.offered(now)
+    expect(watch.stalled(now + 100)).toBe(false)
+    watch.arrived(now + 150)
+    expect(watch.stalled(now + 990)).toBe(false)
+  }
+  for (let now = 20_000; now < 30_000; now += 1000) watch.offered(now)
+  expect(watch.stalled(29_000)).toBe(true)
+  expect(watch.owedMs(29_000)).toBe(9000)
 })
 
 test('a pipeline that keeps up is never stalled; one that stops is, before a second has passed', () => {
