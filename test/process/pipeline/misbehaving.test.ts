@@ -132,6 +132,20 @@ describe('a pipeline that fails on frames', () => {
     viewerIsServed(stage)
   })
 
+  test('outputs larger than a slot of the ring are refused one by one, and those after them pass', async () => {
+    await using stage = await play('oversized')
+    await until('outputs after the large ones', () => stage.source.outputs.length >= 20)
+    expect(stage.told.errors[0]).toMatchObject({
+      during: 'getProcessedVideoFrame',
+      message: expect.stringMatching(/gray frame of 8192x8192 has \d+ bytes; accepted are at most/),
+    })
+    stage.source.stop()
+    await until('nothing inside', () => stage.lease.stats().frames.inside === 0)
+    const { frames, dropped } = stage.lease.stats()
+    expect(frames.out + dropped.beforePipeline + dropped.afterPipeline + dropped.failed).toBe(frames.in)
+    expect(stage.told.restarts).toEqual([])
+  })
+
   test('outputs without end do not block the runner, nor the server', async () => {
     await using stage = await play('endless-outputs')
     await until('outputs', () => stage.source.outputs.length >= 20)
