@@ -18,12 +18,12 @@ export type VideoEncoderOptions = {
   ffmpeg: Ffmpeg
   /** Layout of the frames. */
   format: PixelFormat
-  /** In pixels, even. */
+  /** In pixels. */
   width: number
-  /** In pixels, even. */
+  /** In pixels. */
   height: number
   bitrateKbps: number
-  /** Size of the frames that come out, even, in pixels; that of the frames unless told. */
+  /** Size of the frames that come out, even, from 16 pixels; that of the frames unless told. */
   scaledTo?: { width: number; height: number }
   /** Of `yuv420p` frames; BT.601 limited unless told. Others are converted to that. */
   colour?: Colour
@@ -44,6 +44,8 @@ export interface VideoEncoder extends Resource {
   readonly pid: number
   /** What the frames must be. */
   readonly shape: Readonly<Pick<VideoFrame, 'format' | 'width' | 'height'>>
+  /** In pixels, of the frames that come out. */
+  readonly size: { width: number; height: number }
   readonly colour: Colour
   /** Frames given up for a newer one because the encoder could not keep up. */
   readonly dropped: number
@@ -77,7 +79,7 @@ const LONGEST_STEP = 5
 /** Resolves when ffmpeg runs. */
 export async function openVideoEncoder(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
   const { width, height, scaledTo } = options
-  const sides = [width, height, ...(scaledTo ? [scaledTo.width, scaledTo.height] : [])]
+  const sides = scaledTo ? [scaledTo.width, scaledTo.height] : [width, height]
   const good = sides.every((side) => Number.isInteger(side) && side >= 16 && side % 2 === 0)
   if (!good) {
     const message = `the encoder's size is ${sides.join('x')}; accepted are even sides from 16 pixels`
@@ -138,6 +140,11 @@ class FfmpegVideoEncoder implements VideoEncoder {
   get shape(): VideoEncoder['shape'] {
     const { format, width, height } = this.#options
     return { format, width, height }
+  }
+
+  get size(): VideoEncoder['size'] {
+    const { width, height, scaledTo } = this.#options
+    return scaledTo ?? { width, height }
   }
 
   get colour(): Colour {

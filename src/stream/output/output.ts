@@ -12,7 +12,7 @@ import { openVideoEncoder, type VideoEncoder } from '../../ffmpeg/encoder/encode
 import type { Ffmpeg } from '../../ffmpeg/probe.ts'
 import type { StreamEvents } from '../events.ts'
 import type { LatencyTracker } from '../latency.ts'
-import { fitWithin } from '../size.ts'
+import { encodable, fitWithin, type Size } from '../size.ts'
 import { OutputJitter } from './jitter.ts'
 
 export type OutputOptions = {
@@ -70,6 +70,7 @@ export class Output implements Resource {
   #keyframeWanted = true
   #lastKeyPts = Number.NEGATIVE_INFINITY
   #lastPacketPts = Number.NEGATIVE_INFINITY
+  #lastAltered: string | undefined
   #failures = 0
   #restarts = 0
   #dropped = 0
@@ -157,7 +158,7 @@ export class Output implements Resource {
   }
 
   stats() {
-    const size = this.#encoder?.shape ?? this.lastFrame
+    const size = this.#encoder?.size ?? this.lastFrame
     return {
       width: size?.width ?? 0,
       height: size?.height ?? 0,
@@ -214,7 +215,10 @@ export class Output implements Resource {
 
   #openEncoder({ format, width, height }: VideoEncoder['shape']): Promise<VideoEncoder> {
     const { ffmpeg, maxPixels, background = false } = this.#options
-    const scaledTo = maxPixels === undefined ? undefined : fitWithin({ width, height }, maxPixels)
+    const fitted = maxPixels === undefined ? undefined : fitWithin({ width, height }, maxPixels)
+    const altered = encodable(fitted ?? { width, height })
+    if (altered) this.#tellAltered({ width, height }, altered)
+    const scaledTo = altered ?? fitted
     return openVideoEncoder(
       {
         ffmpeg,
@@ -231,6 +235,14 @@ export class Output implements Resource {
       },
       { signal: this.#scope.signal, log: this.#context.log },
     )
+  }
+
+  /** Once for each resolution, however often its encoder is replaced. */
+  #tellAltered(from: Size, to: Size): void {
+    const line = `frames of ${from.width}x${from.height} are sent as ${to.width}x${to.height}: accepted are even sides from 16 pixels`
+    if (line === this.#lastAltered) return
+    this.#lastAltered = line
+    this.#options.events.emit({ type: 'log', level: 'warn', line })
   }
 
   #use(encoder: VideoEncoder): void {
