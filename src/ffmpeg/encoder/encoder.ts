@@ -11,6 +11,7 @@ import type { EncodedPacket, VideoTrack } from '../../core/media/packet.ts'
 import type { Closed, Context, Resource } from '../../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from '../binary.ts'
 import { type FfmpegProcess, openFfmpeg } from '../command.ts'
+import { HangWatch } from '../hang-watch.ts'
 import { Stamps } from '../stamps.ts'
 import { encoderArgs } from './args.ts'
 
@@ -96,6 +97,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
   readonly #reader = new NutReader({ onFrame: (frame) => this.#deliver(frame) })
   readonly #queue = new BurstQueue<Waiting>(MAX_WAIT_MS, MAX_WAITING)
   #process!: FfmpegProcess
+  #watch!: HangWatch
   #began = false
   #lastOutMs = nowMs()
   #ended = false
@@ -123,6 +125,10 @@ class FfmpegVideoEncoder implements VideoEncoder {
       },
       context,
     )
+    encoder.#watch = new HangWatch({
+      due: () => encoder.#stamps.pending > 0,
+      onHung: (ms) => encoder.#process.giveUp(`took frames and gave nothing for ${ms} ms`),
+    })
     yieldToOthers(encoder.pid, options.background ? BACKGROUND : LONGEST_STEP)
     void encoder.closed.then(() => encoder.#giveUp())
     encoder.#process.write(encoder.#writer.header())
@@ -198,6 +204,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
   /** What still waited when it ended. */
   #giveUp(): void {
     this.#ended = true
+    this.#watch.stop()
     for (let last = this.#queue.shift(); last; last = this.#queue.shift()) this.#options.onDone?.(last.frame)
   }
 
@@ -219,6 +226,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
 
   #deliver({ pts: stamp, key, data }: NutFrame): void {
     this.#lastOutMs = nowMs()
+    this.#watch.gave()
     const pts = this.#stamps.leave(Math.floor(stamp / STAMPS_PER_TICK))
     if (pts !== undefined) this.#options.onPacket({ track: this.#track, data, pts, key })
     this.#next()
