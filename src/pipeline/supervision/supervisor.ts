@@ -22,6 +22,8 @@ const NEW_HOST_MS = 15_000
 const HUNG_MS = 5000
 /** The same for one that waits for a stream. */
 const HUNG_IDLE_MS = 30_000
+/** The same for one that the system says does no work, so that it is not merely busy. */
+const STUCK_MS = 1500
 /** Who has not been heard of for as long is not given to a stream, if there is another. */
 const RESPONSIVE_MS = 2000
 /** A stream's params count from here. */
@@ -338,7 +340,7 @@ export class Supervisor implements Resource {
       await sleep(TICK_MS, signal)
       this.events.emit('tick', undefined)
       if (!this.#alive) continue
-      this.#feelPulse()
+      await this.#feelPulse()
       const { phase, phaseSince } = this.#host
       if (phase !== 'ready' && nowMs() - phaseSince > thresholds.loadMs + thresholds.settleMs) {
         const seconds = thresholds.loadMs / 1000
@@ -355,12 +357,18 @@ export class Supervisor implements Resource {
     }
   }
 
-  #feelPulse(): void {
+  async #feelPulse(): Promise<void> {
     const { heartbeat } = this.#host
     if (heartbeat !== this.#heartbeat) this.#lastBeatAt = nowMs()
     this.#heartbeat = heartbeat
     if (!this.#stream && this.ready && nowMs() - this.#lastBeatAt > HUNG_IDLE_MS)
       this.restart(new AppError('pipeline-failed', `${this.entry.name} hangs`))
+    if (nowMs() - this.#lastBeatAt < STUCK_MS) return
+    const host = this.#host
+    if ((await host.stuck()) && this.#alive && host === this.#host)
+      this.restart(
+        new AppError('pipeline-failed', `${this.entry.name} hangs: its process is stopped or stuck in a driver`),
+      )
   }
 }
 
