@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { mergePatch } from '../../codec/merge-patch.ts'
 import { nowMs } from '../../core/clock.ts'
 import { Emitter } from '../../core/emitter.ts'
 import { AppError } from '../../core/errors.ts'
@@ -84,7 +85,9 @@ export class Supervisor implements Resource {
   #error: AppError | undefined
   /** What a new runner loads with: the params that were last in force, as they were given. */
   #given: Values
-  /** The same with defaults filled in. */
+  /** What was given while there was no runner to check it: the next one is tried with it. */
+  #untried: Values | undefined
+  /** `#given` with defaults filled in. */
   #value: Values
   #revision = FIRST_REVISION
   #stream: Stream | undefined
@@ -141,7 +144,7 @@ export class Supervisor implements Resource {
     return this.#status
   }
 
-  /** Why it was given up. */
+  /** Why it failed, while it is tried again only now and then. */
   get error(): AppError | undefined {
     return this.#error
   }
@@ -236,11 +239,14 @@ export class Supervisor implements Resource {
     this.#host.write(frame)
   }
 
-  /** Waits for the next runner when there is none at the moment. */
+  /** Waits for the next runner when one comes soon; else the params are kept for it, and checked when it starts. */
   async update(mode: UpdateMode, value: Values): Promise<Reply> {
-    if (!this.#alive) await deadline(this.#nextHost.promise, NEW_HOST_MS, 'the restart of the pipeline')
-    if (this.#error) throw this.#error
-    return this.#host.update(mode, value)
+    if (!this.#alive && !this.#error) await deadline(this.#nextHost.promise, NEW_HOST_MS, 'the restart of the pipeline')
+    if (this.#alive) return this.#host.update(mode, value)
+    if (!this.#error || this.#scope.reason) throw this.#error ?? new AppError('pipeline-failed', 'the stream is over')
+    const base = this.#untried ?? this.#given
+    this.#untried = (mode === 'merge' ? mergePatch(base, value) : { ...this.#options.initial, ...value }) as Values
+    return { status: 'accepted', revision: this.#revision, params: this.#untried }
   }
 
   /** What became of all frames it was given in its life. */
@@ -278,30 +284,40 @@ export class Supervisor implements Resource {
     const { log } = this.#context
     let why = reason
     for (;;) {
-      const delay = this.#budget.next()
-      if (delay === undefined) {
+      const { delayMs, quick } = this.#budget.next()
+      const facts = { err: why, pipeline: this.entry.name, restart: this.#budget.used }
+      if (quick) {
+        log.warn(facts, 'the pipeline is started again')
+        this.#enter('restarting', `Restarting ${this.entry.name} (${this.#budget.used} of ${this.#budget.limit})`)
+      } else {
         this.#error = why
         this.#enter('failed', `${this.entry.name} failed`)
         this.#nextHost.resolve()
-        log.error({ err: why, pipeline: this.entry.name }, 'the pipeline failed too often and is given up')
-        throw why
+        log.error({ ...facts, delayMs }, 'the pipeline fails again and again and is tried later')
+        // Nobody waits for it.
+        if (!this.#stream) throw why
+        await sleep(delayMs, signal)
       }
       this.restarts++
       this.lastRestartAt = nowMs()
-      log.warn({ err: why, pipeline: this.entry.name, restart: this.#budget.used }, 'the pipeline is started again')
-      this.#enter('restarting', `Restarting ${this.entry.name} (${this.#budget.used} of ${this.#budget.limit})`)
       const lines = Array.isArray(why.details?.lines) ? (why.details.lines as string[]) : []
       this.events.emit('restart', { count: this.restarts, reason: why, lines })
-      await sleep(delay, signal)
+      if (quick) await sleep(delayMs, signal)
       try {
-        const options = { ...this.#options, params: this.#given, revision: this.#revision, events: this.#hostEvents }
+        const params = this.#untried ?? this.#given
+        const options = { ...this.#options, params, revision: this.#revision, events: this.#hostEvents }
         const host = await PipelineHost.open(options, { ...this.#context, signal })
+        this.#given = params
+        this.#untried = undefined
+        this.#value = host.params
         this.#attachHost(host)
-        if (this.#stream) this.#tellLease(host, this.#stream.requestId, this.#revision, this.#given)
+        if (this.#stream) this.#tellLease(host, this.#stream.requestId, this.#revision, params)
         return
       } catch (thrown) {
         signal.throwIfAborted()
         why = AppError.from(thrown)
+        // Those before are known to be good.
+        if (why.code === 'invalid-params') this.#untried = undefined
       }
     }
   }
@@ -324,6 +340,7 @@ export class Supervisor implements Resource {
     const { phase, phaseSince } = this.#host
     if (phase === 'ready') {
       this.#readyAt = phaseSince
+      this.#error = undefined
       this.#enter('ready', `${this.entry.name} is ready`)
     } else if (phase === 'reloading') this.#enter('reloading', `Reloading ${this.entry.name}`)
   }

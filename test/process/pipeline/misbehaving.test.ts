@@ -27,7 +27,7 @@ describe('a pipeline that fails before it runs', () => {
     }
   })
 
-  test('a crash on load is tried three more times and then given up, under the overlay', async () => {
+  test('a crash on load is tried three more times at once, then now and then, under the overlay', async () => {
     await using stage = await play('crash-on-load')
     await until('ERROR', () => stage.lease.state === 'ERROR')
     expect(stage.told.restarts.map(({ count }) => count)).toEqual([1, 2, 3])
@@ -36,9 +36,23 @@ describe('a pipeline that fails before it runs', () => {
     expect(stage.told.states.filter((state) => state !== 'LOADING')).toEqual(['ERROR'])
     expect(stage.lease.status.phase).toBe('failed')
     expect(stage.lease.stats().lastError?.message).toContain('the weights are broken')
-    await expect(stage.lease.updateParams('merge', {})).rejects.toMatchObject({ code: 'pipeline-failed' })
-    await pause(300)
+    await expect(stage.lease.updateParams('merge', {})).resolves.toMatchObject({ status: 'accepted' })
+    await until('another try', () => stage.told.restarts.length === 4, 40_000)
+    expect(stage.lease.state).toBe('ERROR')
     expect(stage.source.outputs).toEqual([])
+    viewerIsServed(stage)
+  })
+
+  test('params given while it fails are used for the next try, and the stream goes on', async () => {
+    await using stage = await play('breaks-on-request', { params: { broken: true } })
+    await until('ERROR', () => stage.lease.state === 'ERROR')
+    const reply = await stage.lease.updateParams('merge', { broken: false })
+    expect(reply).toMatchObject({ status: 'accepted', params: { broken: false } })
+    await until('outputs', () => stage.source.outputs.length > 10, 60_000)
+    expect(stage.lease.state).not.toBe('ERROR')
+    expect(stage.lease.params.value).toMatchObject({ broken: false })
+    expect(stage.told.restarts.length).toBeGreaterThanOrEqual(4)
+    await expect(stage.lease.updateParams('merge', {})).resolves.toMatchObject({ status: 'applied' })
     viewerIsServed(stage)
   })
 
