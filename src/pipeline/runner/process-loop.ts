@@ -154,6 +154,8 @@ export class ProcessLoop {
     }
     const failure = await store.applyNext(apply, () => this.#tellParams())
     if (fatal !== undefined) throw fatal
+    // A stream must never get what another one asked for: the runner ends, and the next one loads with the stream's params.
+    if (store.startFailed) throw failure
     if (failure) errors.report('updateParams', failure.cause ?? failure)
     if (store.loading) this.#ready()
     await turn()

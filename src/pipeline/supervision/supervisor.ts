@@ -5,7 +5,7 @@ import { Emitter } from '../../core/emitter.ts'
 import { AppError } from '../../core/errors.ts'
 import type { VideoFrame } from '../../core/media/frame.ts'
 import { giveBack } from '../../core/media/frame-pool.ts'
-import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../../core/resource.ts'
+import { aborted, type Closed, type Context, deadline, type Resource, Scope, sleep } from '../../core/resource.ts'
 import type { PipelineEntry } from '../catalog/entry.ts'
 import { type HostEvents, PipelineHost, type Reply } from '../host/host.ts'
 import type { Reaper } from '../host/reaper.ts'
@@ -21,7 +21,6 @@ const RAN_WELL_MS = 30_000
 const NEW_HOST_MS = 15_000
 /** An event loop that does not turn for as long between streams is not worth waiting for. */
 const HUNG_MS = 5000
-/** The same for one that waits for a stream. */
 const HUNG_IDLE_MS = 30_000
 /** The same for one that the system says does no work, so that it is not merely busy. */
 const STUCK_MS = 1500
@@ -85,7 +84,7 @@ export class Supervisor implements Resource {
   #error: AppError | undefined
   /** What a new runner loads with: the params that were last in force, as they were given. */
   #given: Values
-  /** What was given while there was no runner to check it: the next one is tried with it. */
+  /** Given and not in force yet, of a stream that begins or while there is no runner: the next one loads with it. */
   #untried: Values | undefined
   /** `#given` with defaults filled in. */
   #value: Values
@@ -113,6 +112,7 @@ export class Supervisor implements Resource {
     })
     events.on('params', (params) => {
       this.#given = params.given
+      if (isDeepStrictEqual(params.given, this.#untried)) this.#untried = undefined
       this.#value = params.params
       this.#revision = params.revision
       this.events.emit('params', params)
@@ -191,6 +191,7 @@ export class Supervisor implements Resource {
     }
     const reply = await this.#host.lease(requestId, FIRST_REVISION, params)
     this.#begin(stream)
+    this.#untried = params
     return reply
   }
 
@@ -209,6 +210,7 @@ export class Supervisor implements Resource {
   /** The stream is over. True when the runner is fit for the next one; when it is not, this supervisor ends. */
   async detach(): Promise<boolean> {
     this.#stream = undefined
+    this.#untried = undefined
     if (this.#alive && !this.#scope.reason) {
       try {
         await Promise.race([this.#host.release(), this.#hung()])
@@ -229,12 +231,12 @@ export class Supervisor implements Resource {
     throw new AppError('pipeline-failed', `${this.entry.name} does not answer`)
   }
 
-  /** Gives the runner a frame, whether it answers at the moment or not. */
   /** Memory for a frame that will be written; `undefined` while there is none to spare. */
   take(bytes: number): Uint8Array | undefined {
     return this.ready ? this.#host.take(bytes) : undefined
   }
 
+  /** Gives the runner a frame, whether it answers at the moment or not. */
   write(frame: VideoFrame): void {
     this.#host.write(frame)
   }
@@ -242,11 +244,20 @@ export class Supervisor implements Resource {
   /** Waits for the next runner when one comes soon; else the params are kept for it, and checked when it starts. */
   async update(mode: UpdateMode, value: Values): Promise<Reply> {
     if (!this.#alive && !this.#error) await deadline(this.#nextHost.promise, NEW_HOST_MS, 'the restart of the pipeline')
-    if (this.#alive) return this.#host.update(mode, value)
+    if (this.#alive) {
+      const reply = await this.#host.update(mode, value)
+      if (reply.status === 'applied') this.#untried = undefined
+      else if (this.#untried) this.#untried = this.#combined(mode, value)
+      return reply
+    }
     if (!this.#error || this.#scope.reason) throw this.#error ?? new AppError('pipeline-failed', 'the stream is over')
-    const base = this.#untried ?? this.#given
-    this.#untried = (mode === 'merge' ? mergePatch(base, value) : { ...this.#options.initial, ...value }) as Values
+    this.#untried = this.#combined(mode, value)
     return { status: 'accepted', revision: this.#revision, params: this.#untried }
+  }
+
+  #combined(mode: UpdateMode, value: Values): Values {
+    if (mode === 'replace') return { ...this.#options.initial, ...value }
+    return mergePatch(this.#untried ?? this.#given, value) as Values
   }
 
   /** What became of all frames it was given in its life. */
@@ -291,16 +302,15 @@ export class Supervisor implements Resource {
         this.#enter('restarting', `Restarting ${this.entry.name} (${this.#budget.used} of ${this.#budget.limit})`)
       } else {
         this.#error = why
-        this.#enter('failed', `${this.entry.name} failed`)
         this.#nextHost.resolve()
+        this.#enter('failed', `${this.entry.name} failed`)
         log.error({ ...facts, delayMs }, 'the pipeline fails again and again and is tried later')
-        // Nobody waits for it.
         if (!this.#stream) throw why
         await sleep(delayMs, signal)
       }
       this.restarts++
       this.lastRestartAt = nowMs()
-      const lines = Array.isArray(why.details?.lines) ? (why.details.lines as string[]) : []
+      const lines = (why.details?.lines ?? []) as string[]
       this.events.emit('restart', { count: this.restarts, reason: why, lines })
       if (quick) await sleep(delayMs, signal)
       try {
@@ -387,11 +397,4 @@ export class Supervisor implements Resource {
         new AppError('pipeline-failed', `${this.entry.name} hangs: its process is stopped or stuck in a driver`),
       )
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

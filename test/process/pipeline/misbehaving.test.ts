@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
-import { alive, inOrder, openTestPool, pause, play, type Stage, until } from './support.ts'
+import { alive, inOrder, listen, openTestPool, pause, play, Source, type Stage, until } from './support.ts'
 
 let nothing: ReturnType<typeof nothingLeft>
 beforeEach(() => {
@@ -55,6 +55,36 @@ describe('a pipeline that fails before it runs', () => {
     await expect(stage.lease.updateParams('merge', {})).resolves.toMatchObject({ status: 'applied' })
     viewerIsServed(stage)
   })
+
+  test.each(['breaks-on-request', 'refuses-on-request'])(
+    '%s: a start that fails ends in ERROR on a warm runner too',
+    async (pipeline) => {
+      await using world = await openTestPool()
+      const open = async (params: Record<string, unknown>) => {
+        const source = new Source()
+        const request = { pipeline, params, requestId: JSON.stringify(params), onFrame: source.onFrame }
+        const lease = await world.pool.lease(request, { log: world.log })
+        source.start(lease)
+        return { source, lease, told: listen(lease) }
+      }
+      const first = await open({ broken: false })
+      await until('outputs', () => first.source.outputs.length > 5)
+      first.source.stop()
+      const { pid } = first.lease
+      await first.lease.close()
+      const second = await open({ broken: true })
+      expect(second.lease.pid).toBe(pid)
+      await until('ERROR', () => second.lease.state === 'ERROR', 60_000)
+      expect(second.lease.stats().lastError?.message).toContain('the weights are broken')
+      expect(second.source.outputs).toEqual([])
+      second.source.stop()
+      await second.lease.close()
+      const third = await open({ broken: false })
+      await until('outputs of the next stream', () => third.source.outputs.length > 5)
+      third.source.stop()
+      await third.lease.close()
+    },
+  )
 
   test.each(['never-ready', 'hang-in-initialize'])('%s is started again after the time to load', async (name) => {
     await using stage = await play(name, { thresholds: { loadMs: 500, settleMs: 300 } })
