@@ -149,7 +149,6 @@ export class Supervisor implements Resource {
     return this.#error
   }
 
-  /** Frames are taken. */
   get ready(): boolean {
     return this.#status.phase === 'ready'
   }
@@ -236,7 +235,6 @@ export class Supervisor implements Resource {
     return this.ready ? this.#host.take(bytes) : undefined
   }
 
-  /** Gives the runner a frame, whether it answers at the moment or not. */
   write(frame: VideoFrame): void {
     this.#host.write(frame)
   }
