@@ -136,3 +136,11 @@ export async function deadline<T>(promise: Promise<T>, ms: number, what: string)
     timer.abort()
   }
 }
+
+/** Resolves when the signal is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

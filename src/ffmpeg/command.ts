@@ -35,6 +35,8 @@ export interface FfmpegProcess extends Resource {
   lend(parts: Uint8Array[], onTaken: () => void): void
   /** Ends the input: ffmpeg writes what it still holds and goes. */
   end(): void
+  /** Ends it at once because it hangs: a process that is stopped, or stuck in a driver, hears nothing milder. */
+  giveUp(what: string): void
 }
 
 const TERM_GRACE_MS = 2000
@@ -161,6 +163,11 @@ class FluentProcess implements FfmpegProcess {
     this.#inputEnded = true
     this.#stdin?.end()
     this.#after(END_GRACE_MS, () => this.#fail('did not end in time'))
+  }
+
+  giveUp(what: string): void {
+    this.#fail(what)
+    this.#child.kill('SIGKILL')
   }
 
   close(): Promise<Closed> {

@@ -9,6 +9,7 @@ import type { EncodedPacket, VideoTrack } from '../core/media/packet.ts'
 import type { Closed, Context, Resource } from '../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from './binary.ts'
 import { type FfmpegProcess, openFfmpeg } from './command.ts'
+import { HangWatch } from './hang-watch.ts'
 import { Stamps } from './stamps.ts'
 
 export type VideoDecoderOptions = {
@@ -40,6 +41,8 @@ export interface VideoDecoder extends Resource {
 const MAX_BACKLOG_BYTES = 8 * 1024 * 1024
 const MAX_PENDING_PACKETS = 120
 const ALIVE_MS = 1000
+/** So many more packets than usual must wait before a decoder is held to be late. */
+const DUE_PACKETS = 2
 /** 1080p with 24 bits a pixel. The size of the frames is known only when they come. */
 const USUAL_FRAME_BYTES = 1920 * 1080 * 3
 
@@ -55,6 +58,9 @@ class FfmpegVideoDecoder implements VideoDecoder {
   readonly #writer: NutWriter
   readonly #reader: NutReader
   #process!: FfmpegProcess
+  #watch!: HangWatch
+  /** Packets that wait right after a frame has come out: B-frames are held back for good. */
+  #usuallyPending = 0
   #began = false
   /** What may wait beyond the usual. */
   #replayed = { packets: 0, bytes: 0 }
@@ -83,7 +89,14 @@ class FfmpegVideoDecoder implements VideoDecoder {
       },
       context,
     )
-    void decoder.closed.then(() => decoder.#reader.close())
+    decoder.#watch = new HangWatch({
+      due: () => decoder.#stamps.pending > decoder.#usuallyPending + DUE_PACKETS,
+      onHung: (ms) => decoder.#process.giveUp(`took packets and gave nothing for ${ms} ms`),
+    })
+    void decoder.closed.then(() => {
+      decoder.#watch.stop()
+      decoder.#reader.close()
+    })
     decoder.#process.write(decoder.#writer.header())
     return decoder
   }
@@ -149,6 +162,8 @@ class FfmpegVideoDecoder implements VideoDecoder {
   #deliver({ stream, pts: stamp, data }: NutFrame): void {
     this.#lastFrameMs = nowMs()
     const pts = this.#stamps.leave(stamp)
+    this.#watch.gave()
+    this.#usuallyPending = this.#stamps.pending
     const { format, onFrame, memory } = this.#options
     if (stream.kind !== 'video' || pts === undefined) {
       memory?.give(data)

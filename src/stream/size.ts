@@ -11,3 +11,12 @@ export function fitWithin(size: Size, maxPixels: number): Size | undefined {
   const even = (n: number) => Math.max(2, Math.floor((n * scale) / 2) * 2)
   return { width: even(size.width), height: even(size.height) }
 }
+
+const MIN_ENCODED_SIDE = 16
+
+/** The nearest resolution that every encoder takes, with even sides from 16 pixels; undefined when `size` is one. */
+export function encodable(size: Size): Size | undefined {
+  const side = (n: number) => Math.max(MIN_ENCODED_SIDE, n - (n % 2))
+  const [width, height] = [side(size.width), side(size.height)]
+  return width === size.width && height === size.height ? undefined : { width, height }
+}

@@ -63,6 +63,7 @@ export function streamStatus(o: Observed) {
       fps: tenth(o.output.fps),
       kbps: Math.round(o.output.kbps),
       targetKbps: o.output.targetKbps,
+      encoder: o.output.encoder,
       viewers: o.viewers,
       inputViewers: o.inputViewers,
       trickleSegments: o.trickleSegments,

@@ -44,7 +44,7 @@ export class StreamPipeline {
     return this.#lease
   }
 
-  /** For a publisher. That of an earlier one is kept, unless this one names another or it has failed for good. */
+  /** For a publisher. That of an earlier one is kept, unless this one names another or it has failed. */
   async use(wanted: string | undefined, params: Record<string, unknown> | undefined): Promise<PipelineLease> {
     const current = this.#lease
     const pipeline = wanted ?? current?.pipeline

@@ -44,6 +44,30 @@ describe.each(['pipeline', 'decoder', 'encoder'] as const)('kill -9 on the %s', 
   })
 })
 
+describe.each(['pipeline', 'decoder', 'encoder'] as const)('kill -STOP on the %s', (victim) => {
+  it('is a child that hangs, and it is replaced', async () => {
+    const { processes } = await stage.status('demo')
+    const pid = processes[victim] as number
+    await using viewer = await record(`${stage.url}/out/demo.ts`)
+    await stage.waitForStatus('demo', 'bytes for the viewer', () => viewer.bytes().length > 10_000)
+    process.kill(pid, 'SIGSTOP')
+    const stoppedAt = performance.now()
+    await stage.waitForStatus(
+      'demo',
+      'another one',
+      ({ processes: now }) => now[victim] !== null && now[victim] !== pid,
+      8000,
+    )
+    expect(performance.now() - stoppedAt).toBeLessThan(5000)
+    expect(isAlive(pid)).toBe(false)
+    const seen = viewer.bytes().length
+    await stage.waitForStatus('demo', 'frames', ({ inference }) => inference.fps > 10 && viewer.bytes().length > seen)
+    viewer.stop()
+    const times = (await decodeNumbers(viewer.bytes())).map(({ pts }) => pts)
+    expect(times.every((pts, index) => index === 0 || pts > (times[index - 1] as number))).toBe(true)
+  })
+})
+
 it('says what happened', async () => {
   const events = await record(`${stage.url}/streams/demo/events?lastEventId=0`)
   await sleep(500)

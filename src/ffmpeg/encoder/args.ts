@@ -13,7 +13,7 @@ export type EncoderShape = {
   fps: number
   /** Of `yuv420p` frames. */
   colour?: Colour
-  /** Size of the frames that come out, even; that of the frames unless told. */
+  /** Size of the frames that come out, even; that of the frames unless told. One row or column less is cut off. */
   scaledTo?: { width: number; height: number }
 }
 
@@ -43,13 +43,16 @@ export function encoderArgs({ version, videoEncoder }: Ffmpeg, shape: EncoderSha
   }
 }
 
-/** One pass for the size and the colours. */
-function scaleFilter({ format, scaledTo }: EncoderShape): string[] {
-  const size = scaledTo ? [`${scaledTo.width}:${scaledTo.height}:flags=bilinear`] : []
+/** One pass for the size and the colours. An odd last row or column is cut off: scaling would blur all the others. */
+function scaleFilter({ format, width, height, scaledTo }: EncoderShape): string[] {
+  const cut = (from: number, to: number) => from === to || (from % 2 === 1 && from - to === 1)
+  const cropped = scaledTo && cut(width, scaledTo.width) && cut(height, scaledTo.height)
+  const crop = cropped ? [`crop=${scaledTo.width}:${scaledTo.height}:0:0`] : []
+  const size = scaledTo && !cropped ? [`${scaledTo.width}:${scaledTo.height}:flags=bilinear`] : []
   // Said, not left to defaults, which differ between versions.
   const colours = format === 'yuv420p' ? [] : ['out_color_matrix=bt601:out_range=tv']
   const options = [...size, ...colours]
-  return options.length > 0 ? [`scale=${options.join(':')}`] : []
+  return options.length > 0 ? [...crop, `scale=${options.join(':')}`] : crop
 }
 
 const ENCODERS: Record<VideoEncoderName, (shape: EncoderShape, ffmpegMajor: number) => EncoderArgs> = {

@@ -11,6 +11,7 @@ import type { EncodedPacket, VideoTrack } from '../../core/media/packet.ts'
 import type { Closed, Context, Resource } from '../../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from '../binary.ts'
 import { type FfmpegProcess, openFfmpeg } from '../command.ts'
+import { HangWatch } from '../hang-watch.ts'
 import { Stamps } from '../stamps.ts'
 import { encoderArgs } from './args.ts'
 
@@ -18,12 +19,12 @@ export type VideoEncoderOptions = {
   ffmpeg: Ffmpeg
   /** Layout of the frames. */
   format: PixelFormat
-  /** In pixels, even. */
+  /** In pixels. */
   width: number
-  /** In pixels, even. */
+  /** In pixels. */
   height: number
   bitrateKbps: number
-  /** Size of the frames that come out, even, in pixels; that of the frames unless told. */
+  /** Size of the frames that come out, even, from 16 pixels; that of the frames unless told. */
   scaledTo?: { width: number; height: number }
   /** Of `yuv420p` frames; BT.601 limited unless told. Others are converted to that. */
   colour?: Colour
@@ -44,6 +45,8 @@ export interface VideoEncoder extends Resource {
   readonly pid: number
   /** What the frames must be. */
   readonly shape: Readonly<Pick<VideoFrame, 'format' | 'width' | 'height'>>
+  /** In pixels, of the frames that come out. */
+  readonly size: { width: number; height: number }
   readonly colour: Colour
   /** Frames given up for a newer one because the encoder could not keep up. */
   readonly dropped: number
@@ -77,7 +80,7 @@ const LONGEST_STEP = 5
 /** Resolves when ffmpeg runs. */
 export async function openVideoEncoder(options: VideoEncoderOptions, context: Context): Promise<VideoEncoder> {
   const { width, height, scaledTo } = options
-  const sides = [width, height, ...(scaledTo ? [scaledTo.width, scaledTo.height] : [])]
+  const sides = scaledTo ? [scaledTo.width, scaledTo.height] : [width, height]
   const good = sides.every((side) => Number.isInteger(side) && side >= 16 && side % 2 === 0)
   if (!good) {
     const message = `the encoder's size is ${sides.join('x')}; accepted are even sides from 16 pixels`
@@ -94,6 +97,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
   readonly #reader = new NutReader({ onFrame: (frame) => this.#deliver(frame) })
   readonly #queue = new BurstQueue<Waiting>(MAX_WAIT_MS, MAX_WAITING)
   #process!: FfmpegProcess
+  #watch!: HangWatch
   #began = false
   #lastOutMs = nowMs()
   #ended = false
@@ -121,6 +125,10 @@ class FfmpegVideoEncoder implements VideoEncoder {
       },
       context,
     )
+    encoder.#watch = new HangWatch({
+      due: () => encoder.#stamps.pending > 0,
+      onHung: (ms) => encoder.#process.giveUp(`took frames and gave nothing for ${ms} ms`),
+    })
     yieldToOthers(encoder.pid, options.background ? BACKGROUND : LONGEST_STEP)
     void encoder.closed.then(() => encoder.#giveUp())
     encoder.#process.write(encoder.#writer.header())
@@ -138,6 +146,11 @@ class FfmpegVideoEncoder implements VideoEncoder {
   get shape(): VideoEncoder['shape'] {
     const { format, width, height } = this.#options
     return { format, width, height }
+  }
+
+  get size(): VideoEncoder['size'] {
+    const { width, height, scaledTo } = this.#options
+    return scaledTo ?? { width, height }
   }
 
   get colour(): Colour {
@@ -191,6 +204,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
   /** What still waited when it ended. */
   #giveUp(): void {
     this.#ended = true
+    this.#watch.stop()
     for (let last = this.#queue.shift(); last; last = this.#queue.shift()) this.#options.onDone?.(last.frame)
   }
 
@@ -212,6 +226,7 @@ class FfmpegVideoEncoder implements VideoEncoder {
 
   #deliver({ pts: stamp, key, data }: NutFrame): void {
     this.#lastOutMs = nowMs()
+    this.#watch.gave()
     const pts = this.#stamps.leave(Math.floor(stamp / STAMPS_PER_TICK))
     if (pts !== undefined) this.#options.onPacket({ track: this.#track, data, pts, key })
     this.#next()

@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import { frameBytes } from '../../core/media/frame.ts'
 import { deadline } from '../../core/resource.ts'
-import type { Ffmpeg } from '../binary.ts'
+import { type Ffmpeg, VIDEO_ENCODERS } from '../binary.ts'
 import { openVideoEncoder, type VideoEncoder } from './encoder.ts'
 
 const TRIAL_MS = 15_000
@@ -39,6 +39,15 @@ export async function tryVideoEncoder(ffmpeg: Ffmpeg, log: Log): Promise<string 
   } catch (thrown) {
     return reasonOf(AppError.from(thrown))
   }
+}
+
+/** The same ffmpeg with the next best encoder that works now; `undefined` when there is none. */
+export async function withNextEncoder(ffmpeg: Ffmpeg, log: Log): Promise<Ffmpeg | undefined> {
+  for (const videoEncoder of VIDEO_ENCODERS.slice(VIDEO_ENCODERS.indexOf(ffmpeg.videoEncoder) + 1)) {
+    const next = { ...ffmpeg, videoEncoder }
+    if (ffmpeg.encoders.has(videoEncoder) && (await tryVideoEncoder(next, log)) === undefined) return next
+  }
+  return undefined
 }
 
 async function endOf(encoder: VideoEncoder): Promise<never> {

@@ -64,6 +64,7 @@ export const Status = z
       fps: z.number(),
       kbps: z.number(),
       targetKbps: z.number().describe('What the encoder aims at, lowered while viewers’ networks take less.'),
+      encoder: z.string().describe('In use for this stream; another one than at the start when that failed.'),
       viewers: z.int().describe('Of the output, by WebRTC and endless MPEG-TS.'),
       inputViewers: z.int().describe('Of the input, by WebRTC with `view=input`.'),
       trickleSegments: z.int(),

@@ -121,6 +121,11 @@ export class PipelineHost implements Resource {
     return this.#runner.memoryBytes()
   }
 
+  /** It does not work at all; a pipeline that is busy does. */
+  stuck(): Promise<boolean> {
+    return this.#runner.stuck()
+  }
+
   /** Memory for a frame that will be written, to save a copy; `undefined` while there is none to spare. */
   take(bytes: number): Uint8Array | undefined {
     return this.#final ? undefined : this.#input.take(bytes)

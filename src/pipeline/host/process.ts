@@ -129,6 +129,12 @@ export class RunnerProcess implements Resource {
     return kilobytes ? Number(kilobytes) * 1024 : undefined
   }
 
+  /** It is stopped, or waits in a driver that does not answer: no work of its own. False where the system does not tell. */
+  async stuck(): Promise<boolean> {
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '')
+    return /^State:\s+[TtD]/m.test(status)
+  }
+
   #receive(message: RunnerMessage): void {
     if (message.type === 'failed') this.#failure ??= AppError.fromJSON(message.error)
     else if (message.type === 'log') this.#output.keep(message.message)

@@ -98,8 +98,12 @@ export class FrameRing {
     return slot && this.#lend(slot, bytes)
   }
 
-  /** Writer: puts the frame, or a copy of it when its memory is no slot's, in a free slot, else over the oldest filled one. */
+  /**
+   * Writer: puts the frame, or a copy of it when its memory is no slot's, in a free slot, else over the oldest filled one.
+   * Throws `pipeline-failed` for a frame that no slot can hold or whose bytes do not match its resolution.
+   */
   write(frame: VideoFrame, epoch: number): void {
+    checkFits(frame)
     const own = this.#slots.find(({ lent }) => lent === frame.data)
     const slot = own ?? this.#claim()
     if (!slot) {
@@ -109,7 +113,15 @@ export class FrameRing {
     }
     const { words, pts, pixels } = slot
     if (own) own.lent = undefined
-    else pixels.set(frame.data)
+    else {
+      try {
+        pixels.set(frame.data)
+      } catch (thrown) {
+        // A slot that stayed in the state `writing` would be lost for good.
+        Atomics.store(words, SLOT.state, STATE.free)
+        throw thrown
+      }
+    }
     words[SLOT.seq] = this.#seq = (this.#seq + 1) | 0
     words[SLOT.epoch] = epoch
     words[SLOT.format] = FORMAT_CODES.indexOf(frame.format)
@@ -265,6 +277,20 @@ export class FrameRing {
   #count(name: keyof typeof RING_COUNTERS): void {
     Atomics.add(this.#counters, RING_COUNTERS[name], 1)
   }
+}
+
+/** Before a slot is claimed, and on both sides: the reader ends a runner whose slot headers do not add up. */
+function checkFits(frame: VideoFrame): void {
+  const problem = slotProblem(frame)
+  if (problem) throw new AppError('pipeline-failed', problem)
+}
+
+/** Why no slot can hold this frame, or undefined when one can. */
+export function slotProblem({ data, format, width, height }: Omit<VideoFrame, 'pts'>): string | undefined {
+  const what = `a ${format} frame of ${width}x${height}`
+  if (data.length > SLOT_BYTES) return `${what} has ${data.length} bytes; accepted are at most ${SLOT_BYTES}`
+  const expected = frameBytes(format, width, height)
+  return data.length === expected ? undefined : `${what} has ${data.length} bytes where it takes ${expected}`
 }
 
 function swap({ words }: Slot, from: number, to: number): boolean {

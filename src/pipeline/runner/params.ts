@@ -15,6 +15,8 @@ export type Answer =
 type Update = { id: number; mode: UpdateMode | 'set'; value: Values; answered: boolean }
 type Size = { width?: number; height?: number }
 
+/** Of the update back to the variant's own params; those of the server are above it. */
+const RELEASE_ID = 0
 const SIDES = ['width', 'height'] as const
 
 /**
@@ -29,6 +31,8 @@ export class ParamsStore {
   #wanted: Checked
   #pending: Update[] = []
   #size: Size | undefined
+  /** The params that the stream began with could not be put in force. */
+  startFailed = false
   /** While true, updates are answered as soon as they are checked. */
   loading = true
   /** Counts what was applied. */
@@ -79,7 +83,7 @@ export class ParamsStore {
     const initial = this.#check(this.#initial)
     this.#wanted = this.#inForce
     if (!isDeepStrictEqual(initial.value, this.#inForce.value))
-      this.#push({ id: 0, mode: 'set', value: this.#initial, answered: true }, initial)
+      this.#push({ id: RELEASE_ID, mode: 'set', value: this.#initial, answered: true }, initial)
   }
 
   update(id: number, mode: UpdateMode, value: Values): void {
@@ -114,6 +118,7 @@ export class ParamsStore {
     } catch (thrown) {
       const error = AppError.from(thrown, 'pipeline-failed')
       for (const update of batch) this.#refuse(update, error)
+      if (batch.some(({ id, mode }) => mode === 'set' && id !== RELEASE_ID)) this.startFailed = true
       this.#recombine()
       return error
     }

@@ -5,7 +5,7 @@ import { VideoOutput } from '../../sdk/video-output.ts'
 import type { RunnerMessage, ServerMessage } from '../protocol.ts'
 import type { Doorbell } from '../ring/doorbell.ts'
 import { REGION, RUNNER_COUNTERS } from '../ring/frame-layout.ts'
-import { FrameRing } from '../ring/frame-ring.ts'
+import { FrameRing, slotProblem } from '../ring/frame-ring.ts'
 import type { Checked, ParamsStore } from './params.ts'
 import { ProcessingRate } from './processing-rate.ts'
 import type { ErrorReports } from './reports.ts'
@@ -154,6 +154,8 @@ export class ProcessLoop {
     }
     const failure = await store.applyNext(apply, () => this.#tellParams())
     if (fatal !== undefined) throw fatal
+    // A stream must never get what another one asked for: the runner ends, and the next one loads with the stream's params.
+    if (store.startFailed) throw failure
     if (failure) errors.report('updateParams', failure.cause ?? failure)
     if (store.loading) this.#ready()
     await turn()
@@ -214,6 +216,9 @@ export class ProcessLoop {
     if (!(output instanceof VideoOutput)) return 'it must give a VideoOutput'
     if (this.#requestId === undefined || this.#parts.store.loading) return ''
     if (output.requestId !== this.#requestId) return `output of request ${output.requestId}, which is not running`
+    // The author may have kept the frame and changed it since.
+    const problem = slotProblem(output.frame)
+    if (problem) return problem
     if (this.#floor === 'waiting' || (this.#floor !== undefined && output.frame.pts < this.#floor)) return ''
     return undefined
   }

@@ -185,7 +185,7 @@ export class PipelineLease implements Resource {
       return false
     }
     this.#checkInput(frame)
-    this.#gate.offered(frame)
+    this.#gate.offered(frame.pts)
     this.#stall.offered(now)
     this.#meter.offered(frame.pts, now)
     this.#noteStall(now)

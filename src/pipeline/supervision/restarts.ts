@@ -1,19 +1,19 @@
-const DELAYS_MS = [200, 1000, 3000]
+const QUICK_MS = [200, 1000, 3000]
+const SLOW_MS = [10_000, 20_000, 30_000]
 
-/** How often a runner is started again before it is given up: three times in a row. */
+/** When a runner is started again: three times in quick succession, then every 10 to 30 seconds. */
 export class RestartBudget {
-  readonly limit: number
+  /** Quick restarts in a row. */
+  readonly limit = QUICK_MS.length
   /** Restarts since it last ran well. */
   used = 0
 
-  constructor(limit = DELAYS_MS.length) {
-    this.limit = limit
-  }
-
-  /** Milliseconds to wait before the next start; undefined when there is none left. */
-  next(): number | undefined {
-    if (this.used >= this.limit) return undefined
-    return DELAYS_MS[Math.min(this.used++, DELAYS_MS.length - 1)]
+  /** The wait before the next start. */
+  next(): { delayMs: number; quick: boolean } {
+    const at = this.used++
+    const quick = QUICK_MS[at]
+    if (quick !== undefined) return { delayMs: quick, quick: true }
+    return { delayMs: SLOW_MS[Math.min(at - this.limit, SLOW_MS.length - 1)]!, quick: false }
   }
 
   ranWell(): void {

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
+import { mergePatch } from '../../codec/merge-patch.ts'
 import { nowMs } from '../../core/clock.ts'
 import { Emitter } from '../../core/emitter.ts'
 import { AppError } from '../../core/errors.ts'
 import type { VideoFrame } from '../../core/media/frame.ts'
 import { giveBack } from '../../core/media/frame-pool.ts'
-import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../../core/resource.ts'
+import { aborted, type Closed, type Context, deadline, type Resource, Scope, sleep } from '../../core/resource.ts'
 import type { PipelineEntry } from '../catalog/entry.ts'
 import { type HostEvents, PipelineHost, type Reply } from '../host/host.ts'
 import type { Reaper } from '../host/reaper.ts'
@@ -20,8 +21,9 @@ const RAN_WELL_MS = 30_000
 const NEW_HOST_MS = 15_000
 /** An event loop that does not turn for as long between streams is not worth waiting for. */
 const HUNG_MS = 5000
-/** The same for one that waits for a stream. */
 const HUNG_IDLE_MS = 30_000
+/** The same for one that the system says does no work, so that it is not merely busy. */
+const STUCK_MS = 1500
 /** Who has not been heard of for as long is not given to a stream, if there is another. */
 const RESPONSIVE_MS = 2000
 /** A stream's params count from here. */
@@ -82,7 +84,9 @@ export class Supervisor implements Resource {
   #error: AppError | undefined
   /** What a new runner loads with: the params that were last in force, as they were given. */
   #given: Values
-  /** The same with defaults filled in. */
+  /** Given and not in force yet, of a stream that begins or while there is no runner: the next one loads with it. */
+  #untried: Values | undefined
+  /** `#given` with defaults filled in. */
   #value: Values
   #revision = FIRST_REVISION
   #stream: Stream | undefined
@@ -108,6 +112,7 @@ export class Supervisor implements Resource {
     })
     events.on('params', (params) => {
       this.#given = params.given
+      if (isDeepStrictEqual(params.given, this.#untried)) this.#untried = undefined
       this.#value = params.params
       this.#revision = params.revision
       this.events.emit('params', params)
@@ -139,12 +144,11 @@ export class Supervisor implements Resource {
     return this.#status
   }
 
-  /** Why it was given up. */
+  /** Why it failed, while it is tried again only now and then. */
   get error(): AppError | undefined {
     return this.#error
   }
 
-  /** Frames are taken. */
   get ready(): boolean {
     return this.#status.phase === 'ready'
   }
@@ -186,6 +190,7 @@ export class Supervisor implements Resource {
     }
     const reply = await this.#host.lease(requestId, FIRST_REVISION, params)
     this.#begin(stream)
+    this.#untried = params
     return reply
   }
 
@@ -204,6 +209,7 @@ export class Supervisor implements Resource {
   /** The stream is over. True when the runner is fit for the next one; when it is not, this supervisor ends. */
   async detach(): Promise<boolean> {
     this.#stream = undefined
+    this.#untried = undefined
     if (this.#alive && !this.#scope.reason) {
       try {
         await Promise.race([this.#host.release(), this.#hung()])
@@ -224,7 +230,6 @@ export class Supervisor implements Resource {
     throw new AppError('pipeline-failed', `${this.entry.name} does not answer`)
   }
 
-  /** Gives the runner a frame, whether it answers at the moment or not. */
   /** Memory for a frame that will be written; `undefined` while there is none to spare. */
   take(bytes: number): Uint8Array | undefined {
     return this.ready ? this.#host.take(bytes) : undefined
@@ -234,11 +239,23 @@ export class Supervisor implements Resource {
     this.#host.write(frame)
   }
 
-  /** Waits for the next runner when there is none at the moment. */
+  /** Waits for the next runner when one comes soon; else the params are kept for it, and checked when it starts. */
   async update(mode: UpdateMode, value: Values): Promise<Reply> {
-    if (!this.#alive) await deadline(this.#nextHost.promise, NEW_HOST_MS, 'the restart of the pipeline')
-    if (this.#error) throw this.#error
-    return this.#host.update(mode, value)
+    if (!this.#alive && !this.#error) await deadline(this.#nextHost.promise, NEW_HOST_MS, 'the restart of the pipeline')
+    if (this.#alive) {
+      const reply = await this.#host.update(mode, value)
+      if (reply.status === 'applied') this.#untried = undefined
+      else if (this.#untried) this.#untried = this.#combined(mode, value)
+      return reply
+    }
+    if (!this.#error || this.#scope.reason) throw this.#error ?? new AppError('pipeline-failed', 'the stream is over')
+    this.#untried = this.#combined(mode, value)
+    return { status: 'accepted', revision: this.#revision, params: this.#untried }
+  }
+
+  #combined(mode: UpdateMode, value: Values): Values {
+    if (mode === 'replace') return { ...this.#options.initial, ...value }
+    return mergePatch(this.#untried ?? this.#given, value) as Values
   }
 
   /** What became of all frames it was given in its life. */
@@ -276,30 +293,39 @@ export class Supervisor implements Resource {
     const { log } = this.#context
     let why = reason
     for (;;) {
-      const delay = this.#budget.next()
-      if (delay === undefined) {
+      const { delayMs, quick } = this.#budget.next()
+      const facts = { err: why, pipeline: this.entry.name, restart: this.#budget.used }
+      if (quick) {
+        log.warn(facts, 'the pipeline is started again')
+        this.#enter('restarting', `Restarting ${this.entry.name} (${this.#budget.used} of ${this.#budget.limit})`)
+      } else {
         this.#error = why
-        this.#enter('failed', `${this.entry.name} failed`)
         this.#nextHost.resolve()
-        log.error({ err: why, pipeline: this.entry.name }, 'the pipeline failed too often and is given up')
-        throw why
+        this.#enter('failed', `${this.entry.name} failed`)
+        log.error({ ...facts, delayMs }, 'the pipeline fails again and again and is tried later')
+        if (!this.#stream) throw why
+        await sleep(delayMs, signal)
       }
       this.restarts++
       this.lastRestartAt = nowMs()
-      log.warn({ err: why, pipeline: this.entry.name, restart: this.#budget.used }, 'the pipeline is started again')
-      this.#enter('restarting', `Restarting ${this.entry.name} (${this.#budget.used} of ${this.#budget.limit})`)
-      const lines = Array.isArray(why.details?.lines) ? (why.details.lines as string[]) : []
+      const lines = (why.details?.lines ?? []) as string[]
       this.events.emit('restart', { count: this.restarts, reason: why, lines })
-      await sleep(delay, signal)
+      if (quick) await sleep(delayMs, signal)
       try {
-        const options = { ...this.#options, params: this.#given, revision: this.#revision, events: this.#hostEvents }
+        const params = this.#untried ?? this.#given
+        const options = { ...this.#options, params, revision: this.#revision, events: this.#hostEvents }
         const host = await PipelineHost.open(options, { ...this.#context, signal })
+        this.#given = params
+        this.#untried = undefined
+        this.#value = host.params
         this.#attachHost(host)
-        if (this.#stream) this.#tellLease(host, this.#stream.requestId, this.#revision, this.#given)
+        if (this.#stream) this.#tellLease(host, this.#stream.requestId, this.#revision, params)
         return
       } catch (thrown) {
         signal.throwIfAborted()
         why = AppError.from(thrown)
+        // Those before are known to be good.
+        if (why.code === 'invalid-params') this.#untried = undefined
       }
     }
   }
@@ -322,6 +348,7 @@ export class Supervisor implements Resource {
     const { phase, phaseSince } = this.#host
     if (phase === 'ready') {
       this.#readyAt = phaseSince
+      this.#error = undefined
       this.#enter('ready', `${this.entry.name} is ready`)
     } else if (phase === 'reloading') this.#enter('reloading', `Reloading ${this.entry.name}`)
   }
@@ -338,7 +365,7 @@ export class Supervisor implements Resource {
       await sleep(TICK_MS, signal)
       this.events.emit('tick', undefined)
       if (!this.#alive) continue
-      this.#feelPulse()
+      await this.#feelPulse()
       const { phase, phaseSince } = this.#host
       if (phase !== 'ready' && nowMs() - phaseSince > thresholds.loadMs + thresholds.settleMs) {
         const seconds = thresholds.loadMs / 1000
@@ -355,18 +382,17 @@ export class Supervisor implements Resource {
     }
   }
 
-  #feelPulse(): void {
+  async #feelPulse(): Promise<void> {
     const { heartbeat } = this.#host
     if (heartbeat !== this.#heartbeat) this.#lastBeatAt = nowMs()
     this.#heartbeat = heartbeat
     if (!this.#stream && this.ready && nowMs() - this.#lastBeatAt > HUNG_IDLE_MS)
       this.restart(new AppError('pipeline-failed', `${this.entry.name} hangs`))
+    if (nowMs() - this.#lastBeatAt < STUCK_MS) return
+    const host = this.#host
+    if ((await host.stuck()) && this.#alive && host === this.#host)
+      this.restart(
+        new AppError('pipeline-failed', `${this.entry.name} hangs: its process is stopped or stuck in a driver`),
+      )
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -9,10 +9,11 @@ import type { FramePool } from '../../core/media/frame-pool.ts'
 import type { EncodedPacket } from '../../core/media/packet.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../../core/resource.ts'
 import { openVideoEncoder, type VideoEncoder } from '../../ffmpeg/encoder/encoder.ts'
+import { withNextEncoder } from '../../ffmpeg/encoder/trial.ts'
 import type { Ffmpeg } from '../../ffmpeg/probe.ts'
 import type { StreamEvents } from '../events.ts'
 import type { LatencyTracker } from '../latency.ts'
-import { fitWithin } from '../size.ts'
+import { encodable, fitWithin, type Size } from '../size.ts'
 import { OutputJitter } from './jitter.ts'
 
 export type OutputOptions = {
@@ -36,8 +37,12 @@ export type OutputOptions = {
 
 /** Keyframes asked for by many viewers at once are made one. */
 const MIN_KEYFRAME_DISTANCE = 0.2 * TICKS_PER_SECOND
-/** An encoder that fails this often without a second of work between takes the stream down. */
-const MAX_FAILURES = 5
+/** An encoder that has worked for as long has proved itself. */
+const RAN_WELL_MS = 10_000
+/** An encoder that fails this often in a row gives way to the next one that works. */
+const MAX_FAILURES = 2
+/** Between two tries of the last one. */
+const MAX_PAUSE_MS = 10_000
 /** A publisher begins with a burst, which an encoder that opens meanwhile works off in a moment. */
 const MAX_OPENING_MS = 500
 const MAX_WAITING = 12
@@ -65,6 +70,8 @@ export class Output implements Resource {
   readonly #jitter = new OutputJitter()
   /** Times of frames that say nothing of how evenly the publisher's leave. */
   readonly #made = new Set<number>()
+  /** With the encoder that works for this stream. */
+  #ffmpeg: Ffmpeg
   #encoder: VideoEncoder | undefined
   #opening = false
   /** The encoder has done with `lastFrame`. */
@@ -74,6 +81,7 @@ export class Output implements Resource {
   #keyframeWanted = true
   #lastKeyPts = Number.NEGATIVE_INFINITY
   #lastPacketPts = Number.NEGATIVE_INFINITY
+  #lastAltered: string | undefined
   #failures = 0
   #restarts = 0
   #dropped = 0
@@ -82,6 +90,7 @@ export class Output implements Resource {
   constructor(options: OutputOptions, context: Context) {
     this.#options = options
     this.#context = context
+    this.#ffmpeg = options.ffmpeg
     this.#bitrateKbps = options.bitrateKbps
     this.#scope = new Scope(context.signal)
     this.closed = this.#scope.closed
@@ -166,13 +175,14 @@ export class Output implements Resource {
   }
 
   stats() {
-    const size = this.#encoder?.shape ?? this.lastFrame
+    const size = this.#encoder?.size ?? this.lastFrame
     return {
       width: size?.width ?? 0,
       height: size?.height ?? 0,
       fps: this.#frames.perSecond(),
       kbps: (this.#bytes.perSecond() * 8) / 1000,
       targetKbps: this.#bitrateKbps,
+      encoder: this.#ffmpeg.videoEncoder,
       dropped: this.#dropped + this.#waiting.dropped + (this.#encoder?.dropped ?? 0),
       readersDropped: this.#broadcast.dropped,
       encoderRestarts: this.#restarts,
@@ -222,11 +232,14 @@ export class Output implements Resource {
   }
 
   #openEncoder({ format, width, height }: VideoEncoder['shape']): Promise<VideoEncoder> {
-    const { ffmpeg, maxPixels, background = false } = this.#options
-    const scaledTo = maxPixels === undefined ? undefined : fitWithin({ width, height }, maxPixels)
+    const { maxPixels, background = false } = this.#options
+    const fitted = maxPixels === undefined ? undefined : fitWithin({ width, height }, maxPixels)
+    const altered = encodable(fitted ?? { width, height })
+    if (altered) this.#tellAltered({ width, height }, altered)
+    const scaledTo = altered ?? fitted
     return openVideoEncoder(
       {
-        ffmpeg,
+        ffmpeg: this.#ffmpeg,
         format,
         width,
         height,
@@ -240,6 +253,14 @@ export class Output implements Resource {
       },
       { signal: this.#scope.signal, log: this.#context.log },
     )
+  }
+
+  /** Once for each resolution, however often its encoder is replaced. */
+  #tellAltered(from: Size, to: Size): void {
+    const line = `frames of ${from.width}x${from.height} are sent as ${to.width}x${to.height}: accepted are even sides from 16 pixels`
+    if (line === this.#lastAltered) return
+    this.#lastAltered = line
+    this.#options.events.emit({ type: 'log', level: 'warn', line })
   }
 
   #use(encoder: VideoEncoder): void {
@@ -263,7 +284,7 @@ export class Output implements Resource {
     this.#encoder = undefined
     this.#dropped += encoder.dropped
     if (this.#scope.signal.aborted) return
-    if (nowMs() - started > 1000) this.#failures = 0
+    if (nowMs() - started > RAN_WELL_MS) this.#failures = 0
     this.#opening = true
     await this.#failed(closed.error ?? new AppError('ffmpeg-failed', 'the encoder ended by itself'))
     this.#opening = false
@@ -276,12 +297,22 @@ export class Output implements Resource {
     const { events, source = 'encoder' } = this.#options
     this.#context.log.warn({ err: error, source, failures: this.#failures }, 'encoder failed')
     events.emit({ type: 'error', source, message: error.message })
-    if (this.#failures >= MAX_FAILURES) {
-      this.#scope.end({ why: 'failed', error })
-      return
-    }
+    if (this.#failures >= MAX_FAILURES) await this.#changeEncoder(error)
+    if (this.#scope.signal.aborted) return
     events.emit({ type: 'restart', source, count: this.#restarts })
-    await sleep(100 * 2 ** (this.#failures - 1), this.#scope.signal).catch(() => {})
+    const pauseMs = Math.min(MAX_PAUSE_MS, 100 * 2 ** Math.max(0, this.#failures - 1))
+    await sleep(pauseMs, this.#scope.signal).catch(() => {})
+  }
+
+  /** Hardware may refuse one more session, or its driver reset: the next best encoder goes on, for this stream. */
+  async #changeEncoder({ message }: AppError): Promise<void> {
+    const next = await withNextEncoder(this.#ffmpeg, this.#context.log)
+    if (!next) return
+    const line = `the encoder ${this.#ffmpeg.videoEncoder} fails on this stream, ${next.videoEncoder} takes over: ${message}`
+    this.#context.log.warn({ from: this.#ffmpeg.videoEncoder, to: next.videoEncoder }, 'the encoder is changed')
+    this.#options.events.emit({ type: 'log', level: 'warn', line })
+    this.#ffmpeg = next
+    this.#failures = 0
   }
 
   /** The newest frame is kept: it can be asked for as a still. */

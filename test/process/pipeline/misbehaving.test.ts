@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
-import { alive, inOrder, openTestPool, pause, play, type Stage, until } from './support.ts'
+import { alive, inOrder, listen, openTestPool, pause, play, Source, type Stage, until } from './support.ts'
 
 let nothing: ReturnType<typeof nothingLeft>
 beforeEach(() => {
@@ -27,7 +27,7 @@ describe('a pipeline that fails before it runs', () => {
     }
   })
 
-  test('a crash on load is tried three more times and then given up, under the overlay', async () => {
+  test('a crash on load is tried three more times at once, then now and then, under the overlay', async () => {
     await using stage = await play('crash-on-load')
     await until('ERROR', () => stage.lease.state === 'ERROR')
     expect(stage.told.restarts.map(({ count }) => count)).toEqual([1, 2, 3])
@@ -36,11 +36,55 @@ describe('a pipeline that fails before it runs', () => {
     expect(stage.told.states.filter((state) => state !== 'LOADING')).toEqual(['ERROR'])
     expect(stage.lease.status.phase).toBe('failed')
     expect(stage.lease.stats().lastError?.message).toContain('the weights are broken')
-    await expect(stage.lease.updateParams('merge', {})).rejects.toMatchObject({ code: 'pipeline-failed' })
-    await pause(300)
+    await expect(stage.lease.updateParams('merge', {})).resolves.toMatchObject({ status: 'accepted' })
+    await until('another try', () => stage.told.restarts.length === 4, 40_000)
+    expect(stage.lease.state).toBe('ERROR')
     expect(stage.source.outputs).toEqual([])
     viewerIsServed(stage)
   })
+
+  test('params given while it fails are used for the next try, and the stream goes on', async () => {
+    await using stage = await play('breaks-on-request', { params: { broken: true } })
+    await until('ERROR', () => stage.lease.state === 'ERROR')
+    const reply = await stage.lease.updateParams('merge', { broken: false })
+    expect(reply).toMatchObject({ status: 'accepted', params: { broken: false } })
+    await until('outputs', () => stage.source.outputs.length > 10, 60_000)
+    expect(stage.lease.state).not.toBe('ERROR')
+    expect(stage.lease.params.value).toMatchObject({ broken: false })
+    expect(stage.told.restarts.length).toBeGreaterThanOrEqual(4)
+    await expect(stage.lease.updateParams('merge', {})).resolves.toMatchObject({ status: 'applied' })
+    viewerIsServed(stage)
+  })
+
+  test.each(['breaks-on-request', 'refuses-on-request'])(
+    '%s: a start that fails ends in ERROR on a warm runner too',
+    async (pipeline) => {
+      await using world = await openTestPool()
+      const open = async (params: Record<string, unknown>) => {
+        const source = new Source()
+        const request = { pipeline, params, requestId: JSON.stringify(params), onFrame: source.onFrame }
+        const lease = await world.pool.lease(request, { log: world.log })
+        source.start(lease)
+        return { source, lease, told: listen(lease) }
+      }
+      const first = await open({ broken: false })
+      await until('outputs', () => first.source.outputs.length > 5)
+      first.source.stop()
+      const { pid } = first.lease
+      await first.lease.close()
+      const second = await open({ broken: true })
+      expect(second.lease.pid).toBe(pid)
+      await until('ERROR', () => second.lease.state === 'ERROR', 60_000)
+      expect(second.lease.stats().lastError?.message).toContain('the weights are broken')
+      expect(second.source.outputs).toEqual([])
+      second.source.stop()
+      await second.lease.close()
+      const third = await open({ broken: false })
+      await until('outputs of the next stream', () => third.source.outputs.length > 5)
+      third.source.stop()
+      await third.lease.close()
+    },
+  )
 
   test.each(['never-ready', 'hang-in-initialize'])('%s is started again after the time to load', async (name) => {
     await using stage = await play(name, { thresholds: { loadMs: 500, settleMs: 300 } })
@@ -118,7 +162,6 @@ describe('a pipeline that fails on frames', () => {
 
   test.each([
     ['wrong-size', 'has 100 bytes'],
-    ['changes-shape', '32x32 gray'],
     ['foreign-request', 'somebody else'],
   ])('%s: those outputs never reach the viewer', async (name, message) => {
     await using stage = await play(name)
@@ -128,10 +171,35 @@ describe('a pipeline that fails on frames', () => {
     expect(stage.told.errors[0]!.message).toContain(message)
     const { frames, dropped } = stage.lease.stats()
     const bad = name === 'wrong-size' ? dropped.failed : dropped.afterPipeline
-    expect(bad).toBe(Math.floor((frames.in - dropped.beforePipeline) / (name === 'changes-shape' ? 5 : 2)))
+    expect(bad).toBe(Math.floor((frames.in - dropped.beforePipeline) / 2))
     expect(frames.out + dropped.beforePipeline + dropped.afterPipeline + dropped.failed).toBe(frames.in)
     expect(stage.told.restarts).toEqual([])
     viewerIsServed(stage)
+  })
+
+  test('changes-shape: outputs of every resolution reach the viewer', async () => {
+    await using stage = await play('changes-shape')
+    await until('40 outputs', () => stage.source.outputs.length >= 40)
+    stage.source.stop()
+    await until('nothing inside', () => stage.lease.stats().frames.inside === 0)
+    expect(stage.told.errors).toEqual([])
+    const { frames, dropped } = stage.lease.stats()
+    expect(frames.out).toBe(frames.in - dropped.beforePipeline)
+    viewerIsServed(stage)
+  })
+
+  test('outputs larger than a slot of the ring are refused one by one, and those after them pass', async () => {
+    await using stage = await play('oversized')
+    await until('outputs after the large ones', () => stage.source.outputs.length >= 20)
+    expect(stage.told.errors[0]).toMatchObject({
+      during: 'getProcessedVideoFrame',
+      message: expect.stringMatching(/gray frame of 8192x8192 has \d+ bytes; accepted are at most/),
+    })
+    stage.source.stop()
+    await until('nothing inside', () => stage.lease.stats().frames.inside === 0)
+    const { frames, dropped } = stage.lease.stats()
+    expect(frames.out + dropped.beforePipeline + dropped.afterPipeline + dropped.failed).toBe(frames.in)
+    expect(stage.told.restarts).toEqual([])
   })
 
   test('outputs without end do not block the runner, nor the server', async () => {

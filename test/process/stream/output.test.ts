@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { frameBytes } from '../../../src/core/media/frame.ts'
 import { FramePool } from '../../../src/core/media/frame-pool.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
-import { StreamEvents } from '../../../src/stream/events.ts'
+import { type StreamEvent, StreamEvents } from '../../../src/stream/events.ts'
 import { Output } from '../../../src/stream/output/output.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { numbered, quiet, testFfmpeg } from '../ffmpeg/clips.ts'
@@ -21,15 +22,20 @@ class CountingPool extends FramePool {
 let memory: CountingPool
 let output: Output
 let packets: EncodedPacket[]
+let events: StreamEvents
+let told: StreamEvent[]
 
 beforeEach(async () => {
+  events = new StreamEvents()
+  told = []
+  events.subscribe((event) => told.push(event))
   memory = new CountingPool()
   const options = {
     ffmpeg: await testFfmpeg(),
     bitrateKbps: 1000,
     keyframeSeconds: 2,
     memory,
-    events: new StreamEvents(),
+    events,
   }
   output = new Output(options, { log: quiet })
   packets = []
@@ -71,6 +77,33 @@ test('frames of another shape wait for their encoder too, in order', async () =>
   await waitFor('all of them', () => packets.length === 10)
   expect(times()).toEqual(upTo(10))
   expect(output.stats()).toMatchObject({ dropped: 0, width: 288, height: 144 })
+})
+
+test.each([
+  ['yuv420p', 321, 181, 320, 180],
+  ['rgb24', 161, 96, 160, 96],
+  ['rgba', 160, 97, 160, 96],
+  ['gray', 9, 5, 16, 16],
+  ['yuv420p', 7, 7, 16, 16],
+  ['rgb24', 2, 301, 16, 300],
+] as const)('%s frames of %ix%i are sent as %ix%i, and it is told once', async (format, width, height, ...sent) => {
+  write(1, 4)
+  const odd = (number: number) => {
+    const data = memory.take(frameBytes(format, width, height)).fill(number)
+    output.write({ data, format, width, height, pts: number * 3000 })
+  }
+  for (let number = 5; number < 9; number++) odd(number)
+  await waitFor('the odd ones', () => times().at(-1) === 8)
+  write(9, 2)
+  await waitFor('those of another resolution', () => times().at(-1) === 10)
+  for (let number = 11; number < 15; number++) odd(number)
+  await waitFor('the odd ones again', () => times().at(-1) === 14)
+  for (const number of [8, 14]) {
+    const { track } = packets.find(({ pts }) => pts === number * 3000)!
+    expect(track.kind === 'video' && [track.width, track.height]).toEqual(sent)
+  }
+  expect(told.map(({ type }) => type)).toEqual(['log'])
+  expect(told[0]).toMatchObject({ line: expect.stringContaining(`${width}x${height} are sent as ${sent.join('x')}`) })
 })
 
 test('more than a burst is given up for what is newest, and counted', async () => {

@@ -30,6 +30,7 @@ export function statusSample(): StreamStatus {
       fps: 30,
       kbps: 2400,
       targetKbps: 2500,
+      encoder: 'libx264',
       viewers: 1,
       inputViewers: 2,
       trickleSegments: 7,

@@ -51,6 +51,13 @@ describe('the command line', () => {
     const { output } = encoderArgs(ffmpeg('libx264'), { ...shape, bitrateKbps: 800, scaledTo })
     expect(output.join(' ')).toContain('-level:v 3.0')
   })
+  it('cuts an odd row or column off, and scales nothing for it', () => {
+    const odd = { ...shape, width: 321, height: 181, scaledTo: { width: 320, height: 180 } }
+    expect(encoderArgs(ffmpeg('libx264'), odd).filters.join(',')).toBe('crop=320:180:0:0,format=yuv420p')
+    expect(encoderArgs(ffmpeg('libx264'), { ...odd, format: 'gray' }).filters.join(',')).toBe(
+      'crop=320:180:0:0,scale=out_color_matrix=bt601:out_range=tv,format=yuv420p',
+    )
+  })
   it('knows the old names of presets', () => {
     expect(encoderArgs(ffmpeg('h264_nvenc', 4), shape).output.join(' ')).toContain('-preset llhq')
     expect(encoderArgs(ffmpeg('h264_nvenc', 7), shape).output.join(' ')).toContain('-preset p4 -tune ull')

@@ -47,6 +47,28 @@ test('the largest frame fits', () => {
   expect(input.takeNext(1)?.frame.data.length).toBe(sent.data.length)
 })
 
+test('a frame that fits no slot is refused, and no slot is lost by it', () => {
+  const sides: [number, number][] = [
+    [3840, 2880],
+    [8192, 8192],
+  ]
+  for (const [width, height] of sides) {
+    const tooLarge = frame(1, 'rgba', width, height)
+    for (let time = 0; time <= OUTPUT_SLOTS; time++)
+      expect(() => output.write(tooLarge, 1)).toThrow(`at most ${SLOT_BYTES}`)
+  }
+  const torn = { ...frame(2), data: new Uint8Array(3) }
+  expect(() => output.write(torn, 1)).toThrow('has 3 bytes where it takes 8')
+  expect(output.count()).toMatchObject({ written: 0, waiting: 0 })
+  write(output, ...Array.from({ length: OUTPUT_SLOTS }, (_, index) => index + 1))
+  expect(output.count()).toMatchObject({ written: OUTPUT_SLOTS, overwritten: 0 })
+  for (let pts = 1; pts <= OUTPUT_SLOTS; pts++) {
+    const got = output.takeOldest()!
+    expect(got.frame.pts).toBe(pts)
+    giveBack(got.frame.data)
+  }
+})
+
 test('the newest wins, and the others are counted', () => {
   write(input, 1, 2, 3)
   expect(input.takeNext(1)?.frame.pts).toBe(3)

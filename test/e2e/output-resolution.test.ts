@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { httpJson } from '../helpers/http.ts'
+import { probePackets } from '../helpers/probe-ts.ts'
+import { record } from '../helpers/record.ts'
+import { type Stage, setStage } from '../helpers/stage.ts'
+
+let stage: Stage
+beforeAll(async () => {
+  const fixtures = fileURLToPath(new URL('../fixtures/pipelines', import.meta.url))
+  stage = await setStage({ env: { PIPELINE_DIR: fixtures, WARM_PIPELINES: '0' } })
+  const clip = await stage.clip({ seconds: 60, width: 320, height: 240, fps: 30, kbps: 300 })
+  await stage.publish('demo', clip, { query: '?pipeline=chooses-output' })
+})
+afterAll(() => stage?.[Symbol.asyncDispose]())
+
+const STEPS = [
+  { output_width: 320, output_height: 180 },
+  { output_format: 'rgb24' },
+  { output_width: 161, output_height: 121, output_format: 'rgba' },
+  { output_width: 8, output_height: 5 },
+  { output_width: 640, output_height: 360, output_format: 'gray' },
+]
+const SENT = [
+  [320, 180],
+  [320, 180],
+  [160, 120],
+  [16, 16],
+  [640, 360],
+]
+
+it('an output may change its resolution and pixel format at any time, odd and tiny ones too, and viewers go on', async () => {
+  const { processes } = await stage.waitForStatus('demo', 'outputs', ({ egress }) => egress.width === 160)
+  await using viewer = await record(`${stage.url}/out/demo.ts`)
+  for (const [index, params] of STEPS.entries()) {
+    const { status } = await httpJson('PATCH', `${stage.url}/streams/demo/params`, { body: params })
+    expect(status).toBe(200)
+    const [width, height] = SENT[index]!
+    const fits = ({ egress }: { egress: { width: number; height: number } }) =>
+      egress.width === width && egress.height === height
+    await stage.waitForStatus('demo', `frames of ${width}x${height}`, fits)
+    const seen = viewer.bytes().length
+    await stage.waitForStatus('demo', 'frames for the viewer', () => viewer.bytes().length > seen + 2000)
+  }
+  await sleep(500)
+  const now = await stage.status('demo')
+  expect(now.publishing).toBe(true)
+  expect(now.inference).toMatchObject({ restarts: 0, lastError: null })
+  expect(now.processes.pipeline).toBe(processes.pipeline)
+  viewer.stop()
+  const [video] = await probePackets(viewer.bytes())
+  const times = video!.packets.map(({ pts }) => pts)
+  expect(times.every((pts, index) => index === 0 || pts > times[index - 1]!)).toBe(true)
+  expect(video!.packets.filter(({ key }) => key).length).toBeGreaterThanOrEqual(STEPS.length)
+})
+
+it('tells what it altered', async () => {
+  const events = await record(`${stage.url}/streams/demo/events?lastEventId=0`)
+  await stage.waitForStatus('demo', 'the events', () => events.bytes().includes('8x5 are sent as 16x16'))
+  events.stop()
+  expect(events.bytes().toString()).toContain('frames of 161x121 are sent as 160x120')
+})
