@@ -7,7 +7,7 @@ import { modelFile } from './model-file.ts'
 import { needsReload, OnnxParams, rangeOf } from './params.ts'
 import { InputShape, outputShape, type Size } from './shapes.ts'
 import type { Tensor } from './tensor.ts'
-import { TensorFrame } from './tensor-frame.ts'
+import { extent, TensorFrame } from './tensor-frame.ts'
 
 /**
  * Any model that makes one frame of one frame. A package with a model of its own extends it, sets `base` and names
@@ -109,15 +109,4 @@ export class OnnxPipeline extends Pipeline<typeof OnnxParams> {
     }
     return this.#output.frame
   }
-}
-
-/** The least and the largest value, a little apart at least. */
-function extent({ data }: Tensor): [number, number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  for (let i = 0; i < data.length; i++) {
-    const value = Number(data[i])
-    if (value < low) low = value
-    if (value > high) high = value
-  }
-  return high > low ? [low, high] : [low, low + 1]
 }

@@ -144,6 +144,19 @@ export class TensorFrame {
   }
 }
 
+/** The least and the largest finite value, a little apart at least. */
+export function extent({ type, data }: Tensor): [number, number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let i = 0; i < data.length; i++) {
+    const value = type === 'float16' ? floatFromHalf(data[i] as number) : Number(data[i])
+    if (!Number.isFinite(value)) continue
+    if (value < low) low = value
+    if (value > high) high = value
+  }
+  if (high > low) return [low, high]
+  return high === low ? [low, low + 1] : [0, 1]
+}
+
 function perChannel(given: readonly number[] | undefined, channels: number, fallback: number): readonly number[] {
   const list = given ?? Array(channels).fill(fallback)
   if (list.length !== channels) throw new RangeError(`mean and std take ${channels} values, not ${list.length}`)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { frameBytes, PIXEL_FORMATS, type PixelFormat, type VideoFrame } from '../../../../src/core/media/frame.ts'
 import { floatFromHalf, halfFromFloat } from '../../../../src/sdk/onnx/half-float.ts'
+import { extent } from '../../../../src/sdk/onnx/tensor-frame.ts'
 import { TensorFrame } from '../../../../src/sdk/onnx.ts'
 import { Resampler } from '../../../../src/sdk/resample.ts'
 
@@ -134,4 +135,30 @@ describe('half precision', () => {
     [2 ** -25, 0],
     [-2, 0xc000],
   ])('%f', (value, half) => expect(halfFromFloat(value)).toBe(half))
+})
+
+describe('the range of a tensor', () => {
+  const of = (...values: number[]) =>
+    extent({ type: 'float32', dims: [values.length], data: Float32Array.from(values) })
+  test.each([
+    [
+      [2, Number.POSITIVE_INFINITY, 4],
+      [2, 4],
+    ],
+    [
+      [Number.NaN, -1, Number.NEGATIVE_INFINITY, 3],
+      [-1, 3],
+    ],
+    [[Number.POSITIVE_INFINITY], [0, 1]],
+    [
+      [5, 5, Number.NaN],
+      [5, 6],
+    ],
+  ])('of %j leaves out what is not finite', (values, range) => {
+    expect(of(...values)).toEqual(range)
+  })
+  test('is read from half precision as numbers', () => {
+    // -2, 1 and infinity.
+    expect(extent({ type: 'float16', dims: [3], data: Uint16Array.of(0xc000, 0x3c00, 0x7c00) })).toEqual([-2, 1])
+  })
 })
