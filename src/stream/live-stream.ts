@@ -338,9 +338,8 @@ export class LiveStream implements Resource {
     clearTimeout(this.#linger)
     if (this.#publication || this.#scope.signal.aborted) return
     this.#linger = setTimeout(() => {
-      // Without a pipeline there was never a publisher: those who wait for one decide how long.
-      if (!this.#pipeline.lease && this.viewers > 0) this.#startLinger()
-      else this.#scope.end({ why: 'ended' })
+      // Without a pipeline there was never a publisher: the last of those who wait for one ends it.
+      if (this.#pipeline.lease || this.viewers === 0) this.#scope.end({ why: 'ended' })
     }, this.#deps.lingerMs)
   }
 

@@ -1,3 +1,5 @@
+import { isIPv4 } from 'node:net'
+
 /** Host and port of an Origin header, in lower case; empty for `null` and what is no origin. */
 export function originHost(origin: string): string {
   try {
@@ -58,5 +60,5 @@ function plainAddress(text: string): string {
 }
 
 function isIpv4Loopback(text: string): boolean {
-  return /^127(\.\d{1,3}){3}$/.test(text)
+  return isIPv4(text) && text.startsWith('127.')
 }

@@ -1,8 +1,6 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import { AppError } from '../../core/errors.ts'
 import type { Target } from '../../core/url-guard.ts'
-import { readText, TrickleClient } from '../../trickle/client/http.ts'
+import { TrickleClient } from '../../trickle/client/http.ts'
 
 const TIMEOUT_MS = 5000
 
@@ -23,23 +21,9 @@ export class OrchestratorClient {
     headers: Record<string, string>,
     body: unknown = {},
   ): Promise<OrchestratorAnswer> {
-    const payload = JSON.stringify(body)
-    const request = this.#client.request(method, path, {
-      ...headers,
-      'content-type': 'application/json',
-      'content-length': String(Buffer.byteLength(payload)),
-    })
-    const timer = setTimeout(() => request.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS)
-    try {
-      request.end(payload)
-      const [response] = (await once(request, 'response')) as [IncomingMessage]
-      return { status: response.statusCode ?? 0, text: await readText(response) }
-    } catch (thrown) {
-      throw this.#client.failure(thrown)
-    } finally {
-      clearTimeout(timer)
-      request.on('error', () => {})
-    }
+    const json = { ...headers, 'content-type': 'application/json' }
+    const { status, text } = await this.#client.call(method, path, json, TIMEOUT_MS, JSON.stringify(body))
+    return { status, text }
   }
 
   refusal({ status, text }: OrchestratorAnswer): AppError {

@@ -61,22 +61,29 @@ export class TrickleClient {
     })
   }
 
-  /** One request without a body, answered within `timeoutMs`. Fails with `trickle-failed`. */
-  async call(method: string, suffix: string, headers: Record<string, string>, timeoutMs: number): Promise<Answer> {
+  /** One request, answered within `timeoutMs`; all but GET have a body. Fails with `trickle-failed`. */
+  async call(
+    method: string,
+    suffix: string,
+    headers: Record<string, string>,
+    timeoutMs: number,
+    body = '',
+  ): Promise<Answer> {
     const outgoing = this.request(method, suffix, {
       ...headers,
-      ...(method === 'GET' ? {} : { 'content-length': '0' }),
+      ...(method === 'GET' ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
     })
+    // `once` listens until the answer begins; what stalls or resets after that is told by the answer's body, and here.
+    outgoing.on('error', () => {})
     const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs)
     try {
-      outgoing.end()
+      outgoing.end(body)
       const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage]
       return { status: response.statusCode ?? 0, headers: response.headers, text: await readText(response) }
     } catch (thrown) {
       throw this.failure(thrown)
     } finally {
       clearTimeout(timer)
-      outgoing.on('error', () => {})
     }
   }
 

@@ -2,6 +2,9 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import type { AppError } from '../../../src/core/errors.ts'
+import { UrlGuard } from '../../../src/core/url-guard.ts'
+import { OrchestratorClient } from '../../../src/livepeer/orchestrator/client.ts'
+import { TrickleClient } from '../../../src/trickle/client/http.ts'
 import { openTricklePublisher } from '../../../src/trickle/client/publisher.ts'
 import { openTrickleSubscriber } from '../../../src/trickle/client/subscriber.ts'
 import type { Subscription } from '../../../src/trickle/subscription.ts'
@@ -31,6 +34,27 @@ async function stub(listener: RequestListener): Promise<string> {
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/one`
 }
+
+test.each(['resets', 'stalls'])(
+  'a server that %s in the middle of an answer is a failure of that call alone',
+  async (what) => {
+    const url = await stub((_, response) => {
+      response.writeHead(500, { 'content-length': '100' })
+      response.write('half')
+      if (what === 'resets') setTimeout(() => response.socket?.resetAndDestroy(), 20)
+    })
+    const client = new TrickleClient({ url })
+    // What escapes the call ends the test run as an uncaught exception.
+    await expect(client.call('POST', '', {}, 300)).rejects.toMatchObject({ code: 'trickle-failed' })
+    const target = await new UrlGuard({ allowed: [new URL(url).origin], verifyTls: true }).check(url, 'url')
+    if (what === 'resets') {
+      const orchestrator = new OrchestratorClient(target)
+      await expect(orchestrator.send('POST', '', {})).rejects.toMatchObject({ code: 'trickle-failed' })
+      orchestrator.close()
+    }
+    client.destroy()
+  },
+)
 
 test('publisher and subscriber carry a stream byte for byte, and end in order', async () => {
   const { url, trickle } = await serve()

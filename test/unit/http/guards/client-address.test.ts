@@ -18,6 +18,8 @@ describe('where a request comes from', () => {
     ['[::1]:8000', true],
     ['localhost.evil.example', false],
     ['127.0.0.1.evil.example', false],
+    ['127.999.1.1', false],
+    ['127.1', false],
     ['127.evil.example', false],
     ['0.0.0.0', false],
     ['192.168.1.5:8000', false],
