@@ -25,6 +25,11 @@ export class RemoteStreams implements Resource {
     const { registry, inputTimeoutMs } = this.#options
     const stream = new RemoteStream(registry, { ...options, inputTimeoutMs }, this.#context)
     this.#streams.add(stream)
+    // Messages to clients name the origin only: the paths are what lets one write to the channels.
+    const channels = Object.fromEntries(
+      Object.entries(options.channels).map(([name, target]) => [name, target && withoutSecrets(target.url)]),
+    )
+    this.#context.log.info({ stream: stream.name, channels }, 'remote stream begins')
     void stream.closed.then((closed) => {
       this.#streams.delete(stream)
       this.#context.log.info({ stream: stream.name, why: closed.why, err: closed.error }, 'remote stream ended')
@@ -39,4 +44,10 @@ export class RemoteStreams implements Resource {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+/** Credentials and queries are secrets, in logs too. */
+function withoutSecrets(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname
 }

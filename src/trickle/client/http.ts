@@ -27,7 +27,7 @@ const MAX_ANSWER_BYTES = 16 * 1024
  * servers send unasked. Redirects are answers like any other and never followed.
  */
 export class TrickleClient {
-  /** The address, without credentials and query, for messages. */
+  /** The origin, for messages: they reach whoever watches, and a channel's path is what lets one write to it. */
   readonly name: string
   readonly #url: URL
   readonly #options: TrickleClientOptions
@@ -42,7 +42,7 @@ export class TrickleClient {
     }
     this.#url = url
     this.#options = options
-    this.name = url.origin + url.pathname
+    this.name = url.origin
     this.#own = options.agent === undefined
     this.#agent = options.agent ?? new (this.secure ? https.Agent : http.Agent)({ keepAlive: true })
   }

@@ -117,7 +117,7 @@ test('the next segment is connected before it begins', async () => {
 
 test('opening fails where nobody listens, at a redirect, and for a bad URL', async () => {
   const refused = openTricklePublisher({ ...options, url: 'http://127.0.0.1:1/x' }, context)
-  await expect(refused).rejects.toMatchObject({ code: 'trickle-failed', message: 'http://127.0.0.1:1/x: ECONNREFUSED' })
+  await expect(refused).rejects.toMatchObject({ code: 'trickle-failed', message: 'http://127.0.0.1:1: ECONNREFUSED' })
   await expect(openTrickleSubscriber({ url: 'http://127.0.0.1:1/x' }, context)).rejects.toMatchObject({
     code: 'trickle-failed',
   })
