@@ -154,6 +154,11 @@ export class LiveStream implements Resource {
     this.#startLinger()
   }
 
+  /** True from the moment that it ends; it takes nobody any more, and its name is free when it is closed. */
+  get ending(): boolean {
+    return this.#scope.signal.aborted
+  }
+
   get publishing(): boolean {
     return this.#publication !== undefined
   }

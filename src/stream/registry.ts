@@ -1,5 +1,5 @@
 import { AppError } from '../core/errors.ts'
-import { type Closed, type Context, type Resource, Scope } from '../core/resource.ts'
+import { type Closed, type Context, deadline, type Resource, Scope } from '../core/resource.ts'
 import { LiveStream, type Publication, type PublishOptions, type StreamDeps } from './live-stream.ts'
 
 /** Trickle channels that belong to a stream are named after it with one of these. */
@@ -8,6 +8,9 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 
 /** Seconds after which a publisher who was refused for want of room may ask again. */
 export const RETRY_AFTER_SECONDS = 5
+
+/** The release of a pipeline that is busy takes seconds; its process is ended then. */
+const ENDING_MS = 10_000
 
 export type RegistryOptions = StreamDeps & { maxStreams: number }
 
@@ -54,9 +57,19 @@ export class StreamRegistry implements Resource {
     return stream
   }
 
-  /** The stream of that name; a new one, waiting for its publisher, when there is none. */
-  getOrOpen(name: string): LiveStream {
+  /**
+   * The stream of that name; a new one, waiting for its publisher, when there is none. One that is ending is waited for:
+   * the release of its pipeline may take seconds.
+   * @throws AppError `capacity`; retryable when the one before does not end in time.
+   */
+  async getOrOpen(name: string): Promise<LiveStream> {
     const existing = this.#streams.get(checkStreamName(name))
+    if (existing?.ending) await this.#end(existing)
+    return this.#openNow(name)
+  }
+
+  #openNow(name: string): LiveStream {
+    const existing = this.#streams.get(name)
     if (existing) return existing
     this.#checkRoom()
     const stream = new LiveStream(name, this.#options, this.#context)
@@ -70,8 +83,10 @@ export class StreamRegistry implements Resource {
 
   /** Publishes into a stream; one that was opened only for this publisher is gone again when that fails. */
   async publish(name: string, options: PublishOptions): Promise<Publication> {
-    const isNew = !this.#streams.has(checkStreamName(name))
-    const stream = this.getOrOpen(name)
+    const existing = this.#streams.get(checkStreamName(name))
+    if (existing?.ending) await this.#end(existing)
+    const isNew = !this.#streams.has(name)
+    const stream = this.#openNow(name)
     try {
       return await stream.publish(options)
     } catch (thrown) {
@@ -83,8 +98,28 @@ export class StreamRegistry implements Resource {
   /** @throws AppError what `publish` would at once: `conflict` or `capacity`. */
   checkPublish(name: string): void {
     const existing = this.#streams.get(name)
+    if (existing?.ending) return
     if (existing) existing.checkPublish()
     else this.#checkRoom()
+  }
+
+  /** For who cannot wait. @throws AppError `capacity`, retryable, while a stream of that name is ending. */
+  checkNotEnding(name: string): void {
+    const existing = this.#streams.get(name)
+    if (existing?.ending) throw this.#stillEnding(existing)
+  }
+
+  async #end(stream: LiveStream): Promise<void> {
+    await deadline(stream.closed, ENDING_MS, 'the end of the stream before').catch(() => {
+      throw this.#stillEnding(stream)
+    })
+  }
+
+  #stillEnding({ name }: LiveStream): AppError {
+    return new AppError('capacity', `the stream "${name}" is still ending; try again`, {
+      retryable: true,
+      details: { retryAfterSeconds: 1 },
+    })
   }
 
   /** From now on only the streams there are take publishers and viewers. */

@@ -38,7 +38,7 @@ export class TestPatterns implements Resource {
    */
   async start(name: string, query: { pipeline?: string; params?: Record<string, unknown> }): Promise<void> {
     const { registry, pool, ffmpeg, authToken } = this.#options
-    if (registry.getOrOpen(name).publishing)
+    if ((await registry.getOrOpen(name)).publishing)
       throw new AppError('conflict', `the stream "${name}" has a publisher already`)
     if (query.pipeline !== undefined) await pool.describe(query.pipeline)
     const url = new URL(`/ingest/${name}`, this.#options.url())

@@ -31,6 +31,20 @@ async function playing(stage: Stage, name: string) {
   return { publisher, ts, segment }
 }
 
+it('of a stream lets the next publisher of its name in, however soon it comes', async () => {
+  await using stage = await setStage()
+  const start = () => http('POST', `${stage.url}/test-pattern/demo`)
+  expect((await start()).status).toBe(201)
+  for (let round = 0; round < 4; round++) {
+    await stage.waitForStatus('demo', 'frames', ({ egress }) => egress.fps > 10)
+    const deleted = http('DELETE', `${stage.url}/streams/demo`)
+    await sleep(5 + 10 * round)
+    expect((await start()).status).toBe(201)
+    expect((await deleted).status).toBe(200)
+  }
+  await stage.waitForStatus('demo', 'frames', ({ egress }) => egress.fps > 10)
+})
+
 describe('an end', () => {
   it.each([
     ['of the publisher', async (_: Stage, publisher: { stop(): Promise<unknown> }) => void (await publisher.stop())],

@@ -26,7 +26,7 @@ export function whepEndpoint(
     guard,
     open: async ({ stream: name, offer, query }) => {
       const { view } = WhepQuery.parse(query)
-      const stream = registry.getOrOpen(name)
+      const stream = await registry.getOrOpen(name)
       let session: WhepSession | undefined
       const leave = stream.admitViewer(view, () => session?.stats().availableKbps)
       try {

@@ -73,7 +73,8 @@ export class RemoteStream implements Resource {
     this.#context = { log: context.log.child({ stream: name }) }
     this.started = this.#started.promise
     this.started.catch(() => {})
-    registry.checkPublish(checkStreamName(name))
+    registry.checkNotEnding(checkStreamName(name))
+    registry.checkPublish(name)
     const published = registry.publish(name, {
       ...(pipeline !== undefined && { pipeline }),
       ...(params && { params }),
