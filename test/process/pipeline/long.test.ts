@@ -5,7 +5,7 @@ import { inOrder, openTestPool, pause, play, runnersLeft, Source, until } from '
 
 afterAll(() => expect(runnersLeft()).toEqual([]))
 
-test.concurrent('a stopped runner: overlay within 1.5 s, a new runner by the thresholds', {
+test.concurrent('a stopped runner: overlay within 1.5 s, and a new runner soon after', {
   timeout: 120_000,
 }, async () => {
   await using stage = await play('noop')
@@ -14,9 +14,8 @@ test.concurrent('a stopped runner: overlay within 1.5 s, a new runner by the thr
   const stoppedAt = performance.now()
   process.kill(pid, 'SIGSTOP')
   await until('overlay', () => stage.source.shown.at(-1)!.kind === 'overlay', 1500)
-  expect(stage.lease.status.phase).toBe('stalled')
-  await until('a restart', () => stage.told.restarts.length === 1, 15_000)
-  expect(performance.now() - stoppedAt).toBeGreaterThan(5000)
+  await until('a restart', () => stage.told.restarts.length === 1, 5000)
+  expect(stage.told.restarts[0]!.reason).toContain('its process is stopped')
   const before = stage.source.outputs.length
   await until('outputs again', () => stage.source.outputs.length > before + 10, 5000)
   await pause(Math.max(0, stoppedAt + 20_000 - performance.now()))
@@ -27,11 +26,14 @@ test.concurrent('a stopped runner: overlay within 1.5 s, a new runner by the thr
   expect(inOrder(stage.source.shown)).toBe(true)
 })
 
-test.concurrent('a runner stopped for three seconds goes on where the stream is', { timeout: 60_000 }, async () => {
+test.concurrent('a runner stopped for less than a second goes on where the stream is', {
+  timeout: 60_000,
+}, async () => {
   await using stage = await play('noop')
   await until('outputs', () => stage.source.outputs.length > 120)
   process.kill(stage.lease.pid!, 'SIGSTOP')
-  await pause(3000)
+  // Longer than frames wait, shorter than a hang.
+  await pause(900)
   process.kill(stage.lease.pid!, 'SIGCONT')
   await until('ready', () => stage.lease.status.phase === 'ready', 1000)
   const before = stage.source.outputs.length
