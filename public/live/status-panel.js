@@ -18,8 +18,8 @@ export class StatusPanel {
   element
   #strip = new StateStrip()
   #fps = new Tile('Frames per second', IN_AND_OUT, { least: 10 })
-  #latency = new Tile('Added delay', STAGES, { stacked: true, least: 5, unit: 'ms' })
-  #losses = new Tile('Frames lost', [{ name: 'a second', tone: 'loss' }], { bars: true, least: 4, digits: 0 })
+  #latency = new Tile('Added latency', STAGES, { stacked: true, least: 5, unit: 'ms' })
+  #losses = new Tile('Dropped frames', [{ name: 'a second', tone: 'loss' }], { bars: true, least: 4, digits: 0 })
   #rate = new Tile('Bitrate', IN_AND_OUT, { least: 500, unit: 'kbit/s', digits: 0 })
   #view = new Tile('Your screen', [{ name: 'frames per second', tone: 'main' }], { least: 10 })
   #lostBefore

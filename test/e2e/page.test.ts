@@ -101,7 +101,7 @@ describe('the page', () => {
     const figures = page.getByRole('region', { name: 'How it runs' })
     const tile = (title: string) => figures.locator('.tile', { hasText: title }).locator('.tile-value').textContent()
     await waitFor('frames per second', async () => Number(await tile('Frames per second')) > 5)
-    expect(Number(await tile('Added delay'))).toBeGreaterThan(0)
+    expect(Number(await tile('Added latency'))).toBeGreaterThan(0)
     await page
       .getByRole('list', { name: 'Events, newest first' })
       .getByText(/Params applied/)
