@@ -55,13 +55,17 @@ describe('POST /streams', () => {
     expect(answered.location).toBe('/streams/far')
     const publishing = stream.publish(segments.slice(0, 6))
     await waitFor('output', () => stream.output.length > 0)
-    // The start applies params too; the event waited for is the one of the change.
-    const applied = () => stream.ofType('params').filter(({ event }) => event.status === 'applied').length
-    await waitFor('the params of the start', () => applied() > 0)
-    const atStart = applied()
     await stream.control({ effect: 'invert' })
-    await waitFor('the event of the change', () => applied() > atStart)
-    const shown = await httpJson<Record<string, Record<string, unknown>>>('GET', `${server.url}/streams/far`)
+    const read = () => httpJson<Record<string, Record<string, unknown>>>('GET', `${server.url}/streams/far`)
+    const shown = await waitFor('the change', async () => {
+      const now = await read()
+      return JSON.stringify(now.json.params).includes('invert') && now
+    })
+    // The start may apply params too; the event of the change has its revision.
+    const { revision } = shown.json.params as { revision: number }
+    await waitFor('the event of it', () =>
+      stream.ofType('params').some(({ event }) => event.status === 'applied' && event.revision === revision),
+    )
     expect(shown.json).toMatchObject({
       params: { value: { effect: 'invert' } },
       ingest: { kind: 'trickle', width: 640 },
