@@ -90,6 +90,9 @@ export class IceAgent {
 
   /** Call about once a second: asks the peer whether it still wants what is sent to it. */
   keepConsent(): void {
+    // A path whose consent is over gives way to one that still has it.
+    if (this.#selected && !this.#selected.hasConsent())
+      this.#selected = [...this.#paths.values()].findLast((path) => path.hasConsent()) ?? this.#selected
     const inEffect = this.#accepted[0]
     if (inEffect) this.#selected?.askConsent(inEffect.local, inEffect.remote)
   }

@@ -50,14 +50,14 @@ export class IcePath {
     return this.#options.connected || (this.#consentedAt !== undefined && now - this.#consentedAt < CONSENT_MS)
   }
 
-  /** Bytes came from there. */
-  received(bytes: number): void {
-    this.#received += bytes
+  /** Bytes came from there; those that come while there is consent leave no budget for the time after it. */
+  received(bytes: number, now = nowMs()): void {
+    if (!this.hasConsent(now)) this.#received += bytes
   }
 
   /** False when it was not sent, for want of consent. */
-  send(data: Buffer): boolean {
-    if (!this.hasConsent()) {
+  send(data: Buffer, now = nowMs()): boolean {
+    if (!this.hasConsent(now)) {
       if (this.#sent + data.length > AMPLIFICATION * this.#received) return false
       this.#sent += data.length
     }
@@ -72,7 +72,7 @@ export class IcePath {
     if (now - this.#askedAt < (waiting ? RETRY_MS : RENEW_MS)) return
     const transactionId = randomBytes(12)
     const username = `${remote.ufrag}:${local.ufrag}`
-    if (!this.send(writeBindingRequest({ transactionId, username, password: remote.password }))) return
+    if (!this.send(writeBindingRequest({ transactionId, username, password: remote.password }), now)) return
     this.#askedAt = now
     this.#pending.set(transactionId.toString('hex'), remote.password)
     if (this.#pending.size > MAX_PENDING) this.#pending.delete(this.#pending.keys().next().value!)
@@ -85,7 +85,7 @@ export class IcePath {
     const password = this.#pending.get(key)
     if (!answer || password === undefined || !answer.signedWith(password)) return false
     this.#pending.delete(key)
-    if (!this.hasConsent(now)) this.#received = this.#sent = 0
+    this.#received = this.#sent = 0
     this.#consentedAt = now
     return true
   }
