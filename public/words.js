@@ -6,7 +6,7 @@ export const STATES = {
   LOADING: {
     word: 'Loading',
     tone: 'busy',
-    text: 'The pipeline is getting ready. Viewers see a loading frame meanwhile.',
+    text: 'The pipeline is getting ready. Viewers see the overlay meanwhile.',
   },
   DEGRADED_INPUT: {
     word: 'Weak input',
@@ -16,7 +16,7 @@ export const STATES = {
   DEGRADED_INFERENCE: {
     word: 'Pipeline slow',
     tone: 'warn',
-    text: 'The pipeline keeps up with only a part of the frames; the newest win. A smaller frame or frame rate helps.',
+    text: 'The pipeline keeps up with only a part of the frames; the newest win. A smaller resolution or a lower frame rate helps.',
   },
   ERROR: {
     word: 'Failed',
@@ -34,7 +34,8 @@ const MEDIA_ERRORS = {
     'The browser was not allowed to use it. Allow camera and microphone for this page (the icon beside the address), then try again.',
   NotFoundError: 'No camera or microphone was found. Connect one, or use the test pattern.',
   NotReadableError: 'The camera is in use by another program. Close that one, then try again.',
-  OverconstrainedError: 'The camera cannot give such a frame. Try another camera, or the test pattern.',
+  OverconstrainedError:
+    'The camera cannot give this resolution or frame rate. Try another camera, or the test pattern.',
 }
 
 /** An error in words, with what to do. */

@@ -56,7 +56,7 @@ export class ParamsPanel {
     const common = specs.filter((spec) => spec.common).map((spec) => this.#fields.get(spec.name).element)
     const none = details && own.length === 0 && h('p', { class: 'muted' }, 'This pipeline has no params of its own.')
     const more =
-      common.length > 0 && h('details', { class: 'more' }, h('summary', {}, 'Frame size and loading'), common)
+      common.length > 0 && h('details', { class: 'more' }, h('summary', {}, 'Resolution and loading'), common)
     this.#form.replaceChildren(...[none, ...own, more].filter(Boolean))
     this.#resetAll.hidden = own.length === 0
     this.element.hidden = details === undefined

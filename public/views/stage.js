@@ -118,7 +118,7 @@ export class Stage {
     }
   }
 
-  /** The frame takes the frame's own shape, within reason. */
+  /** The box takes the aspect ratio of the video, within reason. */
   #fit() {
     const { videoWidth, videoHeight } = this.#output
     if (videoWidth > 0) this.element.style.setProperty('--shape', `${videoWidth} / ${videoHeight}`)

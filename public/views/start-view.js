@@ -141,7 +141,7 @@ export class StartView {
     return way(
       'camera',
       'Camera or screen',
-      'Publish from this browser. You choose the device, and see its frame before anybody else does.',
+      'Publish from this browser. You choose the device, and see its image before anybody else does.',
       [h('div', { class: 'row' }, this.#mediaButtons), this.#mediaNote],
     )
   }

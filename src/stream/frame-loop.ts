@@ -133,7 +133,7 @@ export class FrameLoop {
 
   #frame(like: Omit<VideoFrame, 'data'>, text: string, since: number): VideoFrame {
     const now = nowMs()
-    // The frame keeps the shape that viewers see, so that nothing restarts when the pipeline answers again.
+    // The overlay keeps the resolution that viewers see, so that nothing restarts when the pipeline answers again.
     const shape = this.#outputShape ?? like
     return this.#overlay.draw({
       format: shape.format,

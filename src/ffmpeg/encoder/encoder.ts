@@ -52,7 +52,7 @@ export interface VideoEncoder extends Resource {
   readonly dropped: number
   /**
    * Encodes a frame, or keeps it until the frames before it are done; when that takes too long a newer one takes its
-   * place. `key` asks for a keyframe; the first frame is always one. Throws for a frame of another shape.
+   * place. `key` asks for a keyframe; the first frame is always one. Throws for a frame of another resolution or pixel format.
    */
   encode(frame: VideoFrame, options?: { key?: boolean }): void
   /** No more frames: the remaining packets come out, then it closes with `ended`. */

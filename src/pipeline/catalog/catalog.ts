@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { AppError } from '../../core/errors.ts'
 import type { PipelineEntry } from './entry.ts'
 import { findDependency, type Rejected, readManifest, readPackage } from './manifest.ts'
-import { environmentsIn, findEnvironment, readEnvironment } from './python.ts'
+import { environmentsIn, findEnvironment, isSameEnvironment, readEnvironment } from './python.ts'
 
 export type Catalog = {
   pipelines: Map<string, PipelineEntry>
@@ -40,10 +40,10 @@ export async function discoverPipelines(options: DiscoverOptions): Promise<Catal
     for (const entry of entries) add(catalog.pipelines, entry)
   }
   const { python, pipelineDir } = options
-  const environments = [
-    ...(python ? [findEnvironment(python) ?? []].flat() : []),
-    ...(pipelineDir ? environmentsIn(pipelineDir) : []),
-  ]
+  const environments = pipelineDir ? environmentsIn(pipelineDir) : []
+  const own = python ? findEnvironment(python) : undefined
+  // `PYTHON`, or `VIRTUAL_ENV`, may name one of those in PIPELINE_DIR.
+  if (own && !environments.some((one) => isSameEnvironment(one, own))) environments.push(own)
   for (const environment of environments) {
     const { entries, rejected } = readEnvironment(environment)
     catalog.rejected.push(...rejected)

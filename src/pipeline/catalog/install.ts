@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Child, TailBuffer } from '../../core/child.ts'
 import { AppError } from '../../core/errors.ts'
-import { type Context, deadline } from '../../core/resource.ts'
+import type { Context } from '../../core/resource.ts'
 import { type InstallSpec, readSpec } from './install-spec.ts'
+import { runInstaller } from './installer.ts'
 import { readManifest, readPackage } from './manifest.ts'
 
 export type InstallOptions = {
@@ -66,42 +66,21 @@ function checkInstalled(pipelineDir: string, version: string): void {
 }
 
 async function runNpm(args: string[], pipelineDir: string, context: Context): Promise<void> {
+  const place = ['--prefix', pipelineDir, '--global=false', '--workspaces=false']
   const options = ['--ignore-scripts', '--save-exact', '--omit=dev', '--no-audit', '--no-fund', '--no-update-notifier']
   // The server is each pipeline's peer, and is here already; npm would fetch another one.
   const peers = ['--legacy-peer-deps']
-  const child = await Child.spawn({
-    command: 'npm',
-    args: [
-      'install',
-      '--prefix',
-      pipelineDir,
-      '--global=false',
-      '--workspaces=false',
-      ...options,
-      ...peers,
-      '--',
-      ...args,
-    ],
-    stdio: ['ignore', 'pipe', 'pipe'],
-    cwd: pipelineDir,
-    group: true,
-  })
-  const said = new TailBuffer(20)
-  for (const stream of [child.process.stdout, child.process.stderr])
-    stream?.setEncoding('utf8').on('data', (chunk: string) => said.push(chunk))
-  const stop = () => void child.close()
-  context.signal?.addEventListener('abort', stop, { once: true })
-  try {
-    const { why } = await deadline(child.closed, INSTALL_MS, 'npm install')
-    if (why === 'ended') return
-    const reason = said.lines.filter((line) => /^npm (error|ERR!)/.test(line)).join(' ')
-    throw new AppError('pipeline-failed', `could not install ${args.join(', ')}: ${reason || 'npm failed'}`, {
-      details: { lines: said.lines },
-    })
-  } finally {
-    context.signal?.removeEventListener('abort', stop)
-    await child.close()
-  }
+  await runInstaller(
+    {
+      what: args.join(', '),
+      command: 'npm',
+      args: ['install', ...place, ...options, ...peers, '--', ...args],
+      cwd: pipelineDir,
+      limitMs: INSTALL_MS,
+      isReason: /^npm (error|ERR!)/,
+    },
+    context,
+  )
 }
 
 /** A tarball may be replaced by another one of the same name. */

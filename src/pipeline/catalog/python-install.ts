@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { env } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { Child, TailBuffer } from '../../core/child.ts'
 import { AppError } from '../../core/errors.ts'
-import { type Context, deadline } from '../../core/resource.ts'
+import type { Context } from '../../core/resource.ts'
 import { withoutSecrets } from '../../core/secrets.ts'
 import type { PipelineEntry } from './entry.ts'
+import { runInstaller } from './installer.ts'
 import type { Manifest } from './manifest.ts'
 import { environmentsIn, findEnvironment, findInterpreter, readEnvironment } from './python.ts'
 
@@ -44,7 +44,8 @@ export type PythonInstallOptions = {
  */
 export async function installPython(options: PythonInstallOptions, context: Context): Promise<PipelineEntry[]> {
   const requirement = readRequirement(options.spec, options.appDir)
-  const environment = join(options.pipelineDir, environmentName(options.spec))
+  const name = environmentName(options.spec)
+  const environment = join(options.pipelineDir, name)
   const record = join(environment, RECORD)
   const installed = fingerprint(requirement)
   if (options.pinned && existsSync(requirement) && statSync(requirement).isDirectory())
@@ -60,25 +61,26 @@ export async function installPython(options: PythonInstallOptions, context: Cont
   if (!interpreter)
     throw new AppError('pipeline-failed', `there is no Python to install pip:${options.spec} with; set PYTHON`)
   const wheels = mkdtempSync(join(tmpdir(), 'millrace-wheels-'))
-  // An environment's scripts name its path, so it is made where it will stay.
-  const previous = existsSync(environment) ? `${environment}.previous` : undefined
+  // An environment's scripts name its path, so it is made where it will stay. What begins with a dot is not searched.
+  const previous = existsSync(environment) ? join(options.pipelineDir, `.${name}.previous`) : undefined
   if (previous) {
     rmSync(previous, { recursive: true, force: true })
     renameSync(environment, previous)
   }
   try {
     mkdirSync(options.pipelineDir, { recursive: true })
-    const sdk = (await run(interpreter, [MAKE_WHEELS, wheels], context)).filter((line) => line.endsWith('.whl'))
+    const what = `pip:${options.spec}`
+    const sdk = (await run(interpreter, [MAKE_WHEELS, wheels], what, context)).filter((line) => line.endsWith('.whl'))
     const only = PINNED.test(options.spec) ? ['--only-binary', ':all:'] : []
     const uv = findInterpreter('uv')
     const python = join(environment, 'bin', 'python')
     if (uv) {
-      await run(uv, ['venv', '--quiet', '--python', interpreter, environment], context)
-      await run(uv, ['pip', 'install', '--quiet', '--python', python, ...only, ...sdk, requirement], context)
+      await run(uv, ['venv', '--quiet', '--python', interpreter, environment], what, context)
+      await run(uv, ['pip', 'install', '--quiet', '--python', python, ...only, ...sdk, requirement], what, context)
     } else {
-      await run(interpreter, ['-m', 'venv', environment], context)
+      await run(interpreter, ['-m', 'venv', environment], what, context)
       const quiet = ['--quiet', '--disable-pip-version-check', '--no-input']
-      await run(python, ['-m', 'pip', 'install', ...quiet, ...only, ...sdk, requirement], context)
+      await run(python, ['-m', 'pip', 'install', ...quiet, ...only, ...sdk, requirement], what, context)
     }
     const { entries, rejected } = entriesOf(environment)
     if (entries.length === 0) {
@@ -149,27 +151,10 @@ function environmentName(spec: string): string {
   return `python-${name}-${createHash('sha256').update(source).digest('hex').slice(0, 8)}`
 }
 
-/** The lines it printed. Throws `pipeline-failed` with the last of them. */
-async function run(command: string, args: string[], context: Context): Promise<string[]> {
-  const child = await Child.spawn({
-    command,
-    args,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...withoutSecrets(env), PYTHONPATH: '' },
-    group: true,
-  })
-  const said = new TailBuffer(20)
-  for (const stream of [child.process.stdout, child.process.stderr])
-    stream?.setEncoding('utf8').on('data', (chunk: string) => said.push(chunk))
-  const stop = () => void child.close()
-  context.signal?.addEventListener('abort', stop, { once: true })
-  try {
-    const { why } = await deadline(child.closed, INSTALL_MS, 'the installation')
-    if (why === 'ended') return said.lines
-    const reason = said.lines.filter((line) => /error/i.test(line)).at(-1) ?? said.lines.at(-1) ?? `it ${why}`
-    throw new AppError('pipeline-failed', `${basename(command)} failed: ${reason}`, { details: { lines: said.lines } })
-  } finally {
-    context.signal?.removeEventListener('abort', stop)
-    await child.close()
-  }
+function run(command: string, args: string[], what: string, context: Context): Promise<string[]> {
+  const environment = { ...withoutSecrets(env), PYTHONPATH: '' }
+  return runInstaller(
+    { what, command, args, env: environment, limitMs: INSTALL_MS, isReason: /^(ERROR: (?!Ignored)|error:| {2}×)/ },
+    context,
+  )
 }

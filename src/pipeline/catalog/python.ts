@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import type { PipelineEntry } from './entry.ts'
 import { type Manifest, NAME, type Rejected } from './manifest.ts'
@@ -21,10 +21,17 @@ export function findEnvironment(python: string): PythonEnvironment | undefined {
   return sitePackages.length > 0 ? { interpreter, sitePackages } : undefined
 }
 
+/** True when both hold the same packages, by whatever path they are named. */
+export function isSameEnvironment(a: PythonEnvironment, b: PythonEnvironment): boolean {
+  const folders = new Set(a.sitePackages.map((folder) => realpathSync(folder)))
+  return b.sitePackages.some((folder) => folders.has(realpathSync(folder)))
+}
+
 /** The virtual environments that are direct folders of `directory`. */
 export function environmentsIn(directory: string): PythonEnvironment[] {
   if (!existsSync(directory)) return []
   return readdirSync(directory)
+    .filter((name) => !name.startsWith('.'))
     .map((name) => join(directory, name))
     .filter((folder) => existsSync(join(folder, 'pyvenv.cfg')))
     .flatMap((folder) => findEnvironment(folder) ?? [])

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { discoverPipelines } from '../../../src/pipeline/catalog/catalog.ts'
@@ -33,6 +35,12 @@ test('entry points of both groups are found without running Python', async () =>
     package: { name: 'my-pipeline', version: '0.1.0' },
   })
   expect(pipelines.get('py-invert')).toMatchObject({ package: { name: 'odd-pipelines', version: '1.2.3' } })
+})
+
+test('an environment that PYTHON and PIPELINE_DIR both name is searched once', async () => {
+  const [environment] = readdirSync(python.directory).filter((name) => name.startsWith('python-my-pipeline'))
+  const named = { pipelineDir: python.directory, python: join(python.directory, environment!) }
+  expect([...(await discoverPipelines(named)).pipelines.keys()]).toContain('my-pipeline')
 })
 
 describe("the guide's package", () => {
