@@ -158,10 +158,10 @@ export class RemoteStream implements Resource {
   async #openChannels() {
     const { subscribe, publish, control, events } = this.#options.channels
     const opening = [
-      named('the input', this.#subscriber(subscribe)),
-      publish && named('the output', this.#publisher(publish, MEDIA_TYPE)),
-      control && named('the control channel', this.#subscriber(control)),
-      events && named('the events channel', this.#publisher(events, JSON_TYPE)),
+      named('the input', this.#subscriber('the input channel', subscribe)),
+      publish && named('the output', this.#publisher('the output channel', publish, MEDIA_TYPE)),
+      control && named('the control channel', this.#subscriber('the control channel', control)),
+      events && named('the events channel', this.#publisher('the events channel', events, JSON_TYPE)),
     ] as const
     const settled = await Promise.allSettled(opening)
     const failed = settled.find((one) => one.status === 'rejected')
@@ -173,12 +173,12 @@ export class RemoteStream implements Resource {
     return { subscription, publication, control: controlled, events: told }
   }
 
-  #subscriber(target: Target): Promise<Subscription> {
-    return openTrickleSubscriber({ ...target, start: -2 }, this.#context)
+  #subscriber(role: string, target: Target): Promise<Subscription> {
+    return openTrickleSubscriber({ ...target, role, start: -2 }, this.#context)
   }
 
-  #publisher(target: Target, mime: string): Promise<Publication> {
-    return openTricklePublisher({ ...target, mime }, this.#context)
+  #publisher(role: string, target: Target, mime: string): Promise<Publication> {
+    return openTricklePublisher({ ...target, role, mime }, this.#context)
   }
 
   #tell(first: Publication): void {
@@ -188,7 +188,7 @@ export class RemoteStream implements Resource {
     const messages = this.#scope.use(
       new RemoteMessages({
         first,
-        reopen: () => this.#publisher(events, JSON_TYPE),
+        reopen: () => this.#publisher('the events channel', events, JSON_TYPE),
         onFailure: (err) => this.#context.log.warn({ err }, 'events channel failed'),
       }),
     )
@@ -203,7 +203,7 @@ export class RemoteStream implements Resource {
       new RemoteControl({
         stream: this.stream,
         first,
-        reopen: () => this.#subscriber(control),
+        reopen: () => this.#subscriber('the control channel', control),
         onFailure: (err) => {
           this.#context.log.warn({ err }, 'control channel failed')
           this.stream.events.emit({ type: 'error', source: 'control', message: err.message })

@@ -7,6 +7,8 @@ import { AppError } from '../../core/errors.ts'
 export type TrickleClientOptions = {
   /** Address of the channel, as in `https://host:8935/ai/trickle/name`; http or https. */
   url: string | URL
+  /** What the channel is to whoever opens it, as in `the output channel`; for messages. */
+  role?: string
   /** Sent with every request, as in `{ authorization: 'Bearer …' }`. */
   headers?: Record<string, string>
   /** False accepts any certificate; orchestrators sign theirs themselves. */
@@ -27,7 +29,7 @@ const MAX_ANSWER_BYTES = 16 * 1024
  * servers send unasked. Redirects are answers like any other and never followed.
  */
 export class TrickleClient {
-  /** The origin, for messages: they reach whoever watches, and a channel's path is what lets one write to it. */
+  /** Role and origin, for messages: they reach whoever watches, and a channel's path is what lets one write to it. */
   readonly name: string
   readonly #url: URL
   readonly #options: TrickleClientOptions
@@ -42,7 +44,7 @@ export class TrickleClient {
     }
     this.#url = url
     this.#options = options
-    this.name = url.origin
+    this.name = options.role ? `${options.role} at ${url.origin}` : url.origin
     this.#own = options.agent === undefined
     this.#agent = options.agent ?? new (this.secure ? https.Agent : http.Agent)({ keepAlive: true })
   }
