@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { httpJson } from '../helpers/http.ts'
@@ -51,6 +51,11 @@ it('comes and goes by install and uninstall, and a refused spec leaves nothing',
   const folders = () => readdirSync(python.directory).filter((name) => existsSync(join(python.directory, name, 'bin')))
   expect(folders()).toHaveLength(1)
   await stage.server.stop()
+  // The same package from another place takes the place of the one before.
+  const moved = join(python.directory, 'moved')
+  cpSync(join(python.directory, 'sources', 'my-pipeline'), moved, { recursive: true })
+  millrace(python.directory, 'install', `pip:${moved}`)
+  expect(folders()).toHaveLength(1)
   expect(millrace(python.directory, 'uninstall', 'my-pipeline')).toBe('my-pipeline\n')
   expect(folders()).toEqual([])
   expect(millrace(python.directory, 'pipelines')).not.toContain('my-pipeline')

@@ -88,6 +88,7 @@ export async function installPython(options: PythonInstallOptions, context: Cont
       throw new AppError('pipeline-failed', `pip:${options.spec} brings no pipeline: ${reason}`)
     }
     writeFileSync(record, installed)
+    removeEarlier(entries, environment, options.pipelineDir)
     if (previous) rmSync(previous, { recursive: true, force: true })
     return entries
   } catch (thrown) {
@@ -113,6 +114,17 @@ export function uninstallPython(name: string, pipelineDir: string): string[] {
   }
   if (gone.length === 0) throw new AppError('not-found', `no Python pipeline ${name} is installed in ${pipelineDir}`)
   return gone
+}
+
+/** A package that was installed from elsewhere before gives way: two of one name would end the next start. */
+function removeEarlier(entries: readonly PipelineEntry[], environment: string, pipelineDir: string): void {
+  const names = new Set(entries.map((entry) => entry.package.name))
+  for (const { interpreter, ...other } of environmentsIn(pipelineDir)) {
+    const folder = dirname(dirname(interpreter))
+    if (folder === environment) continue
+    const replaced = readEnvironment({ interpreter, ...other }).entries.some((entry) => names.has(entry.package.name))
+    if (replaced) rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 function entriesOf(environment: string): Manifest {
