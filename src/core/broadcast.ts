@@ -1,15 +1,17 @@
 import type { EncodedPacket, Track } from './media/packet.ts'
 
 export type ReaderOptions = {
-  /** Longest backlog in packets before this reader loses what it has not read. */
+  /** Limit of unread packets; beyond it the reader loses its backlog. */
   maxPackets?: number
-  /** Largest backlog in bytes, likewise. */
+  /** Limit of unread bytes, likewise. */
   maxBytes?: number
+  /** The reader counts its losses itself, not the broadcast. */
+  ownLosses?: boolean
 }
 
 /**
- * One writer that never waits, many bounded readers. A reader that falls behind loses its backlog, counted, and goes on
- * at the next video keyframe; nobody else notices.
+ * One writer that never waits, many bounded readers. A reader that falls behind loses its backlog, which is counted,
+ * and continues at the next video keyframe; other readers are not affected.
  */
 export class Broadcast {
   readonly #readers = new Set<Reader>()
@@ -19,8 +21,8 @@ export class Broadcast {
   #ended = false
 
   /**
-   * `requestKeyframe` is called when a reader cannot begin, or go on, without one; `onLastLeft` when nobody reads any
-   * more.
+   * `requestKeyframe` is called when a reader needs one to start or continue; `onLastLeft` when the last reader has
+   * left.
    */
   constructor(requestKeyframe: () => void, onLastLeft: () => void = () => {}) {
     this.#requestKeyframe = requestKeyframe
@@ -31,10 +33,10 @@ export class Broadcast {
     return this.#readers.size
   }
 
-  /** Packets that slow readers lost, of those who are here and those who have left. */
+  /** Packets that slow readers lost, including readers that have left. */
   get dropped(): number {
     let sum = this.#droppedBefore
-    for (const reader of this.#readers) sum += reader.dropped
+    for (const reader of this.#readers) if (!reader.ownLosses) sum += reader.dropped
     return sum
   }
 
@@ -44,11 +46,11 @@ export class Broadcast {
     if (behind) this.#requestKeyframe()
   }
 
-  /** A reader begins at the next video keyframe, which is asked for at once. */
+  /** A reader starts at the next video keyframe, which is requested at once. */
   subscribe(options: ReaderOptions = {}): Reader {
     const reader: Reader = new Reader(options, () => {
       if (!this.#readers.delete(reader)) return
-      this.#droppedBefore += reader.dropped
+      if (!reader.ownLosses) this.#droppedBefore += reader.dropped
       if (this.#readers.size === 0) this.#onLastLeft()
     })
     if (this.#ended) reader.end()
@@ -59,17 +61,18 @@ export class Broadcast {
     return reader
   }
 
-  /** Readers get what is left in their backlog, then the end. */
+  /** Readers get their remaining backlog, then the end. */
   end(): void {
     this.#ended = true
     for (const reader of [...this.#readers]) reader.end()
   }
 }
 
-/** One reader's bounded view of a broadcast; consumed once, by one loop. */
+/** One reader's bounded queue of a broadcast; consumed once, by one loop. */
 export class Reader implements AsyncIterable<EncodedPacket> {
   /** Packets lost because this reader was too slow. */
   dropped = 0
+  readonly ownLosses: boolean
   readonly #maxPackets: number
   readonly #maxBytes: number
   readonly #leave: () => void
@@ -82,10 +85,11 @@ export class Reader implements AsyncIterable<EncodedPacket> {
   constructor(options: ReaderOptions, leave: () => void) {
     this.#maxPackets = options.maxPackets ?? 512
     this.#maxBytes = options.maxBytes ?? 8 * 1024 * 1024
+    this.ownLosses = options.ownLosses ?? false
     this.#leave = leave
   }
 
-  /** Called by the broadcast. True when the reader lost packets and needs a keyframe. */
+  /** Called by the broadcast. True if the reader lost packets and needs a keyframe. */
   push(packet: EncodedPacket<Track>): boolean {
     if (this.#ended) return false
     if (packet.track.kind === 'video') {

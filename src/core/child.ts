@@ -11,14 +11,14 @@ export type ChildOptions = {
   cwd?: string
   /** Makes the child lead a process group, so that its own children end with it. */
   group?: boolean
-  /** Between SIGTERM and SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   graceMs?: number
 }
 
-/** How a process ended, from its exit code or signal. */
+/** How a process ended: its exit code or signal. */
 export type Exit = { code: number | null; signal: NodeJS.Signals | null }
 
-/** Keeps the last lines a child wrote, for error messages. */
+/** Keeps the last lines of a child's output, for error messages. */
 export class TailBuffer {
   readonly #lines: string[] = []
   readonly #max: number
@@ -28,10 +28,10 @@ export class TailBuffer {
     this.#max = maxLines
   }
 
-  /** Returns the lines this chunk completed. */
+  /** Returns the lines that this chunk completes. */
   push(chunk: string): string[] {
     const parts = (this.#partial + chunk).split(/\r?\n|\r/)
-    // A line without end is cut: a child that prints megabytes without a newline must not grow us.
+    // Endless lines are cut: output without a newline must not use unbounded memory.
     this.#partial = (parts.pop() ?? '').slice(-4096)
     const whole = parts.filter((line) => line.length > 0).map((line) => line.slice(0, 4096))
     this.#lines.push(...whole)
@@ -61,7 +61,7 @@ export class Child implements Resource {
     this.closed = promise
     process.once('exit', (code, signal) => {
       this.exit = { code, signal }
-      // What the child left behind in its group ends with it.
+      // Processes left in its group end with it.
       if (this.#group) this.#signal('SIGKILL')
       if (this.#stopping) resolve({ why: 'stopped' })
       else if (code === 0) resolve({ why: 'ended' })
@@ -75,7 +75,7 @@ export class Child implements Resource {
     })
   }
 
-  /** Resolves when the process runs; rejects when it cannot be started. */
+  /** Resolves when the process runs; rejects if it cannot be started. */
   static async spawn(options: ChildOptions): Promise<Child> {
     const process = spawn(options.command, options.args, {
       stdio: options.stdio,
@@ -90,7 +90,7 @@ export class Child implements Resource {
         reject(new AppError('internal', `could not start ${options.command}: ${cause.message}`, { cause })),
       )
     })
-    // Later errors (a failed kill, a failed send) show up as the exit that follows them.
+    // Later errors (a failed kill, a failed send) show in the exit that follows.
     process.on('error', () => {})
     return child
   }

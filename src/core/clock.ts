@@ -1,13 +1,13 @@
-/** The clock of the house: presentation times are integers in 90 kHz ticks, unwrapped once where a stream enters. */
+/** All presentation times are integers in 90 kHz ticks, unwrapped once where a stream enters. */
 export const TICKS_PER_SECOND = 90_000
 
 export const ticksToMs = (ticks: number): number => ticks / 90
 export const msToTicks = (ms: number): number => Math.round(ms * 90)
 
 /**
- * Turns a counter of `bits` bits that wraps into one that does not. Each value is placed at the distance of at most
- * half a turn from the one before, so it may also go backwards (B-frames, reordered packets).
- * RTP time stamps have 32 bits (RFC 3550 §5.1), MPEG-TS ones 33 (ISO/IEC 13818-1 §2.4.3.7).
+ * Unwraps a counter of `bits` bits. Each value is placed within half a period of the previous one, so it may also go
+ * backwards (B-frames, reordered packets). RTP time stamps have 32 bits (RFC 3550 §5.1), those of MPEG-TS 33 (ISO/IEC
+ * 13818-1 §2.4.3.7).
  */
 export class Unwrapper {
   readonly #turn: number
@@ -32,7 +32,7 @@ export class Unwrapper {
   }
 }
 
-/** Milliseconds on a clock that never goes back; comparable between the processes of one machine. */
+/** Milliseconds on a monotonic clock; comparable between the processes of one machine. */
 export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }

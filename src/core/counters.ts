@@ -1,10 +1,12 @@
 import { nowMs } from './clock.ts'
 
-/** Events (or bytes) per second over a rolling window; right as soon as one interval has passed. */
+/** Events (or bytes) per second over a rolling window; accurate as soon as one interval has passed. */
 export class RateMeter {
   readonly #windowMs: number
   readonly #slotMs: number
   readonly #slots: { start: number; sum: number }[] = []
+  /** Over all slots. */
+  #sum = 0
   #first: number | undefined
   total = 0
 
@@ -16,6 +18,7 @@ export class RateMeter {
   add(amount = 1, now = nowMs()): void {
     this.#first ??= now
     this.total += amount
+    this.#sum += amount
     const start = Math.floor(now / this.#slotMs) * this.#slotMs
     const last = this.#slots.at(-1)
     if (last?.start === start) last.sum += amount
@@ -29,13 +32,13 @@ export class RateMeter {
     if (this.#first === undefined) return 0
     this.#trim(now)
     const span = Math.min(this.#windowMs, now - this.#first)
-    // Before half a second has passed one event more or less would swing the figure.
+    // In less than half a second a single event would dominate the rate.
     if (span < 500) return 0
-    return (this.#slots.reduce((sum, slot) => sum + slot.sum, 0) * 1000) / span
+    return (this.#sum * 1000) / span
   }
 
   #trim(now: number): void {
-    while (this.#slots[0] && this.#slots[0].start <= now - this.#windowMs) this.#slots.shift()
+    while (this.#slots[0] && this.#slots[0].start <= now - this.#windowMs) this.#sum -= this.#slots.shift()!.sum
   }
 }
 

@@ -2,7 +2,10 @@ import type { Log } from './log.ts'
 
 type Listener<T> = (value: T) => void
 
-/** Tells rare facts to many. A listener that throws is logged and never felt by the teller or by other listeners. */
+/**
+ * A typed event emitter for rare events. A listener that throws is logged and affects neither the emitter nor other
+ * listeners.
+ */
 export class Emitter<Events extends Record<string, unknown>> {
   readonly #listeners = new Map<keyof Events, Set<Listener<never>>>()
   readonly #log: Log | undefined
@@ -11,7 +14,7 @@ export class Emitter<Events extends Record<string, unknown>> {
     this.#log = log
   }
 
-  /** Returns a function that takes the listener off again. */
+  /** Returns a function that removes the listener. */
   on<K extends keyof Events>(event: K, listener: Listener<Events[K]>): () => void {
     const set = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, set)

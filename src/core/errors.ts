@@ -15,7 +15,7 @@ export const ERROR_CODES = [
 ] as const
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
-/** One thing wrong with an input: where, and what was expected. */
+/** One problem of an input: where, and what was expected. */
 export type Issue = {
   /** Keys from the root of the input, as in a JSON Pointer. */
   path: (string | number)[]
@@ -23,11 +23,11 @@ export type Issue = {
 }
 
 export type AppErrorOptions = {
-  /** True when the same request may succeed later. */
+  /** Whether the same request may succeed later. */
   retryable?: boolean
   /** Facts for a person or a program: what was wrong, what is accepted. Never secrets. */
   details?: Record<string, unknown>
-  /** Field by field, for invalid input. */
+  /** Problems by field, for invalid input. */
   issues?: Issue[]
   cause?: unknown
 }
@@ -40,7 +40,7 @@ export type AppErrorJson = {
   issues?: Issue[]
 }
 
-/** The one error of the house. `code` says what kind, so that each edge can turn it into its own protocol's answer. */
+/** The error class of all modules. `code` says what kind it is, so that each protocol can map it to its own answer. */
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly retryable: boolean
@@ -65,9 +65,29 @@ export class AppError extends Error {
     return new AppError(json.code, json.message, json)
   }
 
-  /** What was thrown, as an AppError: unchanged if it is one, else `internal` with it as the cause. */
+  /** Anything thrown as an AppError: unchanged if it is one, else `internal` with it as the cause. */
   static from(thrown: unknown, code: ErrorCode = 'internal'): AppError {
     if (thrown instanceof AppError) return thrown
     return new AppError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
   }
+}
+
+/** Certificate errors that a CA in `NODE_EXTRA_CA_CERTS` would solve. */
+const UNKNOWN_ISSUER = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+])
+const OTHER_FAULTS = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID', 'ERR_TLS_CERT_ALTNAME_INVALID'])
+
+/** Why a connection to another server failed, and what its operator can do. */
+export function whyUnreachable({ code = '', message }: NodeJS.ErrnoException): string {
+  if (code === 'ECONNREFUSED') return 'it refuses the connection'
+  if (UNKNOWN_ISSUER.has(code)) {
+    return `its certificate is not trusted: ${message}; NODE_EXTRA_CA_CERTS names a file with a private CA, and VERIFY_TLS=0 takes any certificate`
+  }
+  if (OTHER_FAULTS.has(code)) return `its certificate is not accepted: ${message}`
+  return message
 }

@@ -1,10 +1,10 @@
 /** One slot: a newer value replaces one that was not taken yet, and the loss is counted. */
 export class LatestBox<T> {
-  /** Values replaced before anyone took them. */
+  /** Values replaced before they were taken. */
   replaced = 0
   #value: T | undefined
 
-  /** Returns what was replaced. */
+  /** Returns the replaced value. */
   put(value: T): T | undefined {
     const old = this.#value
     if (old !== undefined) this.replaced++

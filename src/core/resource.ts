@@ -1,21 +1,21 @@
 import { AppError } from './errors.ts'
 
-/** Why a life ended: by itself, because its owner asked, or because something broke. */
+/** Why a resource ended: by itself, because its owner asked, or because of a failure. */
 export type Closed = { why: 'ended' | 'stopped' | 'failed'; error?: AppError }
 
-/** Something that lives. `closed` never rejects and settles after its last child, socket and timer is gone. */
+/** Something with a lifetime. `closed` never rejects, and settles after its last child, socket and timer is gone. */
 export interface Resource extends AsyncDisposable {
   readonly closed: Promise<Closed>
-  /** Asks it to end; twice is once. */
+  /** Asks it to end; calling it twice has no further effect. */
   close(): Promise<Closed>
 }
 
-/** What a thing that is opened gets from its owner. */
+/** What an owner passes to a resource that it opens. */
 export type Context = { signal?: AbortSignal; log: import('./log.ts').Log }
 
 /**
- * The frame of one life: what it uses, the loops it runs, and the first reason for which it ended. When a loop ends or
- * `end` is called, the signal is aborted, the loops are awaited, and what was used is disposed of, newest first.
+ * One lifetime: what it uses, its loops, and the first reason for its end. When a loop ends or `end` is called, the
+ * signal aborts, the loops are awaited, and used resources are disposed of, newest first.
  */
 export class Scope implements Resource {
   readonly closed: Promise<Closed>
@@ -39,7 +39,7 @@ export class Scope implements Resource {
     }
   }
 
-  /** Aborted as soon as the scope begins to end. */
+  /** Aborts as soon as the scope begins to end. */
   get signal(): AbortSignal {
     return this.#controller.signal
   }
@@ -49,7 +49,7 @@ export class Scope implements Resource {
     return this.#reason
   }
 
-  /** Runs when the scope ends, after its loops; newest first. */
+  /** Runs `cleanup` when the scope ends, after its loops; newest first. */
   defer(cleanup: () => unknown): void {
     this.#cleanups.push(cleanup)
   }
@@ -59,9 +59,9 @@ export class Scope implements Resource {
     return resource
   }
 
-  /** Runs a loop for the scope's life. Its end, or its failure, is the scope's end. */
+  /** Runs a loop for the scope's lifetime. Its end or failure ends the scope. */
   spawn(loop: (signal: AbortSignal) => Promise<Closed | undefined>): void {
-    // Started in a later microtask, so that whoever spawns first finishes what it is building.
+    // Started in a later microtask, so that the caller can finish its construction first.
     const run = Promise.resolve()
       .then(() => loop(this.signal))
       .then(
@@ -73,7 +73,7 @@ export class Scope implements Resource {
     void run.then(() => this.#loops.delete(run))
   }
 
-  /** Begins the end. The first reason wins and is kept. */
+  /** Begins the end. The first reason wins. */
   end(reason: Closed): void {
     if (this.#reason) return
     this.#reason = reason
@@ -103,7 +103,7 @@ export class Scope implements Resource {
   }
 }
 
-/** Resolves after `ms`, or rejects with the signal's reason when it is aborted first. */
+/** Resolves after `ms`, or rejects with the signal's reason if it aborts first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   if (signal?.aborted) {
@@ -122,7 +122,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return promise
 }
 
-/** Fails with `timeout` when `promise` has not settled after `ms`. The work itself must be ended by its owner. */
+/** Rejects with `timeout` if `promise` has not settled after `ms`. The owner must end the work itself. */
 export async function deadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   const timer = new AbortController()
   try {
@@ -137,7 +137,7 @@ export async function deadline<T>(promise: Promise<T>, ms: number, what: string)
   }
 }
 
-/** Resolves when the signal is aborted. */
+/** Resolves when the signal aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()

@@ -3,28 +3,58 @@ import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { AppError } from './errors.ts'
 import { deadline } from './resource.ts'
 
-/** An address that may be called, with what a client needs to call that one and no other. */
+/** A checked URL, with what a client needs to contact only the checked address. */
 export type Target = {
   /** http or https. */
   url: string
-  /** Gives the addresses that were looked at; absent where any address may stand behind the name. */
+  /** Returns the checked addresses; undefined if any address is allowed. */
   lookup?: LookupFunction
+  /** False accepts any certificate. */
+  rejectUnauthorized: boolean
+  /** Sent with every request. */
+  headers?: Record<string, string>
+}
+
+/** A checked media server, to be contacted at this address only, whatever its name resolves to later. */
+export type MediaTarget = {
+  /** With its credentials. */
+  url: URL
+  address: string
+  port: number
   /** False accepts any certificate. */
   rejectUnauthorized: boolean
 }
 
 export type UrlGuardOptions = {
-  /** Origins that may be called whatever address they have, as in `http://10.0.0.5:8935`. */
+  /** Origins allowed whatever their address, such as `http://10.0.0.5:8935` and `rtsp://10.0.0.7:554`. */
   allowed: readonly string[]
-  /** Whether certificates are checked. */
+  /** Whether to verify certificates of trickle servers and orchestrators. */
   verifyTls: boolean
-  /** Instead of the system's resolver. */
+  /** Whether to verify certificates of media servers; default: as `verifyTls`. */
+  verifyMediaTls?: boolean
+  /** Replaces the system's resolver. */
   resolve?(host: string): Promise<LookupAddress[]>
 }
 
 const RESOLVE_MS = 5000
 
-/** IPv4 addresses that are no one host of the public internet's (IANA special-purpose registry), and clouds' own. */
+/** Default ports by scheme. */
+const PORTS: Record<string, number> = {
+  'http:': 80,
+  'https:': 443,
+  'rtsp:': 554,
+  'rtsps:': 322,
+  'rtmp:': 1935,
+  'rtmps:': 443,
+}
+
+/** Scheme, host and port, also for schemes without an origin in the platform: safe to show when the URL has secrets. */
+export function originOf(url: URL): string {
+  if (/^https?:$/.test(url.protocol)) return url.origin
+  return `${url.protocol}//${url.hostname.toLowerCase()}:${url.port || PORTS[url.protocol] || 0}`
+}
+
+/** IPv4 ranges that are not public hosts (IANA special-purpose registry), and cloud metadata addresses. */
 const REFUSED_V4: [network: string, prefix: number][] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -43,7 +73,7 @@ const REFUSED_V4: [network: string, prefix: number][] = [
   ['224.0.0.0', 3],
 ]
 
-/** Of IPv6 only the global unicast range is public; these parts of it lead to IPv4 or nowhere. */
+/** Only the global unicast range of IPv6 is public; these parts of it map to IPv4 or to nothing. */
 const PUBLIC_V6: [network: string, prefix: number] = ['2000::', 3]
 const REFUSED_V6: [network: string, prefix: number][] = [
   ['2001::', 23],
@@ -56,7 +86,7 @@ const refusedV4 = listOf(REFUSED_V4, 'ipv4')
 const publicV6 = listOf([PUBLIC_V6], 'ipv6')
 const refusedV6 = listOf(REFUSED_V6, 'ipv6')
 
-/** True for an address of the public internet; loopback, private, link-local and cloud metadata addresses are none. */
+/** Whether an address is on the public internet; loopback, private, link-local and cloud metadata addresses are not. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address)
   if (family === 4) return !refusedV4.check(address, 'ipv4')
@@ -65,8 +95,8 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * Decides which addresses a request may make this server call. A name is resolved once, and the client gets the
- * addresses that were looked at, so that a second answer of the resolver changes nothing.
+ * Decides which addresses a request may make this server contact. A name is resolved once, and the client gets the
+ * checked addresses, so that a later answer of the resolver has no effect.
  */
 export class UrlGuard {
   readonly #allowed: ReadonlySet<string>
@@ -77,34 +107,74 @@ export class UrlGuard {
     this.#allowed = new Set(options.allowed)
   }
 
-  /** `field` names the URL in errors. @throws AppError `invalid-request` for what may not be called. */
-  async check(text: string, field: string): Promise<Target> {
+  /**
+   * `field` names the URL in errors; `what` decides whether its certificate is verified.
+   * @throws AppError `invalid-request` for a URL that may not be contacted.
+   */
+  async check(text: string, field: string, what: 'trickle' | 'media' = 'trickle'): Promise<Target> {
     const url = URL.parse(text)
     if (!url || !/^https?:$/.test(url.protocol))
       throw refusal(field, 'must be a URL that begins with http:// or https://')
-    const target = { url: url.href, rejectUnauthorized: this.#options.verifyTls }
+    const { verifyTls } = this.#options
+    const target = { url: url.href, rejectUnauthorized: what === 'media' ? this.#verifyMediaTls : verifyTls }
     if (this.#allowed.has(url.origin)) return target
-    const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-    if (isIP(host)) {
-      if (isPublicAddress(host)) return target
-      throw notPublic(field, url)
+    const addresses = await this.#lookAt(url, field)
+    return isIP(hostOf(url)) ? target : { ...target, lookup: pinned(addresses) }
+  }
+
+  /** Whether media may be sent to or come from `address`, as requested by the server at `url`. */
+  reaches(url: string, address: string): boolean {
+    return this.#allowed.has(originOf(new URL(url))) || isPublicAddress(address)
+  }
+
+  /**
+   * The same for a media server with one of these schemes (such as `rtsp`, without a colon).
+   * @throws AppError `invalid-request` likewise.
+   */
+  async checkMedia(text: string, field: string, schemes: readonly string[]): Promise<MediaTarget> {
+    const url = URL.parse(text)
+    if (!url?.hostname || !schemes.includes(url.protocol.slice(0, -1)))
+      throw refusal(field, `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`)
+    if (url.hash) throw refusal(field, 'has a "#"; write it as %23')
+    const port = Number(url.port) || PORTS[url.protocol]
+    if (port === undefined) throw refusal(field, `names no port, as in ${url.protocol}//${url.hostname}:9000`)
+    const isAllowed = this.#allowed.has(originOf(url))
+    const [first] = isAllowed ? await this.#resolve(hostOf(url), field) : await this.#lookAt(url, field)
+    return {
+      url,
+      address: first!.address,
+      port,
+      rejectUnauthorized: this.#verifyMediaTls,
     }
-    const addresses = await this.#resolve(host, field)
+  }
+
+  get #verifyMediaTls(): boolean {
+    return this.#options.verifyMediaTls ?? this.#options.verifyTls
+  }
+
+  /** Its addresses, if all are on the public internet. */
+  async #lookAt(url: URL, field: string): Promise<LookupAddress[]> {
+    const addresses = await this.#resolve(hostOf(url), field)
     if (!addresses.every(({ address }) => isPublicAddress(address))) throw notPublic(field, url)
-    return { ...target, lookup: pinned(addresses) }
+    return addresses
   }
 
   async #resolve(host: string, field: string): Promise<LookupAddress[]> {
+    const family = isIP(host)
+    if (family) return [{ address: host, family }]
     const resolve = this.#options.resolve ?? ((name: string) => dns.lookup(name, { all: true }))
     try {
       const addresses = await deadline(resolve(host), RESOLVE_MS, `the look-up of ${host}`)
       if (addresses.length > 0) return addresses
     } catch {
-      // A resolver's reasons say nothing to who sent the name.
+      // A resolver's error is of no use to the client.
     }
     throw refusal(field, `names the host ${host}, which has no address`)
   }
 }
+
+/** Without the brackets of an IPv6 address. */
+const hostOf = (url: URL): string => url.hostname.replace(/^\[(.*)\]$/, '$1').toLowerCase()
 
 function listOf(networks: [string, number][], family: 'ipv4' | 'ipv6'): BlockList {
   const list = new BlockList()
@@ -122,13 +192,13 @@ function pinned(addresses: LookupAddress[]): LookupFunction {
   }
 }
 
-function notPublic(field: string, { origin, hostname }: URL): AppError {
+function notPublic(field: string, url: URL): AppError {
   return refusal(
     field,
-    `names ${hostname}, which is not on the public internet; the server's operator can allow it by ${origin} in ALLOWED_URLS`,
+    `names ${url.hostname}, which is not on the public internet; the server's operator can allow it by ${originOf(url)} in ALLOWED_URLS`,
   )
 }
 
 function refusal(field: string, message: string): AppError {
-  return new AppError('invalid-request', `${field} ${message}`, { issues: [{ path: [field], message }] })
+  return new AppError('invalid-request', `${field} ${message}`, { issues: [{ path: field.split('.'), message }] })
 }

@@ -1,21 +1,21 @@
-/** Where the memory of frames comes from, and goes back to by its last holder. */
+/** Allocator of frame memory, to which the last holder returns it. */
 export type FrameMemory = {
-  /** Memory of that length with anything in it. */
+  /** Memory of that length, not zeroed. */
   take(bytes: number): Uint8Array
   give(data: Uint8Array): void
 }
 
-/** As many frames of a stream may be on their way at once, in a burst. */
+/** Limit of frames of a stream in flight at once, in a burst. */
 const MAX_FREE = 12
 
 const lenders = new WeakMap<Uint8Array, () => void>()
 
-/** Whoever gives this memory back, to whatever pool, gives it back to its lender. */
+/** Registers memory whose return goes to its lender, whatever pool it is returned to. */
 export function lendMemory(data: Uint8Array, takeBack: () => void): void {
   lenders.set(data, takeBack)
 }
 
-/** For who has no pool at hand: memory that nobody has lent is left to the garbage collector. True when it was lent. */
+/** Returns memory without a pool: memory that was not lent is left to the garbage collector. True if it was lent. */
 export function giveBack(data: Uint8Array): boolean {
   const takeBack = lenders.get(data)
   if (!takeBack) return false
@@ -25,8 +25,8 @@ export function giveBack(data: Uint8Array): boolean {
 }
 
 /**
- * Memory for frames, used again: fresh memory for each would keep the garbage collector busier than everything else.
- * Memory may be given back by its last holder only; memory that is never given back is collected as usual.
+ * Reuses frame memory: allocating each frame would cost more garbage collection than everything else. Only its last
+ * holder may return memory; memory that is never returned is collected as usual.
  */
 export class FramePool implements FrameMemory {
   #free: Uint8Array[] = []
@@ -34,7 +34,7 @@ export class FramePool implements FrameMemory {
   readonly take = (bytes: number): Uint8Array => {
     const data = this.#free.pop()
     if (data?.length === bytes) return data
-    // Frames have changed shape.
+    // Frames have changed size.
     this.#free = []
     return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
   }

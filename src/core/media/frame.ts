@@ -1,10 +1,10 @@
-/** Raw pixel layouts that cross the house, named as ffmpeg names them. */
+/** Raw pixel formats, named as in ffmpeg. */
 export const PIXEL_FORMATS = ['yuv420p', 'rgb24', 'rgba', 'gray'] as const
 export type PixelFormat = (typeof PIXEL_FORMATS)[number]
 
-/** One raw frame. A plain value: whoever holds it may keep it; nobody writes into it after handing it on. */
+/** One raw frame. A plain value: its holder may keep it, and nobody writes to it after passing it on. */
 export type VideoFrame = {
-  /** Pixels, rows packed without padding; `yuv420p` is Y, then U, then V, chroma rounded up. */
+  /** Pixels, rows packed without padding; `yuv420p` is Y, then U, then V, chroma sizes rounded up. */
   data: Uint8Array
   format: PixelFormat
   /** In pixels. */
@@ -15,7 +15,7 @@ export type VideoFrame = {
   pts: number
 }
 
-/** Length in bytes of one frame. */
+/** Size of one frame in bytes. */
 export function frameBytes(format: PixelFormat, width: number, height: number): number {
   switch (format) {
     case 'yuv420p':
@@ -34,7 +34,7 @@ export function chromaSize(luma: number): number {
   return (luma + 1) >> 1
 }
 
-/** The three planes of a `yuv420p` frame, as views into its bytes. */
+/** The three planes of a `yuv420p` frame, as views. */
 export function planes(frame: VideoFrame): { y: Uint8Array; u: Uint8Array; v: Uint8Array } {
   const luma = frame.width * frame.height
   const chroma = chromaSize(frame.width) * chromaSize(frame.height)
@@ -45,7 +45,7 @@ export function planes(frame: VideoFrame): { y: Uint8Array; u: Uint8Array; v: Ui
   }
 }
 
-/** True when two frames could share one encoder. */
+/** Whether two frames have the same size and format, and so can share an encoder. */
 export function sameShape(a: Omit<VideoFrame, 'data' | 'pts'>, b: Omit<VideoFrame, 'data' | 'pts'>): boolean {
   return a.format === b.format && a.width === b.width && a.height === b.height
 }

@@ -18,7 +18,7 @@ async function read(reader: Reader): Promise<number[]> {
 }
 
 describe('Broadcast', () => {
-  it('starts each reader at a keyframe and asks for one', async () => {
+  it('starts each reader at a keyframe and requests one', async () => {
     let asked = 0
     const broadcast = new Broadcast(() => asked++)
     const reader = broadcast.subscribe()
@@ -33,7 +33,7 @@ describe('Broadcast', () => {
     expect(await read(reader)).toEqual([2, 3])
   })
 
-  it('gives audio to a reader that still waits for its keyframe', async () => {
+  it('gives audio to a reader still waiting for its keyframe', async () => {
     const broadcast = new Broadcast(() => {})
     const reader = broadcast.subscribe()
     broadcast.write(packet(1, true, audio))
@@ -41,7 +41,7 @@ describe('Broadcast', () => {
     expect(await read(reader)).toEqual([1])
   })
 
-  it('drops the backlog of a slow reader, counts it, and goes on at the next keyframe', async () => {
+  it('drops the backlog of a slow reader, counts it, and continues at the next keyframe', async () => {
     let asked = 0
     const broadcast = new Broadcast(() => asked++)
     const slow = broadcast.subscribe({ maxPackets: 3 })
@@ -74,7 +74,7 @@ describe('Broadcast', () => {
     expect(broadcast.readers).toBe(0)
   })
 
-  it('tells when the last reader has left, whoever ends it', () => {
+  it('reports when the last reader has left, whoever ends it', () => {
     let left = 0
     const broadcast = new Broadcast(
       () => {},
@@ -91,7 +91,7 @@ describe('Broadcast', () => {
     expect(left).toBe(2)
   })
 
-  it('ends who comes after the end at once', async () => {
+  it('ends readers that join after the end at once', async () => {
     const broadcast = new Broadcast(() => {})
     broadcast.end()
     expect(await read(broadcast.subscribe())).toEqual([])

@@ -18,7 +18,7 @@ describe('Unwrapper', () => {
     expect(input.map((value) => unwrapper.unwrap(value))).toEqual(expected)
   })
 
-  it('stays exact over many turns', () => {
+  it('stays exact over many wraps', () => {
     const unwrapper = new Unwrapper(32)
     let truth = 0
     for (let i = 0; i < 10_000; i++, truth += 2 ** 30) expect(unwrapper.unwrap(truth % 2 ** 32)).toBe(truth)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LatencyMeter, RateMeter } from '../../../src/core/counters.ts'
 
 describe('RateMeter', () => {
-  it('is right from the second second on, and forgets what is past', () => {
+  it('is correct from the second second on, and forgets the past', () => {
     const meter = new RateMeter(2000)
     let now = 1000
     for (let i = 0; i < 30; i++, now += 1000 / 30) meter.add(1, now)
@@ -16,7 +16,7 @@ describe('RateMeter', () => {
 })
 
 describe('LatencyMeter', () => {
-  it('gives percentiles of the newest samples only', () => {
+  it('returns percentiles of the newest samples only', () => {
     const meter = new LatencyMeter(100)
     for (let i = 0; i < 1000; i++) meter.add(1000)
     for (let i = 1; i <= 100; i++) meter.add(i)

@@ -28,7 +28,7 @@ describe('Scope', () => {
     expect(await scope.close()).toEqual({ why: 'ended' })
   })
 
-  it('tells why a loop failed', async () => {
+  it('reports why a loop failed', async () => {
     const scope = new Scope()
     scope.spawn(async () => {
       throw new AppError('capacity', 'full')
@@ -44,7 +44,7 @@ describe('Scope', () => {
     expect(await new Scope(parent.signal).closed).toEqual({ why: 'stopped' })
   })
 
-  it('reports a cleanup that fails, and runs the others', async () => {
+  it('reports a failing cleanup, and runs the others', async () => {
     const seen: string[] = []
     const scope = new Scope()
     scope.defer(() => seen.push('ran'))
@@ -64,7 +64,7 @@ describe('deadline', () => {
     })
   })
 
-  it('gives the value that came in time', async () => {
+  it('returns a value in time', async () => {
     expect(await deadline(Promise.resolve(7), 10_000, 'work')).toBe(7)
   })
 })

@@ -12,7 +12,7 @@ const names: Record<string, string[]> = {
 }
 let lookups = 0
 const guard = new UrlGuard({
-  allowed: ['http://10.0.0.5:8935', 'https://private.example'],
+  allowed: ['http://10.0.0.5:8935', 'https://private.example', 'rtsp://10.0.0.7:554', 'srt://private.example:9000'],
   verifyTls: false,
   resolve: async (host) => {
     lookups++
@@ -31,7 +31,7 @@ describe('isPublicAddress', () => {
     '100.128.0.1',
     '2606:4700::1111',
     '2a00:1450::1',
-  ])('%s is', (address) => expect(isPublicAddress(address)).toBe(true))
+  ])('%s is public', (address) => expect(isPublicAddress(address)).toBe(true))
 
   it.each([
     '0.0.0.0',
@@ -74,7 +74,7 @@ describe('the guard', () => {
     'http://10.0.0.5:8935/ai/trickle/one',
     'https://private.example/one',
     'http://user:secret@public.example/one',
-  ])('lets %s through', async (url) => {
+  ])('admits %s', async (url) => {
     await expect(guard.check(url, 'subscribeUrl')).resolves.toMatchObject({ url, rejectUnauthorized: false })
   })
 
@@ -102,7 +102,7 @@ describe('the guard', () => {
     expect(String(error)).toMatch(message)
   })
 
-  test('resolves a name once, and clients connect to what was looked at', async () => {
+  test('resolves a name once, and clients connect to the address checked', async () => {
     lookups = 0
     const { lookup } = await guard.check('http://public.example/one', 'url')
     expect(lookups).toBe(1)
@@ -120,7 +120,7 @@ describe('the guard', () => {
     expect(lookups).toBe(1)
   })
 
-  test('nobody follows a redirect to what it refuses', async () => {
+  test('no client follows a redirect to a refused address', async () => {
     let asked = 0
     const server = createServer((request, response) => {
       asked++
@@ -135,5 +135,82 @@ describe('the guard', () => {
     expect(answer.status).toBe(302)
     expect(client.refusal(answer).message).toContain('redirects are not followed')
     expect(asked).toBe(1)
+  })
+})
+
+describe('the guard of media servers', () => {
+  const SCHEMES = ['rtsp', 'rtsps', 'rtmp', 'srt']
+
+  it.each([
+    ['rtsp://93.184.216.34/live', '93.184.216.34', 554],
+    ['rtmp://user:pw@PUBLIC.example/app/key', '93.184.216.34', 1935],
+    ['rtsps://[2606:4700::1111]:8322/x', '2606:4700::1111', 8322],
+    ['rtsp://10.0.0.7/door', '10.0.0.7', 554],
+    ['srt://private.example:9000?streamid=x', '10.1.2.3', 9000],
+  ])('admits %s, at its address', async (url, address, port) => {
+    await expect(guard.checkMedia(url, 'input.url', SCHEMES)).resolves.toMatchObject({ address, port })
+  })
+
+  it.each([
+    ['rtsp://10.0.0.8/live', /names 10\.0\.0\.8.*rtsp:\/\/10\.0\.0\.8:554 in ALLOWED_URLS/],
+    ['rtsp://10.0.0.7:8554/door', /10\.0\.0\.7/],
+    ['rtsp://mixed.example/x', /not on the public internet/],
+    ['rtmp://127.0.0.1/app/key', /127\.0\.0\.1/],
+    ['rtsp://[::1]/x', /not on the public internet/],
+    ['srt://public.example', /names no port/],
+    ['srt://public.example:9000?streamid=#!::r=x', /%23/],
+    ['rtsp:///x', /rtsp:\/\//],
+    ['http://public.example/x', /rtsp:\/\//],
+    ['file:///etc/passwd', /rtsp:\/\//],
+    ['concat:rtsp://public.example/x', /rtsp:\/\//],
+    ['concat:/etc/passwd|/etc/hosts', /rtsp:\/\//],
+    ['subfile,,start,0,end,0,,:/etc/passwd', /rtsp:\/\//],
+    ['crypto:rtsp://public.example/x', /rtsp:\/\//],
+    ['crypto+rtsp://public.example/x', /rtsp:\/\//],
+    ['tee:rtsp://public.example/x', /rtsp:\/\//],
+    ['pipe:0', /rtsp:\/\//],
+    ['srt://:9000', /rtsp:\/\//],
+    ['rtsp://[::ffff:127.0.0.1]/x', /not on the public internet/],
+    ['rtsp://[::ffff:a00:1]/x', /not on the public internet/],
+    ['rtsp://[64:ff9b::a00:1]/x', /not on the public internet/],
+    ['rtsp://[fe80::1]/x', /not on the public internet/],
+    ['rtsp://10.0.0.7@127.0.0.1/door', /127\.0\.0\.1/],
+    ['rtsp://10.0.0.7#@public.example/door', /"#"/],
+    ['rtsp://10.0.0.7:554@mixed.example/door', /not on the public internet/],
+  ])('refuses %s', async (url, message) => {
+    const error = await guard.checkMedia(url, 'input.url', SCHEMES).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'invalid-request', issues: [{ path: ['input', 'url'] }] })
+    expect(String(error)).toMatch(message)
+  })
+
+  // The URL parser normalises addresses for http only; the system parses those of media schemes in the same ways.
+  it.each(['0x7f000001', '0x7f.1', '0177.0.0.1', '2130706433', '127.1', '0', 'localhost', 'LOCALHOST', 'localhost.'])(
+    'refuses loopback in the spelling of the system, %s',
+    async (host) => {
+      const system = new UrlGuard({ allowed: ['rtsp://127.0.0.1:554'], verifyTls: true })
+      for (const scheme of ['rtsp', 'rtmps', 'srt']) {
+        const checking = system.checkMedia(`${scheme}://${host}:9000/live/x`, 'url', ['rtsp', 'rtmps', 'srt'])
+        await expect(checking).rejects.toThrow(/not on the public internet|which has no address/)
+      }
+    },
+  )
+
+  test('a name that resolves differently the second time is refused, and the first address is used', async () => {
+    let looks = 0
+    const turning = new UrlGuard({
+      allowed: [],
+      verifyTls: true,
+      resolve: async () => [{ address: looks++ === 0 ? '93.184.216.34' : '10.0.0.1', family: 4 }],
+    })
+    const target = await turning.checkMedia('rtsp://turning.example/x', 'url', SCHEMES)
+    expect([target.address, looks]).toEqual(['93.184.216.34', 1])
+    await expect(turning.checkMedia('rtsp://turning.example/x', 'url', SCHEMES)).rejects.toThrow(/not on the public/)
+  })
+
+  test('for an allowed host any address may be reached, for other public ones only public addresses', () => {
+    const reaches = (url: string, address: string) => guard.reaches(url, address)
+    expect(reaches('rtsp://10.0.0.7/door', '10.9.9.9')).toBe(true)
+    expect(reaches('https://93.184.216.34/live', '10.9.9.9')).toBe(false)
+    expect(reaches('https://93.184.216.34/live', '8.8.8.8')).toBe(true)
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { FramePool, giveBack, lendMemory } from '../../../../src/core/media/frame-pool.ts'
 
 describe('FramePool', () => {
-  it('hands out again what was given back, once', () => {
+  it('reuses returned memory, once', () => {
     const pool = new FramePool()
     const data = pool.take(100)
     pool.give(data)
@@ -11,7 +11,7 @@ describe('FramePool', () => {
     expect(pool.take(100)).not.toBe(data)
   })
 
-  it('forgets memory of another size', () => {
+  it('drops memory of another size', () => {
     const pool = new FramePool()
     const small = pool.take(100)
     pool.give(small)
@@ -19,7 +19,7 @@ describe('FramePool', () => {
     expect(pool.take(100)).not.toBe(small)
   })
 
-  it('does not keep a part of something larger, nor without bound', () => {
+  it('keeps no part of a larger buffer, and is bounded', () => {
     const pool = new FramePool()
     const part = new Uint8Array(1000).subarray(100, 200)
     pool.give(part)
@@ -30,7 +30,7 @@ describe('FramePool', () => {
     expect(again.filter((data) => many.includes(data))).toHaveLength(12)
   })
 
-  it('gives what was lent back to its lender, once, and does not keep it', () => {
+  it('returns lent memory to its lender, once, and does not keep it', () => {
     const pool = new FramePool()
     const data = new Uint8Array(100)
     let returned = 0
