@@ -1,49 +1,51 @@
-// ITU-T H.264 §7.4.1.2.3 and H.265 §7.4.2.4.4: where one access unit ends and the next begins.
+// ITU-T H.264 §7.4.1.2.3 and H.265 §7.4.2.4.4: boundaries of access units.
+// Bound: each byte is looked at once and units are views; inserted parameter sets are at most 64 KiB and twice the
+// bytes, see `ParameterSets`.
 import { isAnnexB, joinNalUnits, nalSpans } from './annexb.ts'
 import { readOr } from './bit-reader.ts'
 
-/** What a NAL unit does in its access unit. */
+/** The role of a NAL unit in its access unit. */
 export type NalRole =
-  /** Parameter set; comes before the picture. */
+  /** Parameter set; precedes the picture. */
   | 'parameters'
   /** Access unit delimiter; always the first. */
   | 'delimiter'
-  /** Comes before the picture, as supplemental information does. */
+  /** Precedes the picture, such as SEI. */
   | 'prefix'
-  /** A slice that begins a picture. */
+  /** First slice of a picture. */
   | 'picture'
   /** A further slice, or what follows one. */
   | 'rest'
 
-/** What differs between H.264 and HEVC. NAL units are given with their header, without start code. */
+/** The differences between H.264 and HEVC. NAL units are passed with their header, without start code. */
 export interface VideoSyntax {
   readonly codec: 'h264' | 'hevc'
   role(nal: Uint8Array): NalRole
-  /** True when decoding can begin at the access unit made of these. */
+  /** Whether decoding can begin at the access unit with these NAL units. */
   isKeyframe(nals: readonly Uint8Array[]): boolean
-  /** The kind and number of a parameter set. */
+  /** Kind and id of a parameter set. */
   parameterSet(nal: Uint8Array): { kind: 'vps' | 'sps' | 'pps'; id: number }
-  /** Kinds of parameter sets a keyframe needs, in their order. */
+  /** Kinds of parameter sets that a keyframe needs, in order. */
   readonly parameterKinds: readonly ('vps' | 'sps' | 'pps')[]
-  /** Size in pixels and scan, from an SPS. Fails with `unsupported-media`. */
+  /** Size in pixels and scan type of an SPS. Throws `unsupported-media`. */
   parseSps(nal: Uint8Array): { width: number; height: number; progressive: boolean }
-  /** An access unit delimiter that allows any picture. */
+  /** An access unit delimiter that permits any picture. */
   readonly delimiter: Uint8Array
 }
 
 export type AccessUnit = {
-  /** Byte stream, from its first start code. */
+  /** Byte stream, starting with a start code. */
   data: Uint8Array
-  /** Views without start codes. */
+  /** Views, without start codes. */
   nals: Uint8Array[]
-  /** False when there is no slice in it. */
+  /** False if it has no slice. */
   hasPicture: boolean
   key: boolean
 }
 
 /**
- * Divides byte streams into access units. A picture is taken to begin at the slice that holds its first macroblock (no
- * arbitrary slice order). Once an SPS allows fields nothing is divided: two pictures may be the fields of one frame.
+ * Splits byte streams into access units. A picture begins at the slice with its first macroblock (no arbitrary slice
+ * order). Once an SPS allows fields nothing is split, because two pictures may be the fields of one frame.
  */
 export class AccessUnitSplitter {
   readonly #syntax: VideoSyntax
@@ -82,30 +84,37 @@ export class AccessUnitSplitter {
   }
 }
 
-/** True when the byte stream begins with an access unit delimiter. */
+/** Whether the byte stream begins with an access unit delimiter. */
 export function hasDelimiter(data: Uint8Array, syntax: VideoSyntax): boolean {
   const header = data[2] === 1 ? 3 : 4
   return isAnnexB(data) && syntax.role(data.subarray(header, header + 3)) === 'delimiter'
 }
 
-/** Longer ones are not kept: real ones are a few hundred bytes at most. */
+/** Longer sets are not kept: real ones have a few hundred bytes. */
 const MAX_PARAMETER_SET_BYTES = 4096
 /** pic_parameter_set_id is the largest (ITU-T H.264 §7.4.2.2). */
 const MAX_PARAMETER_SET_ID = 255
 
-/** Of the parameter sets of one kind; its oldest go first. */
+/** Limit for the parameter sets of one kind; the oldest go first. */
 const MAX_KIND_BYTES = 16 * 1024
-/** Bytes that may be put in before any more than twice the input: the sets of the first keyframes, which may be tiny. */
+/**
+ * Bytes that may be inserted in addition to twice the input: for the sets of the first keyframes, which may be tiny.
+ */
 const FIRST_BYTES = 64 * 1024
 const MAX_ALLOWANCE = 1024 * 1024
 
+type ParameterKind = ReturnType<VideoSyntax['parameterSet']>['kind']
+
+/** The sets of one kind by id, oldest first. */
+type Kept = { nals: Map<number, Uint8Array>; bytes: number; newest?: Uint8Array }
+
 /**
- * Remembers parameter sets, and puts them in front of keyframes that came without. What is put in, over all units, is at
- * most 64 KiB and twice the bytes of the units; a keyframe beyond that goes on as it is.
+ * Keeps parameter sets, and inserts them before keyframes that lack them. Inserted bytes are limited to 64 KiB and
+ * twice the bytes of all units; keyframes beyond that pass unchanged. 16 KiB of each kind are kept.
  */
 export class ParameterSets {
   readonly #syntax: VideoSyntax
-  readonly #kept = new Map<string, { kind: string; nal: Uint8Array }>()
+  readonly #kept: Record<ParameterKind, Kept> = { vps: none(), sps: none(), pps: none() }
   #allowance = FIRST_BYTES
 
   constructor(syntax: VideoSyntax) {
@@ -116,56 +125,56 @@ export class ParameterSets {
     for (const nal of unit.nals) {
       if (this.#syntax.role(nal) !== 'parameters' || nal.length > MAX_PARAMETER_SET_BYTES) continue
       const { kind, id } = this.#syntax.parameterSet(nal)
-      if (id > MAX_PARAMETER_SET_ID) continue
-      const key = `${kind} ${id}`
-      const old = this.#kept.get(key)
-      if (old && Buffer.compare(old.nal, nal) === 0) continue
-      // Deleted first, so that the newest is the last.
-      this.#kept.delete(key)
-      this.#kept.set(key, { kind, nal: nal.slice() })
-      this.#trim(kind)
+      if (id <= MAX_PARAMETER_SET_ID) keep(this.#kept[kind], id, nal)
     }
   }
 
-  /** The unit's bytes with each kind of parameter set it lacks put in; undefined when a kind was never seen. */
+  /** The unit with the kinds of parameter sets that it lacks inserted; undefined if a kind was never seen. */
   complete(unit: AccessUnit): Uint8Array | undefined {
-    const sets: Uint8Array[] = []
-    let added = 0
     this.#allowance = Math.min(this.#allowance + 2 * unit.data.length, MAX_ALLOWANCE)
-    for (const kind of this.#syntax.parameterKinds) {
-      const own = this.#inUnit(unit, kind)
-      const found =
-        own.length > 0 ? own : [...this.#kept.values()].filter((set) => set.kind === kind).map((set) => set.nal)
-      if (found.length === 0) return undefined
-      if (own.length === 0) added += found.reduce((sum, { length }) => sum + length, 0)
-      sets.push(...found)
-    }
+    const own = this.#syntax.parameterKinds.map((kind) => ({ kind, nals: this.#inUnit(unit, kind) }))
+    const lacking = own.filter(({ nals }) => nals.length === 0)
+    if (lacking.some(({ kind }) => this.#kept[kind].nals.size === 0)) return undefined
+    const added = lacking.reduce((sum, { kind }) => sum + this.#kept[kind].bytes, 0)
     if (added === 0 || added > this.#allowance) return unit.data
     this.#allowance -= added
+    const sets = own.flatMap(({ kind, nals }) => (nals.length > 0 ? nals : [...this.#kept[kind].nals.values()]))
     const delimiters = unit.nals.filter((nal) => this.#syntax.role(nal) === 'delimiter')
     const others = unit.nals.filter((nal) => !['delimiter', 'parameters'].includes(this.#syntax.role(nal)))
     return joinNalUnits([...delimiters, ...sets, ...others])
   }
 
-  #trim(kind: string): void {
-    const ofKind = [...this.#kept].filter(([, set]) => set.kind === kind)
-    let bytes = ofKind.reduce((sum, [, { nal }]) => sum + nal.length, 0)
-    for (const [key, { nal }] of ofKind) {
-      if (bytes <= MAX_KIND_BYTES) return
-      bytes -= nal.length
-      this.#kept.delete(key)
-    }
-  }
-
   /** The SPS of the unit, or else the newest one kept. */
   sps(unit: AccessUnit): Uint8Array | undefined {
-    const kept = [...this.#kept.values()].filter((set) => set.kind === 'sps')
-    return this.#inUnit(unit, 'sps').at(-1) ?? kept.at(-1)?.nal
+    return this.#inUnit(unit, 'sps').at(-1) ?? this.#kept.sps.newest
   }
 
-  #inUnit(unit: AccessUnit, kind: string): Uint8Array[] {
+  #inUnit(unit: AccessUnit, kind: ParameterKind): Uint8Array[] {
     return unit.nals.filter(
       (nal) => this.#syntax.role(nal) === 'parameters' && this.#syntax.parameterSet(nal).kind === kind,
     )
   }
+}
+
+function none(): Kept {
+  return { nals: new Map(), bytes: 0 }
+}
+
+function keep(kept: Kept, id: number, nal: Uint8Array): void {
+  const old = kept.nals.get(id)
+  if (old && Buffer.compare(old, nal) === 0) return
+  // Deleted first, so that the newest entry is the last.
+  if (old) forget(kept, id, old)
+  kept.newest = nal.slice()
+  kept.nals.set(id, kept.newest)
+  kept.bytes += nal.length
+  for (const [oldest, { length }] of kept.nals) {
+    if (kept.bytes <= MAX_KIND_BYTES) return
+    forget(kept, oldest, { length })
+  }
+}
+
+function forget(kept: Kept, id: number, { length }: { length: number }): void {
+  kept.nals.delete(id)
+  kept.bytes -= length
 }

@@ -1,6 +1,7 @@
+// Bound: each bit is read once, and reading ends where the bits do; one number comes out of at most 63 bits.
 import { AppError } from '../core/errors.ts'
 
-/** Reads bits from the left, as bitstream syntax tables are written (ITU-T H.264 §7.2, §9.1). */
+/** Reads bits from the most significant one, as in bitstream syntax tables (ITU-T H.264 §7.2, §9.1). */
 export class BitReader {
   readonly #data: Uint8Array
   #position = 0
@@ -9,15 +10,15 @@ export class BitReader {
     this.#data = data
   }
 
-  /** Bits not read yet. */
+  /** Number of unread bits. */
   get left(): number {
     return this.#data.length * 8 - this.#position
   }
 
-  /** An unsigned number of 0 to 32 bits. Fails with `unsupported-media` past the end. */
+  /** An unsigned number of 0 to 32 bits. Throws `unsupported-media` past the end. */
   bits(count: number): number {
     if (count > this.left) {
-      throw new AppError('unsupported-media', `bitstream header is cut: needs ${count} more bits, has ${this.left}`)
+      throw damaged(`bitstream header is cut: needs ${count} more bits, has ${this.left}`)
     }
     let value = 0
     for (let i = 0; i < count; i++) {
@@ -41,8 +42,7 @@ export class BitReader {
   ue(): number {
     let zeros = 0
     while (!this.flag()) {
-      if (++zeros > 31)
-        throw new AppError('unsupported-media', 'bitstream header holds an Exp-Golomb code over 32 bits')
+      if (++zeros > 31) throw damaged('bitstream header holds an Exp-Golomb code over 32 bits')
     }
     return 2 ** zeros - 1 + this.bits(zeros)
   }
@@ -54,7 +54,21 @@ export class BitReader {
   }
 }
 
-/** What `read` reads, or `fallback` where the bits end or are out of range. */
+/**
+ * Without a stack trace: collecting it takes ten times as long as reading the header, and thousands of headers may be
+ * damaged.
+ */
+function damaged(message: string): AppError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return new AppError('unsupported-media', message)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+/** Returns what `read` returns, or `fallback` if the bits end or a value is out of range. */
 export function readOr<T, F>(fallback: F, read: () => T): T | F {
   try {
     return read()

@@ -1,4 +1,6 @@
-// STUN messages as ICE uses them: RFC 8489 §5 and §14, RFC 8445 §16.
+// STUN messages of ICE: RFC 8489 §5 and §14, RFC 8445 §16.
+// Bound: read once from front to back; what comes out is one name and views, and a signature is one hash of the
+// message.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { crc32 } from 'node:zlib'
@@ -17,9 +19,10 @@ const PRIORITY = 0x0024
 const USE_CANDIDATE = 0x0025
 const FINGERPRINT = 0x8028
 const ICE_CONTROLLED = 0x8029
+const ICE_CONTROLLING = 0x802a
 const FINGERPRINT_XOR = 0x5354554e
 
-/** RFC 8445 §16.1; one for the process, which never takes the other role. */
+/** RFC 8445 §16.1; one per process, because roles do not change within a session. */
 const TIE_BREAKER = randomBytes(8)
 
 export type BindingRequest = {
@@ -27,21 +30,21 @@ export type BindingRequest = {
   /** `receiver's ufrag:sender's ufrag`. */
   username: string
   useCandidate: boolean
-  /** The sender believes that the receiver leads. */
+  /** The sender is in the controlled role. */
   controlled: boolean
-  /** True when the message was signed with `password` (RFC 8489 §14.5). */
+  /** Whether the message was signed with `password` (RFC 8489 §14.5). */
   signedWith(password: string): boolean
 }
 
-/** An answer to a binding request of ours. */
+/** The answer to our binding request. */
 export type BindingSuccess = Pick<BindingRequest, 'transactionId' | 'signedWith'>
 
-/** A binding success with MESSAGE-INTEGRITY; undefined for any other message, or a damaged one. */
+/** A binding success with MESSAGE-INTEGRITY; undefined for any other or damaged message. */
 export function parseBindingSuccess(data: Uint8Array): BindingSuccess | undefined {
   return parseSigned(data, BINDING_SUCCESS)
 }
 
-/** A binding request; undefined for any other message, a damaged one, or one without USERNAME and MESSAGE-INTEGRITY. */
+/** A binding request; undefined for any other or damaged message, or without USERNAME and MESSAGE-INTEGRITY. */
 export function parseBindingRequest(data: Uint8Array): BindingRequest | undefined {
   const message = parseSigned(data, BINDING_REQUEST)
   return message?.username === undefined ? undefined : { ...message, username: message.username }
@@ -65,7 +68,7 @@ function parseSigned(
     else if (type === USE_CANDIDATE) useCandidate = true
     else if (type === ICE_CONTROLLED) controlled = true
     else if (type === MESSAGE_INTEGRITY) {
-      // What stands behind the signature is not covered by it and not believed.
+      // Attributes after the signature are not covered by it and ignored.
       if (length !== 20) return
       const signature = bytes.subarray(at + 4, at + 24)
       return {
@@ -81,23 +84,33 @@ function parseSigned(
   return
 }
 
-/**
- * A check of ours, as the side that does not choose (RFC 8445 §7.1): `username` is `receiver's ufrag:sender's ufrag`, the
- * password the receiver's.
- */
-export function writeBindingRequest(check: { transactionId: Buffer; username: string; password: string }): Buffer {
+export type Check = {
+  transactionId: Buffer
+  /** `receiver's ufrag:sender's ufrag`. */
+  username: string
+  /** The receiver's. */
+  password: string
+  /** Whether we are controlling; default false. */
+  leads?: boolean
+  /** Nominates this path. */
+  nominates?: boolean
+}
+
+/** Our connectivity check (RFC 8445 §7.1). */
+export function writeBindingRequest(check: Check): Buffer {
   const priority = Buffer.alloc(4)
-  // As of a candidate found by the check itself (RFC 8445 §7.1.1).
+  // The priority of a peer-reflexive candidate (RFC 8445 §7.1.1).
   priority.writeUInt32BE(110 * 2 ** 24 + 65_535 * 2 ** 8 + 255)
   const attributes = Buffer.concat([
     attributeBytes(USERNAME, Buffer.from(check.username)),
     attributeBytes(PRIORITY, priority),
-    attributeBytes(ICE_CONTROLLED, TIE_BREAKER),
+    attributeBytes(check.leads ? ICE_CONTROLLING : ICE_CONTROLLED, TIE_BREAKER),
+    ...(check.nominates ? [attributeBytes(USE_CANDIDATE, Buffer.alloc(0))] : []),
   ])
   return writeSigned(BINDING_REQUEST, check.transactionId, attributes, check.password)
 }
 
-/** The answer to a binding request: where it came from (§14.2), signed with the password it was signed with. */
+/** The answer to a binding request: its source address (§14.2), signed with the same password. */
 export function writeBindingSuccess(
   request: BindingRequest,
   from: { address: string; port: number },
@@ -106,7 +119,7 @@ export function writeBindingSuccess(
   return writeMessage(BINDING_SUCCESS, request, XOR_MAPPED_ADDRESS, xorAddress(from, request.transactionId), password)
 }
 
-/** Says that both sides believe the other to lead (RFC 8445 §7.3.1.1). */
+/** A role conflict: both sides are in the controlled role (RFC 8445 §7.3.1.1). */
 export function writeRoleConflict(request: BindingRequest, password: string): Buffer {
   const value = Buffer.concat([Buffer.from([0, 0, 4, 87]), Buffer.from('Role Conflict')])
   return writeMessage(BINDING_ERROR, request, ERROR_CODE, value, password)
@@ -123,7 +136,7 @@ function writeSigned(type: number, transactionId: Buffer, attributes: Buffer, pa
   message.set(transactionId, 8)
   const body = Buffer.concat([message, attributes])
   const signed = Buffer.concat([body, attributeBytes(MESSAGE_INTEGRITY, sign(body, password))])
-  // The length covers the fingerprint while it is computed (§14.7).
+  // The length includes the fingerprint while it is computed (§14.7).
   signed.writeUInt16BE(signed.length - HEADER_BYTES + 8, 2)
   const fingerprint = Buffer.alloc(4)
   fingerprint.writeUInt32BE((crc32(signed) ^ FINGERPRINT_XOR) >>> 0)

@@ -1,6 +1,6 @@
-/** What the header of one coded audio frame tells. */
+/** The header of one coded audio frame. */
 export type AudioHeader = {
-  /** Bytes in front of the frame that are not part of it. */
+  /** Bytes before the frame that do not belong to it. */
   skip: number
   /** Bytes of the frame itself. */
   length: number
@@ -11,7 +11,5 @@ export type AudioHeader = {
   channels: number
 }
 
-/**
- * Reads the header at an offset: the header; 'short' when the bytes end before it does; 'bad' when no frame begins here.
- */
+/** Reads the header at an offset; 'short' if the bytes end before the header does, 'bad' if no frame begins here. */
 export type ReadAudioHeader = (data: Uint8Array, offset: number) => AudioHeader | 'short' | 'bad'

@@ -1,4 +1,5 @@
 // ISO/IEC 11172-3 §2.4.1.3 and ISO/IEC 13818-3 §2.4.1.3: the header of an MPEG audio frame (layers I to III).
+// Bound: one header of four bytes is read; a few numbers come out.
 import type { ReadAudioHeader } from './header.ts'
 
 /** kbit/s by bitrate_index from 1, for MPEG-1 layers I, II, III and MPEG-2 layers I, then II and III. */
@@ -9,7 +10,7 @@ const KBPS_2_I = [32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256
 const KBPS_2_II = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160]
 const SAMPLE_RATES = [44100, 48000, 32000]
 
-/** The frame is given whole, header included. A free bit rate is not accepted: its frames do not say their length. */
+/** The frame includes its header. Free bit rate is not supported: such frames do not state their length. */
 export const readMpegAudioHeader: ReadAudioHeader = (data, offset) => {
   if (offset + 4 > data.length) return data.length > offset && data[offset] !== 0xff ? 'bad' : 'short'
   const at = (i: number) => data[offset + i] as number

@@ -1,13 +1,14 @@
-// "Opus in MPEG-TS" (ETSI TS 103 491 Annex A and the mapping of the Opus authors): control header and descriptor;
-// RFC 6716 §3.1: the TOC byte.
+// "Opus in MPEG-TS" (ETSI TS 103 491 Annex A and the mapping of the Opus authors): control header and descriptor; RFC
+// 6716 §3.1: the TOC byte.
+// Bound: the header before a packet is read once, a byte for each 255 of the packet's; a few numbers come out.
 import { AppError } from '../../core/errors.ts'
 import type { ReadAudioHeader } from './header.ts'
 
-export const OPUS_SAMPLE_RATE = 48_000
+const OPUS_SAMPLE_RATE = 48_000
 /** Samples in the longest packet: 120 ms (RFC 6716 §3.2.5). */
 const MAX_SAMPLES = 5760
 
-/** Samples per channel in an Opus packet at 48 kHz; 0 when it is no Opus packet. */
+/** Samples per channel in an Opus packet at 48 kHz; 0 if it is not a valid packet. */
 export function opusSamples(packet: Uint8Array): number {
   const toc = packet[0]
   if (toc === undefined) return 0
@@ -25,13 +26,33 @@ export function opusSamples(packet: Uint8Array): number {
   return samples > MAX_SAMPLES ? 0 : samples
 }
 
-/** Channels of channel_config_code; undefined for the codes that need a table of their own. */
+/** Channels by channel_config_code; undefined for codes that need an explicit mapping. */
 export function opusChannels(code: number): number | undefined {
   if (code === 0) return 2 // dual mono
   return code <= 8 ? code : undefined
 }
 
-/** Reads the control header in front of an Opus access unit; the packet itself comes without it. */
+/** Streams, coupled streams, and the index of each channel in them, from three channels on (RFC 7845 §5.1.1.2). */
+const MAPPINGS: Record<number, [number, number, number[]]> = {
+  3: [2, 1, [0, 2, 1]],
+  4: [2, 2, [0, 1, 2, 3]],
+  5: [3, 2, [0, 4, 1, 2, 3]],
+  6: [4, 2, [0, 4, 1, 2, 3, 5]],
+  7: [4, 3, [0, 4, 1, 2, 3, 5, 6]],
+  8: [5, 3, [0, 6, 1, 2, 3, 4, 5, 7]],
+}
+
+/** The identification header (RFC 7845 §5.1) that gives a decoder the layout of 3 to 8 channels. */
+export function opusHead(channels: number): Uint8Array | undefined {
+  const mapping = MAPPINGS[channels]
+  if (!mapping) return undefined
+  const [streams, coupled, places] = mapping
+  // Version 1, no pre-skip, 48 kHz, no gain, mapping family 1.
+  const fields = [1, channels, 0, 0, 0x80, 0xbb, 0, 0, 0, 0, 1, streams, coupled, ...places]
+  return Uint8Array.from([...new TextEncoder().encode('OpusHead'), ...fields])
+}
+
+/** Reads the control header before an Opus access unit; the frame is the packet without it. */
 export function opusHeaderReader(channels: number): ReadAudioHeader {
   return (data, offset) => {
     const left = data.length - offset
@@ -62,7 +83,7 @@ export function opusHeaderReader(channels: number): ReadAudioHeader {
   }
 }
 
-/** An Opus packet behind its control header. */
+/** An Opus packet with its control header. */
 export function withOpusHeader(packet: Uint8Array): Uint8Array {
   if (packet.length === 0) throw new AppError('invalid-request', 'an Opus packet has at least one byte')
   const full = Math.floor(packet.length / 255)

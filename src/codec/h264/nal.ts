@@ -1,4 +1,5 @@
 // ITU-T H.264 §7.3 and §7.4.1: NAL units of an access unit; Annex D.2.8: recovery point.
+// Bound: each byte of a unit is looked at once for each question; a few words and numbers come out.
 import type { NalRole, VideoSyntax } from '../access-unit.ts'
 import { unescapeNal } from '../annexb.ts'
 import { BitReader, readOr } from '../bit-reader.ts'
@@ -29,7 +30,7 @@ function h264Role(nal: Uint8Array): NalRole {
     case H264_NAL.slice:
     case H264_NAL.partitionA:
     case H264_NAL.idr:
-      // first_mb_in_slice is ue(v): a leading 1 bit is 0 (§7.3.3).
+      // first_mb_in_slice is ue(v): a leading 1 bit means 0 (§7.3.3).
       return (nal[1] ?? 0) & 0x80 ? 'picture' : 'rest'
     case H264_NAL.sps:
     case H264_NAL.pps:
@@ -49,9 +50,9 @@ function h264Role(nal: Uint8Array): NalRole {
 }
 
 /**
- * True when decoding can begin at this access unit: an IDR picture; a picture with a recovery point, as open groups of
- * pictures and periodic intra refresh have (the pictures are whole after its recovery count); or an intra picture that
- * comes with its SPS, as encoders send that write neither.
+ * Whether decoding can begin at this access unit: an IDR picture; a picture with a recovery point, as with open GOPs
+ * and periodic intra refresh (pictures are complete after its recovery count); or an intra picture with an SPS, from
+ * encoders that write neither.
  */
 export function isH264Keyframe(nals: readonly Uint8Array[]): boolean {
   const slices = nals.filter((nal) =>
@@ -73,7 +74,7 @@ function isIntraSlice(nal: Uint8Array): boolean {
   return type === 2 || type === 4
 }
 
-/** §7.3.2.3: the messages of an SEI NAL unit, each with a type and a size in steps of 255. */
+/** §7.3.2.3: the messages of an SEI NAL unit; type and size are coded in steps of 255. */
 function hasSeiMessage(nal: Uint8Array, wanted: number): boolean {
   const data = unescapeNal(nal.subarray(1))
   const coded = (at: number): { value: number; next: number } => {
@@ -84,7 +85,7 @@ function hasSeiMessage(nal: Uint8Array, wanted: number): boolean {
     }
     return { value: value + (data[at] ?? 0), next: at + 1 }
   }
-  // Two bytes at least to a message; what is left is the trailing bits.
+  // A message has at least two bytes; the rest are trailing bits.
   for (let at = 0; at + 2 <= data.length; ) {
     const type = coded(at)
     if (type.value === wanted) return true

@@ -1,11 +1,12 @@
 // ITU-T H.264 §7.3.2.1.1 (sequence parameter set) and Annex E (video usability information).
+// Bound: each bit is read once, and every count ends where the bits do; a few numbers come out.
 
 import { AppError } from '../../core/errors.ts'
-import type { Colour } from '../../core/media/colour.ts'
 import { unescapeNal } from '../annexb.ts'
 import { BitReader, readOr } from '../bit-reader.ts'
+import { readVuiHead, type VuiHead } from '../vui.ts'
 
-export type H264Sps = {
+export type H264Sps = VuiHead & {
   id: number
   /** profile_idc: 66 Baseline, 77 Main, 100 High and so on (Annex A). */
   profile: number
@@ -17,46 +18,21 @@ export type H264Sps = {
   width: number
   /** In pixels, after cropping. */
   height: number
-  /** False when pictures may be coded as fields. */
+  /** False if pictures may be coded as fields. */
   progressive: boolean
-  /** Width to height of one sample; absent when not told. */
-  sampleAspect?: { width: number; height: number }
-  /** Frames per second as declared; absent when not told. */
+  /** Declared frames per second; undefined if not declared. */
   frameRate?: number
-  /** Absent when not told. */
-  colour?: Colour
-  /** Frames that may be held back for order (max_num_reorder_frames); absent when not told. */
+  /** Frames that may be delayed for reordering (max_num_reorder_frames); undefined if not declared. */
   reorderFrames?: number
 }
 
-/** Profiles whose SPS tells the chroma format (§7.3.2.1.1). */
+/** Profiles whose SPS has the chroma format (§7.3.2.1.1). */
 const WITH_CHROMA = new Set([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135])
 
-/** Table E-1, by aspect_ratio_idc from 1. */
-const ASPECTS = [
-  [1, 1],
-  [12, 11],
-  [10, 11],
-  [16, 11],
-  [40, 33],
-  [24, 11],
-  [20, 11],
-  [32, 11],
-  [80, 33],
-  [18, 11],
-  [15, 11],
-  [64, 33],
-  [160, 99],
-  [4, 3],
-  [3, 2],
-  [2, 1],
-] as const
-const EXTENDED_SAR = 255
-
-/** Level 6.2 ends at 16,384 macroblocks a side in practice; more is a damaged header. */
+/** In practice level 6.2 ends at 16,384 pixels per side; more means a damaged header. */
 const MAX_SIDE = 16_384
 
-/** Reads an SPS NAL unit, header byte included. Fails with `unsupported-media` when it is cut or out of range. */
+/** Parses an SPS NAL unit, including its header byte. Throws `unsupported-media` if it is truncated or out of range. */
 export function parseH264Sps(nal: Uint8Array): H264Sps {
   const bits = new BitReader(unescapeNal(nal.subarray(1)))
   const profile = bits.bits(8)
@@ -77,14 +53,14 @@ export function parseH264Sps(nal: Uint8Array): H264Sps {
   const crop = bits.flag() ? [bits.ue(), bits.ue(), bits.ue(), bits.ue()] : [0, 0, 0, 0]
   const [left = 0, right = 0, top = 0, bottom = 0] = crop
 
-  // Equations 7-19 to 7-22: the crop counts in chroma samples, and in pairs of rows when fields are possible.
+  // Equations 7-19 to 7-22: the crop counts in chroma samples, and in pairs of rows if fields are possible.
   const sampled = chroma.format === 0 || chroma.separate
   const cropX = !sampled && chroma.format < 3 ? 2 : 1
   const cropY = (!sampled && chroma.format === 1 ? 2 : 1) * (progressive ? 1 : 2)
   const width = widthInMbs * 16 - (left + right) * cropX
   const height = heightInMapUnits * 16 * (progressive ? 1 : 2) - (top + bottom) * cropY
   if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE || id > 31) {
-    throw new AppError('unsupported-media', `H.264 SPS ${id} tells an impossible size of ${width}x${height}`)
+    throw new AppError('unsupported-media', `H.264 SPS ${id} has an invalid size of ${width}x${height}`)
   }
   return {
     id,
@@ -100,7 +76,7 @@ export function parseH264Sps(nal: Uint8Array): H264Sps {
 
 function readChroma(bits: BitReader): { format: number; separate: boolean } {
   const format = bits.ue()
-  if (format > 3) throw new AppError('unsupported-media', `H.264 SPS tells an unknown chroma format ${format}`)
+  if (format > 3) throw new AppError('unsupported-media', `the H.264 SPS has an unknown chroma format ${format}`)
   const separate = format === 3 && bits.flag()
   bits.ue() // bit_depth_luma_minus8
   bits.ue() // bit_depth_chroma_minus8
@@ -133,29 +109,16 @@ function skipOrderCount(bits: BitReader): void {
   for (let i = 0; i < cycle; i++) bits.se()
 }
 
-/** Annex E.1.1. What is cut here is left out: encoders that write a damaged tail still tell their size. */
+/** Annex E.1.1. A truncated part is ignored: encoders that write a damaged tail still state their size. */
 function readVui(bits: BitReader): Partial<H264Sps> {
   const vui: Partial<H264Sps> = {}
   readOr(undefined, () => {
-    const aspect = bits.flag() && readAspect(bits)
-    if (aspect) vui.sampleAspect = aspect
-    if (bits.flag()) bits.skip(1) // overscan_appropriate_flag
-    if (bits.flag()) {
-      bits.skip(3) // video_format
-      const fullRange = bits.flag()
-      const described = bits.flag()
-      const [primaries, transfer, matrix] = described ? [bits.bits(8), bits.bits(8), bits.bits(8)] : [2, 2, 2]
-      vui.colour = { primaries, transfer, matrix, fullRange }
-    }
-    if (bits.flag()) {
-      bits.ue() // chroma_sample_loc_type_top_field
-      bits.ue() // chroma_sample_loc_type_bottom_field
-    }
+    readVuiHead(bits, vui)
     if (bits.flag()) {
       const units = bits.bits(32)
       const scale = bits.bits(32)
       bits.skip(1) // fixed_frame_rate_flag
-      // A tick is a field's time (E.2.1), so a frame takes two.
+      // A tick is the time of a field (E.2.1), so a frame takes two.
       if (units > 0 && scale > 0) vui.frameRate = scale / units / 2
     }
     const nalHrd = bits.flag()
@@ -171,12 +134,6 @@ function readVui(bits: BitReader): Partial<H264Sps> {
     }
   })
   return vui
-}
-
-function readAspect(bits: BitReader): { width: number; height: number } | undefined {
-  const idc = bits.bits(8)
-  const [width, height] = idc === EXTENDED_SAR ? [bits.bits(16), bits.bits(16)] : (ASPECTS[idc - 1] ?? [0, 0])
-  return width > 0 && height > 0 ? { width, height } : undefined
 }
 
 /** Annex E.1.2 */

@@ -1,52 +1,58 @@
 // ISO/IEC 13818-1 Table 2-34 (stream_type) and the registrations in use for private streams.
-import type { AudioCodec, VideoCodec } from '../../core/media/packet.ts'
+// Bound: each descriptor is looked at a fixed number of times; at most one video and one audio stream and two names come out.
+import type { VideoCodec } from '../../core/media/packet.ts'
 import { opusChannels } from '../audio/opus-ts.ts'
-import type { Descriptor, PmtStream } from './psi.ts'
+import type { Descriptor, Pmt, PmtStream } from './psi.ts'
 
 /** Descriptor tags (Table 2-45; ETSI EN 300 468 Table 12). */
 export const REGISTRATION = 0x05
 export const DVB_EXTENSION = 0x7f
-/** The extension that tells the channels of Opus. */
+/** The extension with the channels of Opus. */
 export const OPUS_EXTENSION = 0x80
 
-export const STREAM_TYPE = { mpeg1Audio: 0x03, mpeg2Audio: 0x04, private: 0x06, aac: 0x0f, h264: 0x1b, hevc: 0x24 }
+export const STREAM_TYPE = {
+  mpeg1Audio: 0x03,
+  mpeg2Audio: 0x04,
+  private: 0x06,
+  aac: 0x0f,
+  latm: 0x11,
+  h264: 0x1b,
+  hevc: 0x24,
+}
 
-/** What the codecs of an MPEG-TS input may be, for error messages. */
-export const ACCEPTED_CODECS = 'video H.264 or HEVC; audio AAC (ADTS), Opus or MPEG audio'
+/** Supported codecs of an MPEG-TS input, for error messages. */
+export const ACCEPTED_CODECS =
+  'video H.264 or HEVC; audio AAC (ADTS or LATM), MPEG audio (MP2, MP3), AC-3, E-AC-3 or Opus'
 
-/** What one stream of a program carries. */
-export type StreamCodec =
+/** A readable stream. */
+export type CodedStream =
   | { kind: 'video'; codec: Extract<VideoCodec, 'h264' | 'hevc'> }
-  | { kind: 'audio'; codec: 'aac' | 'mp3' }
+  | { kind: 'audio'; codec: 'aac' | 'aac_latm' | 'mp3' | 'ac3' | 'eac3' }
   | { kind: 'audio'; codec: 'opus'; channels: number }
-  | { kind: 'video' | 'audio' | 'data'; codec?: undefined; name: string }
+
+/** The content of one stream of a program. */
+export type StreamCodec = CodedStream | { kind: 'video' | 'audio' | 'data'; codec?: undefined; name: string }
 
 const UNSUPPORTED: Record<number, ['video' | 'audio' | 'data', string]> = {
   1: ['video', 'MPEG-1 video'],
   2: ['video', 'MPEG-2 video'],
   16: ['video', 'MPEG-4 part 2 video'],
-  17: ['audio', 'AAC in LATM'],
   28: ['audio', 'AAC without ADTS'],
   32: ['video', 'multi-view H.264'],
   33: ['video', 'JPEG 2000'],
   51: ['video', 'VVC'],
   66: ['video', 'AVS video'],
   128: ['audio', 'LPCM'],
-  129: ['audio', 'AC-3'],
   130: ['audio', 'DTS'],
   131: ['audio', 'TrueHD'],
-  132: ['audio', 'E-AC-3'],
   133: ['audio', 'DTS-HD'],
   134: ['data', 'SCTE-35'],
-  135: ['audio', 'E-AC-3'],
   138: ['audio', 'DTS'],
   209: ['video', 'Dirac'],
   234: ['video', 'VC-1'],
 }
 
 const UNSUPPORTED_REGISTRATIONS: Record<string, ['video' | 'audio', string]> = {
-  'AC-3': ['audio', 'AC-3'],
-  EAC3: ['audio', 'E-AC-3'],
   'AC-4': ['audio', 'AC-4'],
   BSSD: ['audio', 'SMPTE 302M'],
   DTS1: ['audio', 'DTS'],
@@ -58,10 +64,12 @@ const UNSUPPORTED_REGISTRATIONS: Record<string, ['video' | 'audio', string]> = {
   'VC-1': ['video', 'VC-1'],
 }
 
-/** Audio that DVB tells by a descriptor of its own (ETSI EN 300 468 Annexes D and H). */
-const UNSUPPORTED_DVB: Record<number, string> = { 106: 'AC-3', 122: 'E-AC-3', 123: 'DTS' }
+/** Audio that DVB marks by a descriptor (ETSI EN 300 468 Annexes D and H). */
+const DVB_AC3 = 106
+const DVB_EAC3 = 122
+const DVB_DTS = 123
 
-export function identifyStream(stream: PmtStream): StreamCodec {
+function identifyStream(stream: PmtStream): StreamCodec {
   switch (stream.streamType) {
     case STREAM_TYPE.h264:
       return { kind: 'video', codec: 'h264' }
@@ -72,6 +80,14 @@ export function identifyStream(stream: PmtStream): StreamCodec {
     case STREAM_TYPE.mpeg1Audio:
     case STREAM_TYPE.mpeg2Audio:
       return { kind: 'audio', codec: 'mp3' }
+    case STREAM_TYPE.latm:
+      return { kind: 'audio', codec: 'aac_latm' }
+    // As in ATSC A/53 and on discs.
+    case 0x81:
+      return { kind: 'audio', codec: 'ac3' }
+    case 0x84:
+    case 0x87:
+      return { kind: 'audio', codec: 'eac3' }
     case STREAM_TYPE.private:
       return identifyPrivate(stream.descriptors)
   }
@@ -91,9 +107,32 @@ function identifyPrivate(descriptors: Descriptor[]): StreamCodec {
   }
   const [kind, name] = UNSUPPORTED_REGISTRATIONS[format] ?? []
   if (kind && name) return { kind, name: `${name} (stream type 0x06, registration ${format})` }
-  const dvb = descriptors.map(({ tag }) => UNSUPPORTED_DVB[tag]).find((found) => found !== undefined)
-  return dvb ? { kind: 'audio', name: `${dvb} (stream type 0x06)` } : { kind: 'data', name: 'private data' }
+  const has = (wanted: number) => descriptors.some(({ tag }) => tag === wanted)
+  if (format === 'AC-3' || has(DVB_AC3)) return { kind: 'audio', codec: 'ac3' }
+  if (format === 'EAC3' || has(DVB_EAC3)) return { kind: 'audio', codec: 'eac3' }
+  if (has(DVB_DTS)) return { kind: 'audio', name: 'DTS (stream type 0x06)' }
+  return { kind: 'data', name: 'private data' }
 }
 
-/** The codec names of the house that an MPEG-TS output can carry. */
-export const WRITABLE_CODECS: readonly (VideoCodec | AudioCodec)[] = ['h264', 'hevc', 'aac', 'mp3', 'opus']
+/** The readable part of a program by its PMT: the first video and the first audio stream with a supported codec. */
+export type Contents = {
+  video?: Chosen
+  audio?: Chosen
+  /** If none of a kind is readable, the first one, described in words. */
+  unread: { video?: string; audio?: string }
+}
+type Chosen = { pid: number; codec: CodedStream }
+
+export function contentsOf(pmt: Pmt): Contents {
+  const contents: Contents = { unread: {} }
+  const streams = pmt.streams.map((stream) => ({ pid: stream.pid, codec: identifyStream(stream) }))
+  for (const kind of ['video', 'audio'] as const) {
+    const ofKind = streams.filter(({ codec }) => codec.kind === kind)
+    for (const { pid, codec } of ofKind) {
+      if (codec.codec === undefined) contents.unread[kind] ??= codec.name
+      else contents[kind] ??= { pid, codec }
+    }
+    if (contents[kind]) delete contents.unread[kind]
+  }
+  return contents
+}

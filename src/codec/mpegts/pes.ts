@@ -1,30 +1,31 @@
 // ISO/IEC 13818-1 §2.4.3.6 and §2.4.3.7: the PES packet and its time stamps.
+// Bound: one header of at most 264 bytes is read; a few numbers come out.
 import { AppError } from '../../core/errors.ts'
 
-/** Time stamps count 33 bits of 90 kHz. */
+/** Time stamps have 33 bits and count 90 kHz ticks. */
 export const TIMESTAMP_BITS = 33
 const TURN = 2 ** TIMESTAMP_BITS
 
-/** Longest PES header: 9 bytes and PES_header_data_length more. */
+/** Longest PES header: 9 bytes, and PES_header_data_length more. */
 export const MAX_PES_HEADER_BYTES = 9 + 255
 
 export type PesHeader = {
   streamId: number
   /** Bytes before the payload. */
   bytes: number
-  /** Bytes of payload; undefined when the packet does not say (PES_packet_length 0). */
+  /** Bytes of payload; undefined if not stated (PES_packet_length 0). */
   payloadBytes?: number
   /** As coded, 33 bits. */
   pts?: number
-  /** As coded, 33 bits; only present together with `pts`. */
+  /** As coded, 33 bits; only together with `pts`. */
   dts?: number
   scrambled: boolean
 }
 
-/** Stream ids whose packets have no optional header: they carry no pictures and no audio (Table 2-21). */
+/** Stream ids whose packets have no optional header, and carry neither video nor audio (Table 2-21). */
 const WITHOUT_HEADER = new Set([0xbc, 0xbe, 0xbf, 0xf0, 0xf1, 0xf2, 0xf8, 0xff])
 
-/** Reads the header at the start of the bytes: 'short' when they end before it does, 'bad' when none begins here. */
+/** Parses the header at the start of the bytes: 'short' if they end within it, 'bad' if there is none. */
 export function parsePesHeader(data: Uint8Array): PesHeader | 'short' | 'bad' {
   if ((data[0] ?? 0) !== 0 || (data[1] ?? 0) !== 0 || (data[2] ?? 1) !== 1) return 'bad'
   if (data.length < 9) return 'short'
@@ -60,8 +61,8 @@ function readTimestamp(data: Uint8Array, offset: number): number {
 const MAX_LENGTH = 0xffff
 
 /**
- * A PES header for `payloadBytes` of payload. `pts` and `dts` are cut to 33 bits; `dts` is written when it differs.
- * Only video may be longer than the length field tells; anything else fails with `unsupported-media`.
+ * A PES header for `payloadBytes` of payload. `pts` and `dts` are truncated to 33 bits; `dts` is written if it differs.
+ * Only video may exceed the length field; for others this throws `unsupported-media`.
  */
 export function pesHeader(streamId: number, payloadBytes: number, pts: number, dts: number): Uint8Array {
   const both = dts !== pts
@@ -80,7 +81,7 @@ export function pesHeader(streamId: number, payloadBytes: number, pts: number, d
   return out
 }
 
-/** A count of ticks as its 33 bits. */
+/** A number of ticks modulo 2^33. */
 export function wrapTimestamp(ticks: number): number {
   return ((ticks % TURN) + TURN) % TURN
 }

@@ -1,8 +1,10 @@
 // ISO/IEC 13818-1 §2.4.4: program specific information; Annex A: its CRC.
+// Bound: each payload is looked at once, with at most 1,024 bytes kept before it; views come out, one for each two bytes at
+// most.
 
 import { concatBytes } from '../bytes.ts'
 
-/** Longest section of a PAT or PMT (§2.4.4.5), its first three bytes included. */
+/** Longest section of a PAT or PMT (§2.4.4.5), including its first three bytes. */
 const MAX_SECTION_BYTES = 1024
 const HEADER_BYTES = 8
 const CRC_BYTES = 4
@@ -16,29 +18,37 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** CRC-32/MPEG-2; 0 over a section with its own CRC. */
-export function crc32Mpeg(data: Uint8Array): number {
+/** CRC-32/MPEG-2; 0 over a section including its CRC. */
+function crc32Mpeg(data: Uint8Array): number {
   let crc = 0xffffffff
   for (const byte of data) crc = (crc << 8) ^ (CRC_TABLE[((crc >>> 24) ^ byte) & 0xff] as number)
   return crc >>> 0
 }
 
-/** One section of a table, between its header and its CRC. */
-export type Section = { tableId: number; extension: number; version: number; body: Uint8Array }
+/** One section of a table, without header and CRC. */
+export type Section = {
+  tableId: number
+  extension: number
+  version: number
+  /** section_number and last_section_number: its index among the sections of its table. */
+  number: number
+  last: number
+  body: Uint8Array
+}
 
-/** Puts the sections of one pid together from the payloads of its packets. */
+/** Reassembles the sections of one pid from packet payloads. */
 export class SectionAssembler {
-  /** Sections thrown away because their CRC did not match. */
+  /** Sections discarded because of a CRC mismatch. */
   damaged = 0
   #buffer = new Uint8Array(0)
   #open = false
 
-  /** Forgets a section whose packets were not all seen. */
+  /** Discards a partial section. */
   reset(): void {
     this.#open = false
   }
 
-  /** Returns the sections this payload completed, checked and in force (current_next_indicator). */
+  /** Returns the sections that this payload completes, if valid and in effect (current_next_indicator). */
   push(payload: Uint8Array, start: boolean): Section[] {
     if (!start) return this.#open ? this.#take(payload) : []
     const pointer = payload[0] ?? 0
@@ -53,7 +63,7 @@ export class SectionAssembler {
     let data = this.#buffer.length > 0 ? concatBytes(this.#buffer, bytes) : bytes
     while (this.#open && data.length >= 3) {
       const total = 3 + ((((data[1] as number) & 0x0f) << 8) | (data[2] as number))
-      // 0xff in place of a table id fills the rest of the packet.
+      // 0xff in place of a table id pads the rest of the packet.
       if (data[0] === 0xff || total > MAX_SECTION_BYTES) {
         this.#open = false
         break
@@ -68,7 +78,7 @@ export class SectionAssembler {
   }
 
   #parse(data: Uint8Array): Section | undefined {
-    // Tables without the long header (section_syntax_indicator 0) are none of ours.
+    // Tables without the long header (section_syntax_indicator 0) are not used here.
     if (data.length < HEADER_BYTES + CRC_BYTES || ((data[1] as number) & 0x80) === 0) return undefined
     if (crc32Mpeg(data) !== 0) {
       this.damaged++
@@ -80,13 +90,15 @@ export class SectionAssembler {
       tableId: at(0),
       extension: (at(3) << 8) | at(4),
       version: (at(5) >> 1) & 31,
+      number: at(6),
+      last: at(7),
       body: data.slice(HEADER_BYTES, -CRC_BYTES),
     }
   }
 }
 
-/** A whole section with its CRC. */
-export function buildSection(section: Section): Uint8Array {
+/** A complete section with its CRC, the only one of its table. */
+function buildSection(section: Omit<Section, 'number' | 'last'>): Uint8Array {
   const { tableId, extension, version, body } = section
   const length = HEADER_BYTES - 3 + body.length + CRC_BYTES
   const out = new Uint8Array(3 + length)
@@ -96,7 +108,7 @@ export function buildSection(section: Section): Uint8Array {
   return out
 }
 
-/** The programs of a PAT body, in order; the network's own entry is left out. */
+/** The programs of a PAT body in order, without the network entry. */
 export function parsePat(body: Uint8Array): { program: number; pmtPid: number }[] {
   const programs: { program: number; pmtPid: number }[] = []
   for (let at = 0; at + 4 <= body.length; at += 4) {
@@ -113,7 +125,7 @@ export type PmtStream = { streamType: number; pid: number; descriptors: Descript
 
 export type Pmt = { pcrPid: number; descriptors: Descriptor[]; streams: PmtStream[] }
 
-/** Undefined when its lengths do not fit. */
+/** Undefined if its lengths are inconsistent. */
 export function parsePmt(body: Uint8Array): Pmt | undefined {
   if (body.length < 4) return undefined
   const number = (i: number, mask: number) => (((body[i] as number) & mask) << 8) | (body[i + 1] as number)
@@ -139,9 +151,12 @@ function parseDescriptors(data: Uint8Array): Descriptor[] {
   return found
 }
 
-export function buildPat(program: number, pmtPid: number): Uint8Array {
-  const body = Uint8Array.of(program >> 8, program & 0xff, 0xe0 | (pmtPid >> 8), pmtPid & 0xff)
-  return buildSection({ tableId: PAT_TABLE, extension: 1, version: 0, body })
+export function buildPat(programs: readonly { program: number; pmtPid: number }[], version = 0): Uint8Array {
+  const body = programs.flatMap(({ program, pmtPid }) => [
+    ...[program >> 8, program & 0xff],
+    ...[0xe0 | (pmtPid >> 8), pmtPid & 0xff],
+  ])
+  return buildSection({ tableId: PAT_TABLE, extension: 1, version, body: Uint8Array.from(body) })
 }
 
 export function buildPmt(program: number, version: number, pmt: Pmt): Uint8Array {

@@ -1,18 +1,19 @@
 // ISO/IEC 13818-1 §2.14 and §2.17: H.264 and HEVC in transport streams.
+// Bound: each byte is looked at once; at most 16,384 packets a unit come out, with bytes as `ParameterSets` says.
 import type { Unwrapper } from '../../core/clock.ts'
 import type { EncodedPacket, VideoTrack } from '../../core/media/packet.ts'
 import { type AccessUnit, AccessUnitSplitter, ParameterSets, type VideoSyntax } from '../access-unit.ts'
 import { readOr } from '../bit-reader.ts'
 import type { Unit } from './unit.ts'
 
-/** Ticks between pictures while none were measured: 30 a second. */
+/** Ticks between pictures until measured: 30 per second. */
 const DEFAULT_FRAME_TICKS = 3000
-/** Longer steps are pauses, not frame times. */
+/** Longer steps are pauses. */
 const MAX_FRAME_TICKS = 90_000
 
 /**
- * Turns the units of a video pid into packets, from the first keyframe with its parameter sets on. The second and
- * further pictures of one unit have no time stamp: they are counted on by the frame time that was measured last.
+ * Splits the units of a video pid into packets, from the first keyframe with parameter sets on. Further pictures of one
+ * unit have no time stamp: they are timed by the last measured frame interval.
  */
 export class VideoUnits {
   readonly #syntax: VideoSyntax
@@ -20,8 +21,10 @@ export class VideoUnits {
   readonly #splitter: AccessUnitSplitter
   readonly #sets: ParameterSets
   #track: VideoTrack | undefined
+  /** The SPS parsed last, with its result. */
+  #read: { sps: Uint8Array; size: ReturnType<VideoSyntax['parseSps']> | undefined } | undefined
   #frameTicks = DEFAULT_FRAME_TICKS
-  /** Decoding time and number of pictures of the unit before. */
+  /** Decoding time and picture count of the previous unit. */
   #before: { dts: number; pictures: number } | undefined
 
   constructor(syntax: VideoSyntax, clock: Unwrapper) {
@@ -55,10 +58,13 @@ export class VideoUnits {
     this.#before = { dts, pictures }
   }
 
-  /** Makes the keyframe complete and its size known; undefined when that cannot be. */
+  /** Completes the keyframe and reads its size; undefined if that is impossible. */
   #begin(access: AccessUnit): Uint8Array | undefined {
     const sps = this.#sets.sps(access)
-    const size = sps && readOr(undefined, () => this.#syntax.parseSps(sps))
+    if (!sps) return undefined
+    // The same SPS may come with every keyframe.
+    if (this.#read?.sps !== sps) this.#read = { sps, size: readOr(undefined, () => this.#syntax.parseSps(sps)) }
+    const { size } = this.#read
     if (!size) return undefined
     const data = this.#sets.complete(access)
     const { width, height } = size

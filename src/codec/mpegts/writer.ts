@@ -19,19 +19,19 @@ const AUDIO_STREAM = 0xc0
 /** private_stream_1, which carries Opus. */
 const PRIVATE_STREAM = 0xbd
 
-/** The clock runs this far before the decoding times (100 ms): what a player has at least for its buffer. */
+/** The clock runs this far ahead of decoding times (100 ms): the minimum buffer of a player. */
 const PCR_LEAD_TICKS = 9000
-/** Longest time without a clock stamp on audio alone: §2.7.2 asks for 100 ms at most. */
+/** Maximum interval between clock stamps on audio alone: §2.7.2 requires 100 ms. */
 const PCR_EVERY_TICKS = 3600
-/** Longest time without tables. */
+/** Maximum interval between tables. */
 const TABLES_EVERY_TICKS = 45_000
-/** A clock that jumps further ahead (10 s), or further back (half a second), is a new one. */
+/** A larger step ahead (10 s) or back (half a second) begins a new clock. */
 const JUMP_AHEAD_TICKS = 900_000
 const JUMP_BACK_TICKS = 45_000
 
 /**
- * Writes packets as one program of one video and one audio stream. The streams may join, and change their codec, at any
- * time. PAT and PMT come in front of every keyframe and at least twice a second.
+ * Writes packets as one program with one video and one audio stream. Streams may join and change codec at any time. PAT
+ * and PMT precede every keyframe and come at least twice a second.
  */
 export class TsWriter {
   readonly #packets = new PacketWriter()
@@ -40,19 +40,19 @@ export class TsWriter {
   #tablesAt: number | undefined
   #pcr: number | undefined
 
-  /** Tracks known beforehand are in the first PMT, so that a player looks for them. Fails as `write` does. */
+  /** Tracks known in advance are in the first PMT, so that a player expects them. Throws like `write`. */
   constructor(tracks: readonly Track[] = []) {
     for (const track of tracks) this.#join(track)
   }
 
-  /** What is written from here on begins with the tables, so that it can be read without what came before. */
+  /** The output from here on begins with the tables, so that it can be read without what came before. */
   restart(): void {
     this.#tablesAt = undefined
   }
 
   /**
-   * The transport packets of one access unit, as one run of bytes. Fails with `unsupported-media` for a codec that a
-   * transport stream does not carry, or an audio packet over 64 KiB.
+   * The transport packets of one access unit, as one run of bytes. Throws `unsupported-media` for a codec that a
+   * transport stream cannot carry, or an audio packet over 64 KiB.
    */
   write(packet: EncodedPacket): Uint8Array {
     const { track, pts } = packet
@@ -62,13 +62,14 @@ export class TsWriter {
     const out = this.#packets.begin(packet.data.length)
     const keyframe = track.kind === 'video' && packet.key
     if (keyframe || this.#tablesAt === undefined || Math.abs(dts - this.#tablesAt) >= TABLES_EVERY_TICKS) {
-      out.section(0, buildPat(PROGRAM, PMT_PID))
+      out.section(0, buildPat([{ program: PROGRAM, pmtPid: PMT_PID }]))
       out.section(PMT_PID, this.#pmt())
       this.#tablesAt = dts
     }
-    const { streamId, payload } = framed(packet)
-    const pes = concatBytes(pesHeader(streamId, payload.length, pts, dts), payload)
-    out.pes(PIDS[track.kind], pes, { randomAccess: packet.key, ...this.#clock(track.kind, dts) })
+    const { streamId, before, payload } = framed(packet)
+    const header = pesHeader(streamId, before.length + payload.length, pts, dts)
+    const head = before.length > 0 ? concatBytes(header, before) : header
+    out.pes(PIDS[track.kind], payload, { randomAccess: packet.key, ...this.#clock(track.kind, dts) }, head)
     return out.end()
   }
 
@@ -91,7 +92,7 @@ export class TsWriter {
     return this.#tracks.video ? 'video' : 'audio'
   }
 
-  /** The clock stamp for a packet, where one is due; it never goes back without saying so. */
+  /** The clock stamp for a packet, if one is due; a step back is always marked as a discontinuity. */
   #clock(kind: 'video' | 'audio', dts: number): { pcr?: number; discontinuity?: boolean } {
     if (kind !== this.#clockKind) return {}
     const pcr = dts - PCR_LEAD_TICKS
@@ -137,11 +138,20 @@ function descriptors(track: Track): PmtStream['descriptors'] {
 
 const SYNTAX: Partial<Record<Track['codec'], VideoSyntax>> = { h264: h264Syntax, hevc: hevcSyntax }
 
-/** The payload as PES packets carry it: Opus behind its control header, video behind an access unit delimiter (§2.14.1). */
-function framed({ track, data }: EncodedPacket): { streamId: number; payload: Uint8Array } {
-  if (track.codec === 'opus') return { streamId: PRIVATE_STREAM, payload: withOpusHeader(data) }
-  if (track.kind === 'audio') return { streamId: AUDIO_STREAM, payload: data }
+const NOTHING = new Uint8Array(0)
+/** Each with the start code of its NAL unit. */
+const DELIMITERS = new Map(
+  [h264Syntax, hevcSyntax].map((syntax) => [syntax.codec, Uint8Array.of(0, 0, 0, 1, ...syntax.delimiter)]),
+)
+
+/**
+ * The payload of a PES packet and its prefix: Opus after its control header, video after an access unit delimiter
+ * (§2.14.1).
+ */
+function framed({ track, data }: EncodedPacket): { streamId: number; before: Uint8Array; payload: Uint8Array } {
+  if (track.codec === 'opus') return { streamId: PRIVATE_STREAM, before: NOTHING, payload: withOpusHeader(data) }
+  if (track.kind === 'audio') return { streamId: AUDIO_STREAM, before: NOTHING, payload: data }
   const syntax = SYNTAX[track.codec]
-  if (!syntax || hasDelimiter(data, syntax)) return { streamId: VIDEO_STREAM, payload: data }
-  return { streamId: VIDEO_STREAM, payload: concatBytes(Uint8Array.of(0, 0, 0, 1, ...syntax.delimiter), data) }
+  const before = syntax && !hasDelimiter(data, syntax) ? DELIMITERS.get(syntax.codec) : undefined
+  return { streamId: VIDEO_STREAM, before: before ?? NOTHING, payload: data }
 }

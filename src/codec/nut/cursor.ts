@@ -1,10 +1,18 @@
 // NUT Open Container Format, section "data types".
+// Bound: a number is read from at most ten bytes, and bytes are views.
 import { malformed } from './format.ts'
 
-/** Thrown when the bytes at hand end before the value does; more input may complete it. */
-export class ShortInput extends Error {}
+/** Thrown if the bytes end within a value, with the number of bytes known to be missing. */
+export class ShortInput extends Error {
+  readonly missing: number
 
-/** Reads NUT's data types from bytes, from `position` up to `end`. */
+  constructor(missing = 1) {
+    super()
+    this.missing = missing
+  }
+}
+
+/** Reads NUT's data types from `position` up to `end`. */
 export class NutCursor {
   readonly bytes: Uint8Array
   readonly end: number
@@ -26,7 +34,7 @@ export class NutCursor {
   }
 
   take(length: number): Uint8Array {
-    if (length > this.left) throw new ShortInput()
+    if (length > this.left) throw new ShortInput(length - this.left)
     this.position += length
     return this.bytes.subarray(this.position - length, this.position)
   }
@@ -40,7 +48,7 @@ export class NutCursor {
     return (BigInt(this.u32()) << 32n) | BigInt(this.u32())
   }
 
-  /** `v`: seven bits a byte, most significant first. Exact up to 2^53; larger ones only where `max` allows them. */
+  /** `v`: seven bits per byte, most significant first. Exact up to 2^53; larger only if `max` allows it. */
   v(what: string, max = Number.MAX_SAFE_INTEGER): number {
     let value = 0
     for (let i = 0; i < 10; i++) {
@@ -60,7 +68,7 @@ export class NutCursor {
     return value % 2 === 1 ? -(value - 1) / 2 : value / 2
   }
 
-  /** `vb`: bytes with their length in front; a view. */
+  /** `vb`: length-prefixed bytes; a view. */
   vb(what: string, maxLength: number): Uint8Array {
     return this.take(this.v(`length of ${what}`, maxLength))
   }

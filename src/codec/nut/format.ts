@@ -3,21 +3,21 @@ import { AppError } from '../../core/errors.ts'
 import type { PixelFormat } from '../../core/media/frame.ts'
 import type { AudioCodec, VideoCodec } from '../../core/media/packet.ts'
 
-/** What a NUT stream carries here: encoded packets, raw pictures or raw audio. */
+/** Contents of a NUT stream here: encoded packets, raw pictures or raw audio. */
 export type NutCodec = VideoCodec | AudioCodec | PixelFormat | 'pcm_s16le' | 'pcm_f32le'
 
-/** Seconds in one tick, as a fraction. */
+/** Duration of one tick in seconds, as a fraction. */
 export type TimeBase = { num: number; den: number }
 
 type NutStreamBase = {
   /** Position among the streams of the file, from 0. */
   id: number
-  /** `undefined` when the tag is none of ours. */
+  /** `undefined` for an unknown tag. */
   codec: NutCodec | undefined
   timeBase: TimeBase
-  /** Largest number of frames a picture is moved by between decoding and presentation. */
+  /** Largest number of frames by which decoding and presentation order differ. */
   decodeDelay: number
-  /** Parameter sets and the like; empty when the packets carry their own. */
+  /** Parameter sets and the like; empty if they are in the packets. */
   extradata: Uint8Array
 }
 
@@ -42,12 +42,12 @@ export type NutFrame = {
   stream: NutStream
   /** Presentation time in ticks of the stream's time base. */
   pts: number
-  /** True when decoding can begin here. */
+  /** Whether decoding can begin here. */
   key: boolean
   data: Uint8Array
 }
 
-/** Section "high level structure": what a file begins with. */
+/** Section "high level structure": the start of a file. */
 export const FILE_ID = new TextEncoder().encode('nut/multimedia container\0')
 
 /** Section "startcodes"; all begin with the byte `N`. */
@@ -75,7 +75,7 @@ export const FLAG = {
   INVALID: 8192,
 } as const
 
-/** Section "main flags" (version 4): the stream goes through a pipe and needs no sync points. */
+/** Section "main flags" (version 4): the stream is sent through a pipe and needs no sync points. */
 export const MAIN_FLAG = { BROADCAST: 1, PIPE: 2 } as const
 
 // Four characters, or the two bytes of a Microsoft wave format tag, as ffmpeg maps them.
@@ -83,6 +83,8 @@ const TAGS: Record<NutCodec, string> = {
   h264: 'H264',
   hevc: 'HEVC',
   vp8: 'VP80',
+  vp9: 'VP90',
+  av1: 'AV01',
   yuv420p: 'I420',
   rgb24: 'RGB\x18',
   rgba: 'RGBA',
@@ -90,6 +92,10 @@ const TAGS: Record<NutCodec, string> = {
   opus: 'Opus',
   aac: '\xff\0\0\0',
   mp3: '\x55\0\0\0',
+  aac_latm: '\x02\x16\0\0',
+  ac3: '\0\x20\0\0',
+  // NUT has no tag for it: the reader must be told.
+  eac3: '\0\x20\0\0',
   pcm_s16le: 'PSD\x10',
   pcm_f32le: 'PFD\x20',
 }
@@ -107,7 +113,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc
 })
 
-/** Section "checksum": CRC-32 with the polynomial 0x04C11DB7, not reflected, begun with 0. */
+/** Section "checksum": CRC-32 with the polynomial 0x04C11DB7, not reflected, initial value 0. */
 export function nutChecksum(bytes: Uint8Array, start = 0, end = bytes.length): number {
   let crc = 0
   for (let i = start; i < end; i++) crc = (crc << 8) ^ CRC_TABLE[(crc >>> 24) ^ bytes[i]!]!

@@ -1,4 +1,5 @@
 // NUT Open Container Format, sections "main header" and "stream header".
+// Bound: 256 frame codes, streams and time bases, 127 elisions and 1 MiB of codec data are accepted at most, each read once.
 import type { NutCursor } from './cursor.ts'
 import { codecOf, FLAG, MAIN_FLAG, malformed, type NutStream, type TimeBase } from './format.ts'
 
@@ -7,7 +8,7 @@ const MAX_TIME_BASES = 256
 const MAX_EXTRADATA_BYTES = 1 << 20
 const MAX_SIDE = 32_768
 
-/** What one frame code stands for. */
+/** The meaning of one frame code. */
 export type FrameCode = {
   flags: number
   streamId: number
@@ -22,7 +23,7 @@ export type MainHeader = {
   streamCount: number
   timeBases: TimeBase[]
   frameCodes: FrameCode[]
-  /** Elision headers: bytes left out at the front of frames, by index; index 0 is empty. */
+  /** Elision headers: bytes removed from the front of frames, by index; index 0 is empty. */
   elisions: Uint8Array[]
   broadcast: boolean
 }
@@ -62,7 +63,7 @@ function readFrameCodes(cursor: NutCursor, streamCount: number): FrameCode[] {
     const sizeLsb = fields > 3 ? cursor.v('size', 2 ** 31) : 0
     const reserved = fields > 4 ? cursor.v('reserved count', 256) : 0
     const count = fields > 5 ? cursor.v('frame code count') : sizeMul - sizeLsb
-    // The time a frame must match is for error recovery; its default is beyond what a number holds exactly.
+    // Only for error recovery; its default exceeds what a number holds exactly.
     if (fields > 6) cursor.s('match time', Number.POSITIVE_INFINITY)
     if (fields > 7) header = cursor.v('elision header', 255)
     for (let i = 8; i < fields; i++) cursor.v('reserved')
@@ -93,7 +94,7 @@ function readElisions(cursor: NutCursor): Uint8Array[] {
   return [new Uint8Array(0), ...Array.from({ length: count }, () => new Uint8Array(cursor.vb('elision header', 255)))]
 }
 
-/** A stream as its header tells it, with what is needed to read its time stamps. */
+/** A stream's header, with what is needed to read its time stamps. */
 export type StreamHeader = { stream: NutStream; msbPtsShift: number }
 
 /** `undefined` for a stream that is neither video nor audio. */

@@ -1,4 +1,6 @@
 // NUT Open Container Format, sections "high level structure", "packet structure", "syncpoint" and "frame".
+// Bound: time grows with the input; a frame has at most 255 bytes more than came for it. Its memory is allocated when
+// its header tells the size, 128 MiB at most, and 4 MiB of a header are kept.
 import type { FrameMemory } from '../../core/media/frame-pool.ts'
 import { NutCursor, ShortInput } from './cursor.ts'
 import {
@@ -14,36 +16,40 @@ import {
 import { type FrameCode, type MainHeader, readMainHeader, readStreamHeader, type StreamHeader } from './header.ts'
 
 export type NutReaderOptions = {
-  /** Each stream as soon as its header is read, before its first frame. */
+  /** Called with each stream once its header is read, before its first frame. */
   onStream?: (stream: NutStream) => void
   onFrame: (frame: NutFrame) => void
-  /** Largest frame accepted; default 128 MiB. */
+  /** Largest accepted frame; default 128 MiB. */
   maxFrameBytes?: number
-  /** For the payloads of frames; those that are not handed on go back there. Fresh memory unless told. */
+  /** Allocates frame payloads and takes back those that are not passed on; default: new memory. */
   memory?: FrameMemory
 }
 
-// Headers are a few hundred bytes, and frames have no more than a dozen small fields in front.
+// Headers have a few hundred bytes, and frames at most a dozen small fields before the payload.
 const MAX_PACKET_BYTES = 4 * 1024 * 1024
 const MAX_FRAME_HEADER_BYTES = 4096
-/** Payloads with more to come than this are worth being read to their place. */
+/** Payloads with more bytes missing than this are worth reading into place. */
 const LARGE_BYTES = 32 * 1024
-/** What is read of a large payload along with the header in front of it is copied, so it shall be little. */
+/** The part of a large payload that is read with its header must be copied, so it is kept small. */
 const HEAD_BYTES = 2048
 
 type Payload = { frame: NutFrame; filled: number; flags: number }
 type StreamState = StreamHeader & { lastPts: number }
 
 /**
- * Reads a NUT stream piece by piece. Each frame's payload is collected into one buffer of its size, which belongs to
- * whoever gets the frame. Input that is not NUT throws `unsupported-media`; the reader is of no use after that.
+ * Reads a NUT stream incrementally. Each frame's payload is collected in one buffer of its size, which belongs to the
+ * receiver of the frame. Input that is not NUT throws `unsupported-media`; the reader is unusable after that.
  */
 export class NutReader {
   readonly #options: NutReaderOptions
   readonly #maxFrameBytes: number
   readonly #streams: (StreamState | undefined)[] = []
   #main: MainHeader | undefined
+  /** The beginning of a packet or frame header, with spare room. */
   #carry: Uint8Array = new Uint8Array(0)
+  #carried = 0
+  /** Parsing need not be tried before this many more bytes. */
+  #missing = 0
   #payload: Payload | undefined
   #skip = 0
   #began = false
@@ -55,8 +61,8 @@ export class NutReader {
   }
 
   /**
-   * Where whoever reads the stream may put its next bytes, to save a copy of large payloads; they are given to `push` all
-   * the same. Undefined while any place is as good.
+   * Where the caller may put the next bytes, to save a copy of large payloads; pass them to `push` all the same.
+   * Undefined if any place will do.
    */
   room(): Uint8Array | undefined {
     if (!this.#payload) return this.#head
@@ -77,7 +83,7 @@ export class NutReader {
     }
   }
 
-  /** Nothing more comes: what was begun is given up. */
+  /** Ends the input: a partial frame is discarded. */
   close(): void {
     if (this.#payload) this.#options.memory?.give(this.#payload.frame.data)
     this.#payload = undefined
@@ -103,13 +109,18 @@ export class NutReader {
     this.#options.onFrame(frame)
   }
 
-  /** Reads one packet or frame header; returns what follows it, or nothing when more input is needed. */
+  /** Reads one packet or frame header; returns the bytes after it, empty if more input is needed. */
   #parse(bytes: Uint8Array): Uint8Array {
+    if (bytes.length < this.#missing) {
+      this.#keep(bytes)
+      this.#missing -= bytes.length
+      return new Uint8Array(0)
+    }
     let input = bytes
-    if (this.#carry.length > 0) {
-      input = new Uint8Array(this.#carry.length + bytes.length)
-      input.set(this.#carry)
-      input.set(bytes, this.#carry.length)
+    if (this.#carried > 0) {
+      input = new Uint8Array(this.#carried + bytes.length)
+      input.set(this.#carry.subarray(0, this.#carried))
+      input.set(bytes, this.#carried)
     }
     const cursor = new NutCursor(input)
     try {
@@ -119,12 +130,30 @@ export class NutReader {
     } catch (thrown) {
       if (!(thrown instanceof ShortInput)) throw thrown
       if (input.length > MAX_PACKET_BYTES) throw malformed('a header does not end')
-      // A copy: the chunk is not ours, and a Buffer's slice would be a view of it.
-      this.#carry = new Uint8Array(input)
+      this.#carried = 0
+      this.#keep(input)
+      this.#missing = Math.min(thrown.missing, MAX_PACKET_BYTES)
       return new Uint8Array(0)
     }
     this.#carry = new Uint8Array(0)
+    this.#carried = 0
+    this.#missing = 0
     return input.subarray(cursor.position)
+  }
+
+  /**
+   * Appends to the kept bytes; copied, because the chunk belongs to the caller. The buffer doubles, so each byte is
+   * moved about once.
+   */
+  #keep(bytes: Uint8Array): void {
+    const length = this.#carried + bytes.length
+    if (length > this.#carry.length) {
+      const grown = new Uint8Array(Math.max(length, 2 * this.#carry.length))
+      grown.set(this.#carry.subarray(0, this.#carried))
+      this.#carry = grown
+    }
+    this.#carry.set(bytes, this.#carried)
+    this.#carried = length
   }
 
   #readFileId(cursor: NutCursor): void {
@@ -148,7 +177,7 @@ export class NutReader {
     }
     if (length < 4 || length > MAX_PACKET_BYTES) throw malformed(`a packet is ${length} bytes long`)
     const body = cursor.take(length)
-    // The checksum of bytes followed by their checksum is zero.
+    // The checksum over bytes including their checksum is zero.
     if (nutChecksum(body) !== 0) throw malformed('a packet fails its checksum')
     const fields = new NutCursor(body, 0, length - 4)
     try {
@@ -157,7 +186,7 @@ export class NutReader {
       else if (startcode === STARTCODE.syncpoint) this.#readSyncpoint(fields)
       else throw malformed(`unknown startcode 0x${startcode.toString(16)}`)
     } catch (thrown) {
-      // The packet is whole: what it lacks will not come.
+      // The packet is complete, so missing bytes will not come.
       if (thrown instanceof ShortInput) throw malformed('a packet ends within a field')
       throw thrown
     }
@@ -233,7 +262,7 @@ function readPts(cursor: NutCursor, flags: number, code: FrameCode, state: Strea
   const coded = cursor.v('time stamp')
   const turn = 2 ** (state?.msbPtsShift ?? 0)
   if (coded >= turn) return coded - turn
-  // Only the low bits are coded: the value nearest to half a turn around the last time stamp.
+  // Only the low bits are coded: the value nearest to the last time stamp.
   const lowest = lastPts - Math.floor((turn - 1) / 2)
   return lowest + ((((coded - lowest) % turn) + turn) % turn)
 }
@@ -243,7 +272,7 @@ function rescaleDown(ticks: number, from: TimeBase, to: TimeBase): number {
   return Number(value)
 }
 
-/** Section "side data" (version 4): two lists of named values in front of the payload; returns the payload. */
+/** Section "side data" (version 4): two lists of named values before the payload; returns the payload. */
 function skipSideData(data: Uint8Array): Uint8Array {
   const cursor = new NutCursor(data)
   try {

@@ -8,27 +8,27 @@ export type NutVideoSpec = {
   width: number
   /** In pixels. */
   height: number
-  /** Frames per second, about; for readers that want to know beforehand. */
+  /** Approximate frames per second, for readers that want it in advance. */
   frameRate?: number
 }
 export type NutAudioSpec = { kind: 'audio'; codec: NutCodec; sampleRate: number; channels: number }
 
 /** One stream to write. */
 export type NutStreamSpec = (NutVideoSpec | NutAudioSpec) & {
-  /** Parameter sets and the like; none when the packets carry their own. */
+  /** Parameter sets and the like; omitted if they are in the packets. */
   extradata?: Uint8Array
-  /** Largest number of frames a picture is moved by between decoding and presentation; default 0. */
+  /** Largest number of frames by which decoding and presentation order differ; default 0. */
   decodeDelay?: number
 }
 
-// Time stamps are always written whole, so the shift only says how much is added to them.
+// Time stamps are always written in full; the shift only says how much is added to them.
 const MSB_PTS_SHIFT = 7
 const MAX_DISTANCE = 65_536
 
 /**
- * Writes a NUT stream with one stream in it, for a pipe: every frame says all about itself and carries a checksum, so
- * no sync points are needed between them. Payloads are not copied: write `header()` once, then for each frame
- * `frame(…)` and the payload itself.
+ * Writes a NUT stream with one stream in it, for a pipe: every frame is self-contained and has a checksum, so no sync
+ * points are needed. Payloads are not copied: write `header()` once, then for each frame `frame(…)` and the payload
+ * itself.
  */
 export class NutWriter {
   readonly #spec: NutStreamSpec
@@ -39,7 +39,7 @@ export class NutWriter {
     this.#timeBase = timeBase
   }
 
-  /** What comes before the first frame. */
+  /** The bytes before the first frame. */
   header(): Uint8Array {
     const header = new Bytes()
       .raw(FILE_ID)
@@ -51,7 +51,7 @@ export class NutWriter {
     return header.packet(STARTCODE.syncpoint, new Bytes().v(0).v(0)).bytes
   }
 
-  /** What comes before a payload of `length` bytes. `pts` counts ticks of the time base, from 0 up to 2^53. */
+  /** The bytes before a payload of `length` bytes. `pts` counts ticks of the time base, from 0 to 2^53. */
   frame(pts: number, key: boolean, length: number): Uint8Array {
     const flags = FLAG.CODED_PTS | FLAG.SIZE_MSB | FLAG.CHECKSUM | (key ? FLAG.KEY : 0)
     const header = new Bytes()
@@ -72,7 +72,7 @@ export class NutWriter {
         .v(1)
         .v(this.#timeBase.num)
         .v(this.#timeBase.den)
-        // One run for all 255 codes: nothing assumed, each frame codes its own flags.
+        // One run for all 255 codes: nothing assumed, each frame has its own flags.
         .v(FLAG.CODED)
         .v(6)
         .s(0)

@@ -1,15 +1,14 @@
 // RTP payload format for H.264: RFC 6184, packetization modes 0 and 1.
-import { AppError } from '../../core/errors.ts'
+// Bound: that of `NalAssembler`.
 import { nalUnits } from '../annexb.ts'
-import { plainBytes } from '../bytes.ts'
+import { NalAssembler } from './nal-assembler.ts'
 
 const STAP_A = 24
 const FU_A = 28
-const START_CODE = Uint8Array.of(0, 0, 0, 1)
 
 /**
- * Cuts one Annex B access unit into RTP payloads of at most `maxBytes`; the last one is to carry the marker bit.
- * Small units that stand together (parameter sets, SEI) go into one STAP-A (§5.7.1), large ones into FU-A (§5.8).
+ * Splits one Annex B access unit into RTP payloads of at most `maxBytes`; the last one must get the marker bit.
+ * Consecutive small units (parameter sets, SEI) go into one STAP-A (§5.7.1), large ones into FU-A (§5.8).
  */
 export function packetizeH264(accessUnit: Uint8Array, maxBytes: number): Uint8Array[] {
   const payloads: Uint8Array[] = []
@@ -35,7 +34,7 @@ export function packetizeH264(accessUnit: Uint8Array, maxBytes: number): Uint8Ar
 
 function stapA(nals: readonly Uint8Array[], bytes: number): Uint8Array {
   const payload = Buffer.allocUnsafe(bytes)
-  // The header carries the highest importance of what is inside (§5.7).
+  // The header has the highest importance of its units (§5.7).
   payload[0] = STAP_A | Math.max(...nals.map((nal) => nal[0]! & 0x60))
   let at = 1
   for (const nal of nals) {
@@ -60,52 +59,18 @@ function* fuA(nal: Uint8Array, maxBytes: number): Generator<Uint8Array> {
   }
 }
 
-/** Puts the payloads of one access unit, in order and without a gap, back into Annex B. */
-export class H264Assembler {
-  #parts: Uint8Array[] = []
-  #inFragment = false
-
-  /** Throws `invalid-request` when the payload cannot follow what came before; the access unit is then lost. */
-  push(payload: Uint8Array): void {
-    if (payload.length < 2) throw malformed('is shorter than two bytes')
-    const type = payload[0]! & 0x1f
-    if (type === FU_A) this.#pushFragment(payload)
-    else if (this.#inFragment) throw malformed('interrupts a fragmented unit')
-    else if (type === STAP_A) this.#pushAggregate(payload)
-    else if (type >= 1 && type <= 23) this.#parts.push(START_CODE, payload)
-    else throw malformed(`has type ${type}; single units, STAP-A and FU-A are accepted`)
-  }
-
-  /** The access unit so far, which begins anew; undefined when nothing, or only part of a unit, came. */
-  take(): Uint8Array | undefined {
-    const whole = this.#parts.length > 0 && !this.#inFragment
-    const unit = whole ? plainBytes(Buffer.concat(this.#parts)) : undefined
-    this.reset()
-    return unit
-  }
-
-  reset(): void {
-    this.#parts = []
-    this.#inFragment = false
-  }
-
-  #pushFragment(payload: Uint8Array): void {
-    const header = payload[1]!
-    const first = (header & 0x80) !== 0
-    if (first === this.#inFragment) throw malformed(first ? 'begins a unit inside another' : 'continues no unit')
-    if (first) this.#parts.push(START_CODE, Uint8Array.of((payload[0]! & 0xe0) | (header & 0x1f)))
-    this.#parts.push(payload.subarray(2))
-    this.#inFragment = (header & 0x40) === 0
-  }
-
-  #pushAggregate(payload: Uint8Array): void {
-    for (let at = 1; at < payload.length; ) {
-      const length = at + 2 <= payload.length ? (payload[at]! << 8) | payload[at + 1]! : 0
-      if (length === 0 || at + 2 + length > payload.length) throw malformed('has a unit longer than itself')
-      this.#parts.push(START_CODE, payload.subarray(at + 2, at + 2 + length))
-      at += 2 + length
-    }
+/** Reassembles the payloads of one access unit, within the bounds of `NalAssembler`. */
+export class H264Assembler extends NalAssembler {
+  constructor() {
+    super({
+      codec: 'H.264',
+      headerBytes: 1,
+      type: (payload) => payload[0]! & 0x1f,
+      aggregation: STAP_A,
+      fragmentation: FU_A,
+      isSingle: (type) => type >= 1 && type <= 23,
+      accepted: 'single units, STAP-A and FU-A',
+      fragmentedHeader: (payload) => Uint8Array.of((payload[0]! & 0xe0) | (payload[1]! & 0x1f)),
+    })
   }
 }
-
-const malformed = (what: string) => new AppError('invalid-request', `this H.264 RTP payload ${what}`)

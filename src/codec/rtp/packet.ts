@@ -1,4 +1,5 @@
 // RTP fixed header and header extensions: RFC 3550 §5.1, RFC 8285.
+// Bound: what is read are views of the packet; looking for an element goes once over the extension.
 
 /** Bytes of the header without CSRCs and extensions. */
 export const RTP_HEADER_BYTES = 12
@@ -8,19 +9,26 @@ export type RtpPacket = {
   marker: boolean
   /** 0 to 65535. */
   sequence: number
-  /** 0 to 2^32 - 1, in the clock of the payload. */
+  /** 0 to 2^32 - 1, in the payload's clock rate. */
   timestamp: number
   ssrc: number
   /** View of the header extension's elements; empty when there are none. */
   extension: Uint8Array
-  /** True for the two-byte form of elements (RFC 8285 §4.3). */
+  /** Whether elements have the two-byte form (RFC 8285 §4.3). */
   twoByteExtension: boolean
-  /** Where the payload begins in the packet, which is also where encryption begins. */
+  /** Offset of the payload in the packet, where encryption also begins. */
   payloadOffset: number
   payload: Uint8Array
 }
 
-/** The header of an RTP packet; undefined when the bytes are none. Padding is taken off. */
+/** A packet in order. */
+export type OrderedPacket = {
+  packet: RtpPacket
+  /** Number of lost packets right before this one. */
+  lostBefore: number
+}
+
+/** Parses an RTP packet; undefined if the bytes are not one. Padding is removed. */
 export function parseRtp(data: Uint8Array): RtpPacket | undefined {
   if (data.length < RTP_HEADER_BYTES || data[0]! >> 6 !== 2) return
   const view = new DataView(data.buffer, data.byteOffset, data.length)
@@ -51,7 +59,7 @@ export function parseRtp(data: Uint8Array): RtpPacket | undefined {
   }
 }
 
-/** The data of one header extension element, or undefined. */
+/** The data of one header extension element; undefined if absent. */
 export function extensionElement(packet: RtpPacket, id: number): Uint8Array | undefined {
   const { extension: bytes, twoByteExtension: twoByte } = packet
   for (let at = 0; at < bytes.length; ) {

@@ -1,4 +1,5 @@
 // RTCP: RFC 3550 §6, feedback RFC 4585 §6, FIR RFC 5104 §4.3.1, REMB draft-alvestrand-rmcat-remb-03.
+// Bound: read once from front to back; at most one message comes out for eight bytes, and 17 sequence numbers for four.
 
 const SENDER_REPORT = 200
 const RECEIVER_REPORT = 201
@@ -10,18 +11,18 @@ const PICTURE_LOSS = 1
 const FULL_INTRA_REQUEST = 4
 const APPLICATION_FEEDBACK = 15
 
-/** What a receiver of ours says about one of our streams. */
+/** A receiver's report on one of our streams. */
 export type ReportBlock = {
   ssrc: number
-  /** 0 to 1, since the report before. */
+  /** 0 to 1, since the last report. */
   fractionLost: number
-  /** Highest sequence number received, with the count of its turns above 16 bits. */
+  /** Highest sequence number received, with the number of wraparounds above 16 bits. */
   highestSequence: number
-  /** In the clock of the payload. */
+  /** In the payload's clock rate. */
   jitter: number
   /** Middle 32 bits of the NTP time of the last sender report; 0 for none. */
   lastSenderReport: number
-  /** Since that report came, in 1/65536 s. */
+  /** Time since that report arrived, in 1/65536 s. */
   delaySinceLastSenderReport: number
 }
 
@@ -41,7 +42,7 @@ export const ntpFromUnixMs = (ms: number): NtpTime => ms + EPOCH_1900_MS
 /** Middle 32 bits of an NTP time, as reports repeat it: units of 1/65536 s. */
 export const compactNtp = (ntp: NtpTime): number => Math.floor((ntp / 1000) * 65536) % 2 ** 32
 
-/** Messages of a compound packet; unknown and damaged ones are left out. */
+/** Messages of a compound packet; unknown and damaged ones are skipped. */
 export function parseRtcp(data: Uint8Array): RtcpMessage[] {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length)
   const messages: RtcpMessage[] = []
@@ -132,7 +133,7 @@ function head(type: number, count: number, bytes: number): Buffer {
 export type SenderReport = {
   ssrc: number
   ntp: NtpTime
-  /** The moment of `ntp` in the clock of the payload. */
+  /** RTP time stamp of the moment `ntp`. */
   timestamp: number
   packets: number
   bytes: number
@@ -155,7 +156,7 @@ function writeNtp(packet: Buffer, ntp: NtpTime, at: number): void {
 }
 
 export type ReceivedReport = ReportBlock & {
-  /** Since the stream began; may be negative when packets came twice. */
+  /** Packets since the start of the stream; may be negative if packets were duplicated. */
   lost: number
 }
 
@@ -175,10 +176,10 @@ export function writeReceiverReport(ssrc: number, reports: readonly ReceivedRepo
   return packet
 }
 
-/** RFC 3550 §6.5: the name that ties the streams of one sender together. */
+/** RFC 3550 §6.5: the name that groups the streams of one sender. */
 export function writeCname(ssrc: number, cname: string): Buffer {
   const name = Buffer.from(cname.slice(0, 255), 'latin1')
-  // One item, its end mark, and zeros up to the next word.
+  // One item, its end mark, and padding to the next word.
   const packet = head(SOURCE_DESCRIPTION, 1, 8 + 4 * Math.ceil((2 + name.length + 1) / 4))
   packet.writeUInt32BE(ssrc, 4)
   packet[8] = 1
@@ -187,7 +188,7 @@ export function writeCname(ssrc: number, cname: string): Buffer {
   return packet
 }
 
-/** `sequences` are in the order of the stream; each entry covers 17 of them. */
+/** `sequences` are in stream order; each entry covers 17 of them. */
 export function writeNack(senderSsrc: number, ssrc: number, sequences: readonly number[]): Buffer {
   const entries: { first: number; mask: number }[] = []
   for (const sequence of sequences) {

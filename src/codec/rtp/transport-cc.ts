@@ -1,8 +1,8 @@
-// Feedback about the arrival of every packet: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.
+// Transport-wide congestion control feedback: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1.
 
-/** When one packet arrived. */
+/** Arrival of one packet. */
 export type Arrival = {
-  /** Transport-wide, counted on beyond its 16 bits. */
+  /** Transport-wide number, unwrapped beyond 16 bits. */
   sequence: number
   /** In milliseconds, on any clock. */
   at: number
@@ -22,13 +22,13 @@ export type TransportFeedback = {
   mediaSsrc: number
   /** Number of this feedback, modulo 256. */
   count: number
-  /** Where the feedback before ended: the first packet of which this one tells. */
+  /** First packet covered by this feedback, where the previous one ended. */
   from: number
-  /** In the order of their sequence numbers, at least one, each only once. */
+  /** At least one, in order of sequence number, without duplicates. */
   arrivals: readonly Arrival[]
 }
 
-/** Packets from `from` to the last one that are not named count as lost. */
+/** Packets from `from` to the last one that are not listed count as lost. */
 export function writeTransportFeedback({ senderSsrc, mediaSsrc, count, from, arrivals }: TransportFeedback): Buffer {
   const reference = Math.floor(arrivals[0]!.at / REFERENCE_MS)
   const symbols: number[] = []
@@ -36,7 +36,7 @@ export function writeTransportFeedback({ senderSsrc, mediaSsrc, count, from, arr
   let ticks = reference * (REFERENCE_MS / DELTA_MS)
   for (const { sequence, at } of arrivals) {
     while (from + symbols.length < sequence) symbols.push(NOT_RECEIVED)
-    // Rounded to where the reader's sum stands, so that errors do not add up.
+    // Relative to the reader's running sum, so that rounding errors do not add up.
     const delta = Math.min(0x7fff, Math.max(-0x8000, Math.round(at / DELTA_MS) - ticks))
     ticks += delta
     const small = delta >= 0 && delta <= 0xff
@@ -56,7 +56,7 @@ export function writeTransportFeedback({ senderSsrc, mediaSsrc, count, from, arr
   packet.writeUIntBE(reference & 0xffffff, 16, 3)
   packet[19] = count & 0xff
   for (let i = 0; i < chunks; i++) {
-    // Status vector with two bits a symbol (§3.1.4).
+    // Status vector with two bits per symbol (§3.1.4).
     const vector = symbols
       .slice(i * SYMBOLS_PER_CHUNK, (i + 1) * SYMBOLS_PER_CHUNK)
       .reduce((word, symbol, at) => word | (symbol << (2 * (SYMBOLS_PER_CHUNK - 1 - at))), 0xc000)

@@ -1,6 +1,7 @@
 // RTP payload format for VP8: RFC 7741; the frame header: RFC 6386 §9.1.
+// Bound: each byte is copied once; no more comes out than came.
 import { AppError } from '../../core/errors.ts'
-import { plainBytes } from '../bytes.ts'
+import { FrameAssembler } from './frame-assembler.ts'
 
 /** Length of the payload descriptor, and whether the payload begins a frame (§4.2). */
 function readDescriptor(payload: Uint8Array): { bytes: number; begins: boolean } {
@@ -17,31 +18,32 @@ function readDescriptor(payload: Uint8Array): { bytes: number; begins: boolean }
   return { bytes, begins: (first & 0x10) !== 0 && (first & 0x0f) === 0 }
 }
 
-/** Puts the payloads of one frame, in order and without a gap, back together. */
-export class Vp8Assembler {
-  #parts: Uint8Array[] = []
+/** First descriptor byte (§4.2): the payload begins partition 0, and so the frame. */
+const BEGINS = 0x10
 
-  /** Throws `invalid-request` when the payload cannot follow what came before; the frame is then lost. */
+/** Splits one frame into RTP payloads of at most `maxBytes`; the last one must get the marker bit. */
+export function packetizeVp8(frame: Uint8Array, maxBytes: number): Uint8Array[] {
+  const count = Math.ceil(frame.length / (maxBytes - 1))
+  const size = Math.ceil(frame.length / count)
+  return Array.from({ length: count }, (_, i) => {
+    const part = frame.subarray(i * size, (i + 1) * size)
+    const payload = Buffer.allocUnsafe(1 + part.length)
+    payload[0] = i === 0 ? BEGINS : 0
+    payload.set(part, 1)
+    return payload
+  })
+}
+
+/** Reassembles the payloads of one frame, in order and without a gap. */
+export class Vp8Assembler extends FrameAssembler {
+  constructor() {
+    super('VP8')
+  }
+
+  /** Throws `invalid-request` if the payload cannot follow the previous one; the frame is then lost. */
   push(payload: Uint8Array): void {
     const { bytes, begins } = readDescriptor(payload)
-    if (begins === this.#parts.length > 0) {
-      throw new AppError(
-        'invalid-request',
-        `this VP8 RTP payload ${begins ? 'begins a frame inside another' : 'continues no frame'}`,
-      )
-    }
-    this.#parts.push(payload.subarray(bytes))
-  }
-
-  /** The frame so far, and begins anew; undefined when nothing came. */
-  take(): Uint8Array | undefined {
-    const frame = this.#parts.length > 0 ? plainBytes(Buffer.concat(this.#parts)) : undefined
-    this.reset()
-    return frame
-  }
-
-  reset(): void {
-    this.#parts = []
+    this.add(payload.subarray(bytes), begins)
   }
 }
 
@@ -49,6 +51,6 @@ export class Vp8Assembler {
 export function vp8KeyframeSize(frame: Uint8Array): { width: number; height: number } | undefined {
   const isKey = frame.length >= 10 && (frame[0]! & 1) === 0
   if (!isKey || frame[3] !== 0x9d || frame[4] !== 0x01 || frame[5] !== 0x2a) return
-  // The upper two bits scale the display and leave the coded size alone.
+  // The upper two bits are a display scale and do not change the coded size.
   return { width: (frame[6]! | (frame[7]! << 8)) & 0x3fff, height: (frame[8]! | (frame[9]! << 8)) & 0x3fff }
 }

@@ -1,15 +1,16 @@
-// Session description fragments of trickle ICE: RFC 8840 §9, as WHIP uses them (RFC 9725 §4.3).
+// Session description fragments of trickle ICE: RFC 8840 §9, as used by WHIP (RFC 9725 §4.3).
+// Bound: that of a session description of the same length.
 import { AppError } from '../../core/errors.ts'
 import { attribute, attributeValues, parseSdp, type SdpAttribute } from './session.ts'
 
 export type SdpFragment = {
   ufrag: string | undefined
   password: string | undefined
-  /** Values of `a=candidate` lines of all sections. */
+  /** Values of the `a=candidate` lines of all sections. */
   candidates: string[]
 }
 
-/** Throws `invalid-request` when the text is no fragment, or says nothing about ICE. */
+/** Throws `invalid-request` if the text is not a fragment, or has nothing about ICE. */
 export function parseSdpFragment(text: string): SdpFragment {
   const { attributes, media } = parseSdp(`v=0\r\n${text}`)
   const all: { attributes: SdpAttribute[] } = { attributes: [attributes, ...media.map((one) => one.attributes)].flat() }
@@ -30,7 +31,7 @@ export function parseSdpFragment(text: string): SdpFragment {
 
 export type IceDescription = { ufrag: string; password: string; candidates: readonly string[] }
 
-/** The server's side of an ICE restart; `section` is the first of the answer. */
+/** The server's fragment for an ICE restart; `section` is the first of the answer. */
 export function writeSdpFragment(ice: IceDescription, section: { kind: string; mid: string; format: number }): string {
   const lines = [
     'a=ice-lite',

@@ -1,8 +1,12 @@
-// What media sections say about RTP: RFC 8866 §6.6 and §6.15, RFC 4585 §4, RFC 8285 §5, RFC 8853.
+// RTP attributes of media sections: RFC 8866 §6.6 and §6.15, RFC 4585 §4, RFC 8285 §5, RFC 8853.
+// Bound: each line is read once for a section, and what comes of it is no more than the line, but for feedback: 32
+// kinds for each of 128 formats.
 import { attributeValues, type SdpMedia } from './session.ts'
 
-/** Kinds of feedback that are kept for a codec; browsers name half a dozen. */
+/** Limit of feedback kinds per codec; browsers list half a dozen. */
 const MAX_FEEDBACK = 32
+/** Browsers send three. */
+const MAX_LAYERS = 8
 
 export type RtpCodec = {
   /** 0 to 127. */
@@ -21,11 +25,11 @@ export type RtpCodec = {
 export type HeaderExtension = {
   id: number
   uri: string
-  /** As the offerer uses it; `sendrecv` unless told. */
+  /** From the offerer's side; default `sendrecv`. */
   direction: string
 }
 
-/** The codecs of a section in its order of preference. */
+/** The codecs of a section in order of preference. */
 export function rtpCodecs(media: SdpMedia): RtpCodec[] {
   const maps = byPayloadType(attributeValues(media, 'rtpmap'))
   const parameters = byPayloadType(attributeValues(media, 'fmtp'))
@@ -57,7 +61,7 @@ function byPayloadType(values: readonly string[]): Map<string, string[]> {
   return map
 }
 
-/** Formats and lines of feedback multiply, so only so many of each are kept. */
+/** Limited, because formats and feedback lines multiply. */
 function firstDistinct(values: readonly string[] = []): string[] {
   return [...new Set(values.map((one) => one.toLowerCase()))].slice(0, MAX_FEEDBACK)
 }
@@ -74,17 +78,34 @@ export function retransmissionType(codecs: readonly RtpCodec[], payloadType: num
   return codecs.find(({ name, parameters }) => name === 'rtx' && parameters.apt === String(payloadType))?.payloadType
 }
 
-/** SSRCs of retransmissions against those of the streams they mend (RFC 5576 §4.2 with FID groups). */
+/** SSRC of each retransmission stream to that of its media stream (RFC 5576 §4.2, FID groups). */
 export function repairStreams(media: SdpMedia): Map<number, number> {
   const groups = attributeValues(media, 'ssrc-group').map((value) => value.split(' '))
   const pairs = groups.filter(([semantics, ...ssrcs]) => semantics === 'FID' && ssrcs.length === 2)
   return new Map(pairs.map(([, stream, repair]) => [Number(repair), Number(stream)]))
 }
 
-/** Parameter sets that the offer itself carries (RFC 6184 §8.1, `sprop-parameter-sets`), as NAL units. */
-export function h264ParameterSets(codec: RtpCodec): Uint8Array[] {
-  const texts = codec.parameters['sprop-parameter-sets']?.split(',') ?? []
-  return texts.map((text) => new Uint8Array(Buffer.from(text, 'base64'))).filter(({ length }) => length > 3)
+/** SSRCs that the section declares (RFC 5576 §4.1). */
+export function namedStreams(media: SdpMedia): number[] {
+  const named = attributeValues(media, 'ssrc').map((value) => Number(value.split(' ')[0]))
+  return [...new Set(named)].filter((ssrc) => Number.isInteger(ssrc))
+}
+
+/** Parameter sets in the offer (RFC 6184 §8.1, `sprop-parameter-sets`), as NAL units. */
+export function h264ParameterSets({ parameters }: RtpCodec): Uint8Array[] {
+  return unitsOf(parameters['sprop-parameter-sets'])
+}
+
+/** The same for H.265 (RFC 7798 §7.1). */
+export function h265ParameterSets({ parameters }: RtpCodec): Uint8Array[] {
+  return ['sprop-vps', 'sprop-sps', 'sprop-pps'].flatMap((key) => unitsOf(parameters[key]))
+}
+
+function unitsOf(texts = ''): Uint8Array[] {
+  return texts
+    .split(',')
+    .map((text) => new Uint8Array(Buffer.from(text, 'base64')))
+    .filter(({ length }) => length > 3)
 }
 
 export function headerExtensions(media: SdpMedia): HeaderExtension[] {
@@ -95,21 +116,21 @@ export function headerExtensions(media: SdpMedia): HeaderExtension[] {
   })
 }
 
-/** Names of the layers that the offerer would send at once; their order says nothing about their sizes. */
+/** Names of the layers that the offerer would send, at most eight; their order says nothing about their sizes. */
 export function simulcastLayers(media: SdpMedia): string[] {
   const send = /\bsend ([^ ]+)/.exec(attributeValues(media, 'simulcast')[0] ?? '')?.[1]
   // `~` marks a layer that starts paused; `,` separates alternatives of one layer.
-  return send ? send.split(';').map((layer) => layer.split(',')[0]!.replace(/^~/, '')) : []
+  return send ? send.split(';', MAX_LAYERS).map((layer) => layer.split(',')[0]!.replace(/^~/, '')) : []
 }
 
-/** Profile of an H.264 payload type, by its `profile-level-id` (RFC 6184 §8.1; absent means plain baseline). */
+/** Profile of an H.264 payload type by its `profile-level-id` (RFC 6184 §8.1; default: plain baseline). */
 export type H264Profile = 'constrained-baseline' | 'baseline' | 'main' | 'high' | 'other'
 
 export function h264Profile(codec: RtpCodec): H264Profile {
   const id = Number.parseInt(codec.parameters['profile-level-id'] ?? '42000a', 16)
   const profile = (id >> 16) & 0xff
   const constraints = (id >> 8) & 0xff
-  // Table 5: constraint_set1 turns baseline, and constraint_set0 turns main, into what both can play.
+  // Table 5: constraint_set1 on baseline, and constraint_set0 on main, restrict the stream to what both can play.
   if (profile === 0x42) return constraints & 0x40 ? 'constrained-baseline' : 'baseline'
   if (profile === 0x4d) return constraints & 0x80 ? 'constrained-baseline' : 'main'
   if (profile === 0x58 && (constraints & 0xc0) === 0xc0) return 'constrained-baseline'
@@ -117,7 +138,7 @@ export function h264Profile(codec: RtpCodec): H264Profile {
   return 'other'
 }
 
-/** Packetization mode (RFC 6184 §8.1); mode 0 when nothing is said. */
+/** Packetization mode (RFC 6184 §8.1); default 0. */
 export function h264Mode(codec: RtpCodec): number {
   return Number(codec.parameters['packetization-mode'] ?? 0)
 }

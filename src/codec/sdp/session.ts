@@ -1,5 +1,6 @@
-// Session descriptions: RFC 8866, with the attributes that WebRTC adds (RFC 8829). Time and memory grow with the text:
-// lines, sections and formats are limited, and what is read of them is no more than was there.
+// Session descriptions: RFC 8866, with the attributes of WebRTC (RFC 8829).
+// Bound: time and memory grow with the text; 5,000 lines, 64 sections and 128 formats each are accepted at most, and
+// what is read of them is no more than was there.
 import { AppError } from '../../core/errors.ts'
 
 export type SdpAttribute = { name: string; value: string }
@@ -22,8 +23,8 @@ const MAX_SECTIONS = 64
 const MAX_FORMATS = 128
 
 /**
- * Reads a description. Text before `v=0` is skipped, since some clients send it, and both line ends are taken.
- * Throws `invalid-request` when it is none.
+ * Parses a description. Text before `v=0`, which some clients send, is skipped, and both line endings are accepted.
+ * Throws `invalid-request` if it is not a description.
  */
 export function parseSdp(text: string): Sdp {
   const start = text.indexOf('v=0')
@@ -60,7 +61,7 @@ function parseMedia(value: string): SdpMedia {
   return { kind, port: number, protocol, formats: distinct, attributes: [] }
 }
 
-/** An attribute as `a=` lines have it: `name` or `name:value`. */
+/** An attribute of an `a=` line: `name` or `name:value`. */
 function parseAttribute(text: string): SdpAttribute {
   const colon = text.indexOf(':')
   return colon < 0 ? { name: text, value: '' } : { name: text.slice(0, colon), value: text.slice(colon + 1).trim() }
@@ -76,7 +77,7 @@ export function attributeValues(section: Section, name: string): string[] {
   return section.attributes.filter((one) => one.name === name).map((one) => one.value)
 }
 
-/** Of a media section, or of the whole session where the section does not say. */
+/** The attribute of a media section, or else of the session. */
 export function inherited(sdp: Sdp, media: SdpMedia, name: string): string | undefined {
   return attribute(media, name) ?? attribute(sdp, name)
 }
@@ -84,7 +85,7 @@ export function inherited(sdp: Sdp, media: SdpMedia, name: string): string | und
 const DIRECTIONS = ['sendrecv', 'sendonly', 'recvonly', 'inactive'] as const
 export type Direction = (typeof DIRECTIONS)[number]
 
-/** RFC 8866 §6.7: `sendrecv` when nothing is said. */
+/** RFC 8866 §6.7: default `sendrecv`. */
 export function direction(sdp: Sdp, media: SdpMedia): Direction {
   const said = (section: Section) => DIRECTIONS.find((one) => attribute(section, one) !== undefined)
   return said(media) ?? said(sdp) ?? 'sendrecv'

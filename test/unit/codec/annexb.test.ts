@@ -3,7 +3,8 @@ import { AccessUnitSplitter, ParameterSets } from '../../../src/codec/access-uni
 import { isAnnexB, joinNalUnits, nalSpans, nalUnits, unescapeNal } from '../../../src/codec/annexb.ts'
 import { h264Syntax, isH264Keyframe } from '../../../src/codec/h264/nal.ts'
 import { parseH264Sps } from '../../../src/codec/h264/sps.ts'
-import { hevcSyntax, parseHevcSps } from '../../../src/codec/hevc/nal.ts'
+import { hevcSyntax } from '../../../src/codec/hevc/nal.ts'
+import { parseHevcSps } from '../../../src/codec/hevc/sps.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { AUD, dice, frame, hex, PPS, SPS_640x360, slice } from './mpegts/ts-samples.ts'
 
@@ -23,7 +24,7 @@ describe('byte stream', () => {
     expect(nalUnits(hex(bytes)).map((nal) => Buffer.from(nal).toString('hex'))).toEqual(nals)
   })
 
-  test('spans keep the zero before a start code with what it begins', () => {
+  test('the zero before a start code belongs to the unit it starts', () => {
     expect(nalSpans(hex('00000001 6742 00000001 68ce 000001 65'))).toEqual([
       { start: 0, offset: 4, end: 6 },
       { start: 6, offset: 10, end: 12 },
@@ -31,7 +32,7 @@ describe('byte stream', () => {
     ])
   })
 
-  test('tells itself from length-prefixed units', () => {
+  test('is distinguished from length-prefixed units', () => {
     expect(isAnnexB(hex('00000001 67'))).toBe(true)
     expect(isAnnexB(hex('000001 67'))).toBe(true)
     expect(isAnnexB(hex('00000002 67'))).toBe(false)
@@ -53,7 +54,7 @@ describe('H.264 SPS', () => {
     expect(parseH264Sps(hex(bytes))).toMatchObject(facts)
   })
 
-  test('a cut one says so, and a cut end of the usability information does not matter', () => {
+  test('a truncated one is an error, except in the usability information', () => {
     for (let length = 0; length < 10; length++) {
       expect(() => parseH264Sps(SPS_640x360.subarray(0, length)), `${length} bytes`).toThrow(AppError)
     }
@@ -66,8 +67,22 @@ describe('H.264 SPS', () => {
 test('HEVC SPS', () => {
   // 1920x1080 Main, with a conformance window.
   const sps = hex('420101016000000300900000030000030078a003c08010e5965666924caf0168080000030008000003 00c84000')
-  expect(parseHevcSps(sps)).toEqual({ width: 1920, height: 1080, progressive: true })
+  expect(parseHevcSps(sps)).toMatchObject({ width: 1920, height: 1080, progressive: true, fields: false })
   for (let length = 0; length < 22; length++) expect(() => parseHevcSps(sps.subarray(0, length))).toThrow(AppError)
+})
+
+test.each([
+  ['42010101600000030090000003000003003ca00a080f165959a4932bc39a808080820000030002000003003210', 1, false],
+  ['42010101600000030090000003000003003ca00a080f165959a4932bc39b808084820000030002000003003210', 9, true],
+])('HEVC SPS with usability information, written by x265', (bytes, matrix, fullRange) => {
+  expect(parseHevcSps(hex(bytes))).toEqual({
+    ...{ width: 320, height: 240, progressive: true, fields: false },
+    sampleAspect: { width: 4, height: 3 },
+    colour: { primaries: 1, transfer: 1, matrix, fullRange },
+  })
+  for (let length = 24; length < bytes.length / 2; length++) {
+    expect(parseHevcSps(hex(bytes).subarray(0, length))).toMatchObject({ width: 320, height: 240 })
+  }
 })
 
 describe('keyframes', () => {
@@ -88,7 +103,7 @@ describe('keyframes', () => {
     expect(isH264Keyframe(nals)).toBe(key)
   })
 
-  test('of HEVC: IDR, CRA and BLA, and no others', () => {
+  test('of HEVC: IDR, CRA and BLA only', () => {
     const keys = Array.from({ length: 32 }, (_, type) => hevcSyntax.isKeyframe([Uint8Array.of(type << 1, 1, 0x80, 0)]))
     expect(keys.map((key, type) => (key ? type : -1)).filter((type) => type >= 0)).toEqual([
       16, 17, 18, 19, 20, 21, 22, 23,
@@ -99,7 +114,7 @@ describe('keyframes', () => {
 describe('access units', () => {
   const split = (data: Uint8Array) => new AccessUnitSplitter(h264Syntax).split(data).map((unit) => unit.data)
 
-  test('are divided at delimiters, parameter sets and first slices, and not between slices', () => {
+  test('are split at delimiters, parameter sets and first slices, not between slices', () => {
     const units = [
       joinNalUnits([AUD, SPS_640x360, PPS, slice(5, 50), slice(5, 60, false)]),
       joinNalUnits([slice(1, 50), slice(1, 50, false)]),
@@ -125,7 +140,7 @@ describe('access units', () => {
     expect(split(unit)).toEqual([unit])
   })
 
-  test('keyframes without parameter sets get the ones seen before', () => {
+  test('keyframes without parameter sets get the latest ones', () => {
     const sets = new ParameterSets(h264Syntax)
     const [first] = new AccessUnitSplitter(h264Syntax).split(frame(true, 200))
     const [bare] = new AccessUnitSplitter(h264Syntax).split(joinNalUnits([AUD, slice(5, 50)]))
@@ -137,7 +152,7 @@ describe('access units', () => {
   })
 })
 
-test('parameter sets put before many tiny keyframes stay within the bytes that came', () => {
+test('parameter sets added to many tiny keyframes stay within the size of the input', () => {
   const padded = Array.from({ length: 256 }, (_, id) => {
     // pic_parameter_set_id as Exp-Golomb, then padding.
     const bits = (id + 1).toString(2)
@@ -161,7 +176,7 @@ test('parameter sets put before many tiny keyframes stay within the bytes that c
   for (const count of [1000, 2000, 4000]) expect(produced(count)).toBeLessThan(4 * count * input + 1024 * 1024)
 })
 
-test('random bytes end, and fail with nothing but errors of the house', () => {
+test('random bytes terminate, and throw nothing but AppError', () => {
   const roll = dice(7)
   for (let round = 0; round < 3000; round++) {
     const data = Uint8Array.from({ length: roll(120) }, () => (roll(3) === 0 ? roll(2) : roll(256)))

@@ -26,7 +26,7 @@ test.each([
   expect(mergePatch(target, patch)).toEqual(result)
 })
 
-test('what it was given stays as it was', () => {
+test('the input is not modified', () => {
   const target = { a: { b: 1 } }
   mergePatch(target, { a: { b: 2 } })
   expect(target).toEqual({ a: { b: 1 } })

@@ -22,11 +22,11 @@ describe('parseBindingRequest', () => {
     expect(parsed.signedWith('another')).toBe(false)
   })
 
-  test('one whose sender does not lead', () => {
+  test('one of a controlled agent', () => {
     expect(parseBindingRequest(request((message) => message.setAttribute('ICE-CONTROLLED', 1n)))?.controlled).toBe(true)
   })
 
-  test('a changed byte breaks the signature', () => {
+  test('a changed byte breaks the integrity check', () => {
     const bytes = request()
     for (let at = 0; at < bytes.indexOf(Buffer.from([0, 8, 0, 20])); at++) {
       const changed = Buffer.from(bytes)
@@ -35,13 +35,13 @@ describe('parseBindingRequest', () => {
     }
   })
 
-  test('what stands behind the signature is not believed', () => {
+  test('attributes after the integrity check are ignored', () => {
     const forged = Buffer.concat([request(), Buffer.from([0, 0x25, 0, 0])])
     forged.writeUInt16BE(forged.length - 20, 2)
     expect(parseBindingRequest(forged)).toMatchObject({ useCandidate: false })
   })
 
-  test('none without a signature, or without a user', () => {
+  test('none without integrity or username', () => {
     const unsigned = new Message(methods.BINDING, classes.REQUEST).setAttribute('USERNAME', 'server:client')
     expect(parseBindingRequest(unsigned.bytes)).toBeUndefined()
     const nobody = new Message(methods.BINDING, classes.REQUEST)
@@ -49,7 +49,7 @@ describe('parseBindingRequest', () => {
     expect(parseBindingRequest(nobody.bytes)).toBeUndefined()
   })
 
-  test('survives random and cut bytes', () => {
+  test('survives random and truncated bytes', () => {
     const whole = request()
     for (let i = 0; i < 5000; i++) {
       const bytes = Buffer.from(whole.subarray(0, i % 2 ? whole.length : Math.floor(Math.random() * whole.length)))
@@ -65,7 +65,7 @@ test.each([
   ['2001:db8:1:2:3:4:5:6', 1],
   ['::1', 65_535],
   ['fe80::1%eth0', 9],
-])('the answer to %s:%i is understood by another implementation', (address, port) => {
+])('the response to %s:%i is parsed by another implementation', (address, port) => {
   const parsed = parseBindingRequest(request())!
   const answer = parseMessage(writeBindingSuccess(parsed, { address, port }, PASSWORD), Buffer.from(PASSWORD))!
   expect(answer.messageClass).toBe(classes.RESPONSE)
@@ -76,7 +76,7 @@ test.each([
   )
 })
 
-test('a role conflict is understood by another implementation', () => {
+test('a role conflict is parsed by another implementation', () => {
   const answer = parseMessage(writeRoleConflict(parseBindingRequest(request())!, PASSWORD), Buffer.from(PASSWORD))!
   expect(answer.messageClass).toBe(classes.ERROR)
   expect(answer.getAttributeValue('ERROR-CODE')).toEqual([487, 'Role Conflict'])

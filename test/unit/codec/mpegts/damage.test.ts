@@ -18,7 +18,7 @@ import {
 } from './ts-samples.ts'
 
 describe('damage', () => {
-  test('a packet that came twice is read once', () => {
+  test('a duplicate packet is read once', () => {
     const { bytes, packets } = written()
     const doubled = tsPackets(bytes).flatMap((packet) => (pidOf(packet) < 0x100 ? [packet] : [packet, packet]))
     const read = readAll(bytesOf(...doubled))
@@ -26,10 +26,10 @@ describe('damage', () => {
     expect(read.reader.lost).toBe(0)
   })
 
-  test('missing packets cost what they were part of, and are counted', () => {
+  test('missing packets lose the frames they belong to, and are counted', () => {
     const { bytes, packets } = written()
     const parts = tsPackets(bytes)
-    // The second packet of the twelfth frame.
+    // Second packet of the twelfth frame.
     const starts = parts.flatMap((packet, i) => (pidOf(packet) === 0x100 && (packet[1] as number) & 0x40 ? [i] : []))
     parts.splice((starts[12] as number) + 1, 1)
     const { packets: read, reader } = readAll(bytesOf(...parts))
@@ -38,7 +38,7 @@ describe('damage', () => {
     expect(reader.lost).toBe(2)
   })
 
-  test('bytes between packets are passed over', () => {
+  test('bytes between packets are skipped', () => {
     const { bytes, packets } = written()
     const noise = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) & 0xff)
     const at = 188 * 40
@@ -47,7 +47,7 @@ describe('damage', () => {
     expect(reader.lost).toBe(1)
   })
 
-  test('a table with a wrong checksum is not believed', () => {
+  test('a table with a wrong checksum is ignored', () => {
     const { bytes } = written(5)
     const parts = tsPackets(bytes)
     for (const part of parts) if (pidOf(part) === 0x1000) part[20] = (part[20] as number) ^ 1
@@ -56,7 +56,7 @@ describe('damage', () => {
     expect(reader.program).toBeUndefined()
   })
 
-  test('a frame beyond the limit is dropped and counted, and the next one is read', () => {
+  test('a frame beyond the size limit is dropped and counted, and the next one is read', () => {
     const mux = new HandMux()
     const reader = new TsReader({ maxUnitBytes: 5000 })
     const units = [frame(true, 1000), frame(false, 6000), frame(false, 1000), frame(false, 1000)]
@@ -67,14 +67,14 @@ describe('damage', () => {
     expect(reader.lost).toBe(1)
   })
 
-  test('streams that were made one by one follow each other without loss', () => {
+  test('consecutive streams are read without loss', () => {
     const parts = [1, 2, 3].map(() => written(10))
     const { packets, reader } = readAll(bytesOf(...parts.map(({ bytes }) => bytes)))
     expect(byKind(packets)).toEqual(byKind(parts.flatMap((part) => part.packets)))
     expect(reader.lost).toBe(0)
   })
 
-  test('random damage is survived, and fails with nothing but errors of the house', () => {
+  test('random damage throws nothing but AppError', () => {
     const { bytes, packets } = written(60)
     const roll = dice(11)
     for (let round = 0; round < 150; round++) {
@@ -88,7 +88,7 @@ describe('damage', () => {
     }
   })
 
-  test('random bytes, also as payload of good packets, end', () => {
+  test('random bytes terminate, also as payload of valid packets', () => {
     const roll = dice(3)
     const streams: PmtStream[] = [0x1b, 0x24, 0x0f, 0x03].map((streamType) => ({
       streamType,
@@ -106,15 +106,16 @@ describe('damage', () => {
   })
 })
 
-describe('what is refused', () => {
+describe('refused', () => {
   const refusal = (bytes: Uint8Array): AppError => {
+    let error: unknown
     try {
-      readAll(bytes)
+      error = readAll(bytes).reader.refusal
     } catch (thrown) {
-      expect(thrown).toBeInstanceOf(AppError)
-      return thrown as AppError
+      error = thrown
     }
-    throw new Error('it was accepted')
+    expect(error).toBeInstanceOf(AppError)
+    return error as AppError
   }
 
   const registered = (name: string) => [{ tag: 5, data: new TextEncoder().encode(name) }]
@@ -125,8 +126,7 @@ describe('what is refused', () => {
       [{ streamType: 2, pid: 0x100, descriptors: [] }],
       'carries MPEG-2 video (stream type 0x02); accepted',
     ],
-    ['AC-3', [H264_STREAM, { streamType: 0x81, pid: 0x101, descriptors: [] }], 'carries AC-3 (stream type 0x81)'],
-    ['LATM', [{ streamType: 0x11, pid: 0x101, descriptors: [] }], 'carries AAC in LATM'],
+    ['DTS alone', [{ streamType: 0x82, pid: 0x101, descriptors: [] }], 'carries DTS (stream type 0x82) but no video'],
     ['AV1', [{ streamType: 6, pid: 0x100, descriptors: registered('AV01') }], 'carries AV1'],
     [
       'subtitles alone',
@@ -140,7 +140,7 @@ describe('what is refused', () => {
     expect(error.message).toContain('H.264 or HEVC')
   })
 
-  test('a stream that is not read does not matter beside one that is', () => {
+  test('an unreadable stream next to a readable one is ignored', () => {
     const ac3 = { streamType: 0x81, pid: 0x102, descriptors: [] }
     const bytes = bytesOf(new HandMux().tables(ac3, H264_STREAM, AAC_STREAM), new HandMux().tables(H264_STREAM))
     const { reader } = readAll(bytes.subarray(0, 188 * 2))
@@ -149,19 +149,42 @@ describe('what is refused', () => {
   })
 
   test('scrambled packets', () => {
-    const { bytes } = written(5)
-    const parts = tsPackets(bytes)
-    for (const part of parts) if (pidOf(part) === 0x100) part[3] = (part[3] as number) | 0x80
-    expect(refusal(bytesOf(...parts)).message).toContain('scrambled')
+    expect(refusal(scrambledPackets(0x100)).message).toContain('scrambled')
   })
 
-  test('scrambled PES packets', () => {
-    const { bytes } = written(5)
-    const parts = tsPackets(bytes)
+  test('scrambled PES packets of video', () => {
+    expect(refusal(scrambledPes(0x100)).message).toContain('scrambled')
+  })
+
+  test.each([
+    ['of a codec that is not read', () => bytesOf(...videoBeside({ streamType: 0x82, pid: 0x101, descriptors: [] }))],
+    ['in scrambled PES packets', () => scrambledPes(0x101)],
+    ['in scrambled packets', () => scrambledPackets(0x101)],
+  ])('audio %s is reported and leaves the video alone', (_, bytes) => {
+    const { packets, reader } = readAll(bytes())
+    expect(packets.filter(({ track }) => track.kind === 'video').length).toBe(5)
+    expect(packets.filter(({ track }) => track.kind === 'audio')).toEqual([])
+    expect(reader.missing('audio')).toMatch(/scrambled|DTS/)
+  })
+
+  function videoBeside(stream: PmtStream): Uint8Array[] {
+    const mux = new HandMux()
+    const units = Array.from({ length: 5 }, (_, i) => mux.video(frame(i === 0, 700), 3000 * i))
+    return [mux.tables(H264_STREAM, stream), ...units]
+  }
+
+  function scrambledPackets(pid: number): Uint8Array {
+    const parts = tsPackets(written(5).bytes)
+    for (const part of parts) if (pidOf(part) === pid) part[3] = (part[3] as number) | 0x80
+    return bytesOf(...parts)
+  }
+
+  function scrambledPes(pid: number): Uint8Array {
+    const parts = tsPackets(written(5).bytes)
     for (const part of parts) {
       const payload = 4 + ((part[3] as number) & 0x20 ? 1 + (part[4] as number) : 0)
-      if (pidOf(part) === 0x101 && (part[1] as number) & 0x40) part[payload + 6] = 0xa0
+      if (pidOf(part) === pid && (part[1] as number) & 0x40) part[payload + 6] = 0xa0
     }
-    expect(refusal(bytesOf(...parts)).message).toContain('scrambled')
-  })
+    return bytesOf(...parts)
+  }
 })

@@ -24,22 +24,22 @@ import {
   unbounded,
 } from './ts-samples.ts'
 
-describe('a frame without told length', () => {
-  /** Header of the PES packet and clock stamp, in front of a frame's bytes in its transport packets. */
+describe('a PES packet without length', () => {
+  /** Bytes of PES header and PCR in front of a frame in its transport packets. */
   const OVERHEAD = unbounded(0).length
 
-  test('is out with its last packet once stuffing proved to be the end', () => {
+  test('ends with its last packet once stuffing has proved to mark the end', () => {
     const mux = new HandMux()
     const reader = new TsReader()
     const counts = [reader.push(bytesOf(mux.tables(H264_STREAM))).length]
     for (let i = 0; i < 8; i++) counts.push(reader.push(mux.video(frame(i === 0, 1000), 3000 * i)).length)
-    // The first three come with the start of the next, the fourth at once, together with the third.
+    // The first three end with the start of the next one, the fourth at once, together with the third.
     expect(counts).toEqual([0, 0, 1, 1, 2, 1, 1, 1, 1])
     expect(reader.flush()).toEqual([])
     expect(reader.lost).toBe(0)
   })
 
-  test('that fills its last packet exactly comes with the next one', () => {
+  test('that fills its last packet exactly ends with the next one', () => {
     const mux = new HandMux()
     const reader = new TsReader()
     reader.push(mux.tables(H264_STREAM))
@@ -51,7 +51,7 @@ describe('a frame without told length', () => {
     expect(next[0]?.data).toEqual(exact)
   })
 
-  test('that all fill their packets exactly come whole, the last one too', () => {
+  test('all of which fill their packets exactly are read whole, the last one too', () => {
     const mux = new HandMux()
     const sent = Array.from({ length: 6 }, (_, i) => frame(i === 0, 184 * 3 - OVERHEAD))
     const { packets, reader } = readAll(
@@ -75,7 +75,7 @@ describe('a frame without told length', () => {
     expect(reader.lost).toBe(0)
   })
 
-  test('cut once by stuffing that was trusted wrongly, is counted, and it never happens again', () => {
+  test('cut by stuffing in the middle is counted, and it never happens again', () => {
     const mux = new HandMux()
     const reader = new TsReader()
     reader.push(mux.tables(H264_STREAM))
@@ -87,7 +87,7 @@ describe('a frame without told length', () => {
     expect(reader.lost).toBe(1)
   })
 
-  /** One frame whose packets are filled up after its 300th byte. */
+  /** A frame with a stuffed packet after its 300th byte. */
   function stuffedInside(mux: HandMux, data: Uint8Array, pts: number): Uint8Array[] {
     const first = mux.video(data.subarray(0, 300), pts)
     const rest = mux.pes(0x100, data.subarray(300))
@@ -96,10 +96,10 @@ describe('a frame without told length', () => {
   }
 })
 
-describe('a frame with told length', () => {
+describe('a PES packet with length', () => {
   const told = (data: Uint8Array, pts: number) => bytesOf(pesHeader(0xe0, data.length, pts, pts), data)
 
-  test('may go on in PES packets without a time stamp', () => {
+  test('may continue in PES packets without a timestamp', () => {
     const mux = new HandMux()
     const parts = [mux.tables(H264_STREAM)]
     const sent = Array.from({ length: 6 }, (_, i) => frame(i === 0, 1000))
@@ -117,7 +117,7 @@ describe('a frame with told length', () => {
     expect(reader.lost).toBe(0)
   })
 
-  test('is waited for when it is as long as a length can tell, and given out at the end', () => {
+  test('of the maximum length is waited for, and delivered at the end', () => {
     const mux = new HandMux()
     const parts = [mux.tables(H264_STREAM)]
     const sent = Array.from({ length: 8 }, (_, i) => frame(i === 0, i < 5 ? 1000 : i === 5 ? 100_000 : 65_000))
@@ -131,7 +131,7 @@ describe('a frame with told length', () => {
     expect(reader.lost).toBe(0)
   })
 
-  test('in slices with the same time stamp each is one frame', () => {
+  test('slices with the same timestamp form one frame', () => {
     const mux = new HandMux()
     const parts = [mux.tables(H264_STREAM)]
     const first = joinNalUnits([AUD, SPS_640x360, PPS, slice(5, 300)])
@@ -146,7 +146,7 @@ describe('a frame with told length', () => {
   })
 })
 
-test('several frames in one PES packet are told apart, and their times counted on', () => {
+test('several frames in one PES packet are split, with their timestamps counted on', () => {
   const mux = new HandMux()
   const group = (key: boolean) => bytesOf(frame(key, 300), frame(false, 200), frame(false, 250))
   const times = [0, 1, 2].map((i) => 90_000 + i * 4500)
@@ -157,7 +157,7 @@ test('several frames in one PES packet are told apart, and their times counted o
   expect(packets.slice(3).map(({ pts }) => pts)).toEqual([94_500, 96_000, 97_500, 99_000, 100_500, 102_000])
 })
 
-test('a new size is a new track, and a bare keyframe gets the parameter sets of before', () => {
+test('a new size is a new track, and a bare keyframe gets the previous parameter sets', () => {
   const other = hex('6742c00dda0507e8400000030040000007a3c50aa8')
   const units = [
     frame(true, 300),
@@ -201,7 +201,7 @@ test('audio may join later, and change its codec', () => {
   expect(reader.lost).toBe(0)
 })
 
-test('nothing is given out before the first keyframe that can be decoded', () => {
+test('nothing is delivered before the first decodable keyframe', () => {
   const mux = new HandMux()
   const units = [frame(false, 300), joinNalUnits([AUD, slice(5, 200)]), frame(true, 300), frame(false, 300)]
   const { packets } = readAll(bytesOf(mux.tables(H264_STREAM), ...units.map((data, i) => mux.video(data, 3000 * i))))
@@ -211,11 +211,11 @@ test('nothing is given out before the first keyframe that can be decoded', () =>
 describe('audio', () => {
   const pes = (data: Uint8Array, pts: number) => bytesOf(pesHeader(0xc0, data.length, pts, pts), data)
 
-  test('frames that go over from one PES packet to the next are whole, and stamped by where they begin', () => {
+  test('frames across PES packets are whole, with the timestamp of their start', () => {
     const frames = Array.from({ length: 8 }, (_, i) => adts(100 + i))
     const all = bytesOf(...frames)
     const mux = new HandMux()
-    // The second PES packet begins inside the fourth frame: its time is that of the fifth.
+    // The second PES packet starts inside the fourth frame, so its timestamp is that of the fifth.
     const cut = 330
     const { packets } = readAll(
       bytesOf(
@@ -228,7 +228,7 @@ describe('audio', () => {
     expect(packets.map(({ pts }) => pts)).toEqual([10_000, 11_920, 13_840, 15_760, 90_000, 91_920, 93_840, 95_760])
   })
 
-  test('bytes that are no frame are passed over and counted', () => {
+  test('bytes outside frames are skipped and counted', () => {
     const mux = new HandMux()
     const frames = [adts(120), adts(130), adts(140)] as const
     const noisy = bytesOf(frames[0], hex('ff00fff1ffff0102'), frames[1], frames[2])

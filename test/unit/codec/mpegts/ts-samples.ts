@@ -16,7 +16,7 @@ export const VIDEO: VideoTrack = { id: 'video', kind: 'video', codec: 'h264', wi
 export const AAC: AudioTrack = { id: 'audio', kind: 'audio', codec: 'aac', sampleRate: 48_000, channels: 2 }
 export const OPUS: AudioTrack = { id: 'audio', kind: 'audio', codec: 'opus', sampleRate: 48_000, channels: 2 }
 
-/** Repeatable numbers from 0 up to `below`. */
+/** Seeded pseudo-random integers from 0 up to but not including `below`. */
 export function dice(seed: number): (below: number) => number {
   let state = seed >>> 0 || 1
   return (below) => {
@@ -27,7 +27,7 @@ export function dice(seed: number): (below: number) => number {
   }
 }
 
-/** A slice that begins a frame, of `bytes` bytes in all; its payload holds no start code. */
+/** First slice of a frame, `bytes` bytes long; its payload contains no start code. */
 export function slice(type: 1 | 5, bytes: number, first = true): Uint8Array {
   const nal = new Uint8Array(bytes).fill(0xab)
   nal[0] = 0x60 | type
@@ -36,14 +36,14 @@ export function slice(type: 1 | 5, bytes: number, first = true): Uint8Array {
   return nal
 }
 
-/** An access unit that is `bytes` long in all; a keyframe has its parameter sets. */
+/** An access unit of `bytes` bytes; a keyframe has its parameter sets. */
 export function frame(key: boolean, bytes: number): Uint8Array {
   const before = key ? [AUD, SPS_640x360, PPS] : [AUD]
   const used = joinNalUnits(before).length + 4
   return joinNalUnits([...before, slice(key ? 5 : 1, bytes - used)])
 }
 
-/** `count` frames, 30 a second, with a keyframe every `gop`; sizes about `bytes`. */
+/** `count` frames at 30 per second, of about `bytes` bytes, with a keyframe every `gop` frames. */
 export function frames(count: number, gop = 10, bytes = 700): EncodedPacket<VideoTrack>[] {
   return Array.from({ length: count }, (_, i) => ({
     track: VIDEO,
@@ -53,14 +53,14 @@ export function frames(count: number, gop = 10, bytes = 700): EncodedPacket<Vide
   }))
 }
 
-/** An ADTS frame, 48 kHz stereo, of `bytes` bytes. */
+/** An ADTS frame of `bytes` bytes, 48 kHz stereo. */
 export function adts(bytes: number): Uint8Array {
   const frame = new Uint8Array(bytes).fill(0x21)
   frame.set([0xff, 0xf1, 0x4c, 0x80 | (bytes >> 11), (bytes >> 3) & 0xff, ((bytes & 7) << 5) | 0x1f, 0xfc])
   return frame
 }
 
-/** `count` AAC frames without gaps. */
+/** `count` consecutive AAC frames. */
 export function audioPackets(count: number): EncodedPacket<AudioTrack>[] {
   return Array.from({ length: count }, (_, i) => ({
     track: AAC,
@@ -73,18 +73,18 @@ export function audioPackets(count: number): EncodedPacket<AudioTrack>[] {
 export const H264_STREAM: PmtStream = { streamType: 0x1b, pid: 0x100, descriptors: [] }
 export const AAC_STREAM: PmtStream = { streamType: 0x0f, pid: 0x101, descriptors: [] }
 
-/** Writes streams by hand, where the writer of the house is too well-behaved. */
+/** Writes streams byte by byte, including forms our writer never produces. */
 export class HandMux {
   readonly packets = new PacketWriter()
 
   tables(...streams: PmtStream[]): Uint8Array {
     const out = this.packets.begin(0)
-    out.section(0, buildPat(1, 0x1000))
+    out.section(0, buildPat([{ program: 1, pmtPid: 0x1000 }]))
     out.section(0x1000, buildPmt(1, 0, { pcrPid: 0x100, descriptors: [], streams }))
     return out.end().slice()
   }
 
-  /** A video PES packet that does not tell its length. */
+  /** A video PES packet without length. */
   video(data: Uint8Array, pts: number, options: FieldOptions = {}): Uint8Array {
     return this.pes(0x100, Buffer.concat([unbounded(pts), data]), options)
   }
@@ -96,7 +96,7 @@ export class HandMux {
   }
 }
 
-/** The header of a video PES packet with a length of 0. */
+/** Header of a video PES packet with length 0. */
 export function unbounded(pts: number, dts = pts): Uint8Array {
   const header = pesHeader(0xe0, 0, pts, dts)
   header.fill(0, 4, 6)
@@ -110,14 +110,14 @@ export function readAll(bytes: Uint8Array): { packets: EncodedPacket[]; reader: 
   return { packets: [...reader.push(bytes), ...reader.flush()], reader }
 }
 
-/** Video and audio as the writer of the house interleaves them. */
+/** Video and audio interleaved by our writer. */
 export function written(count = 30): { bytes: Uint8Array; packets: EncodedPacket[] } {
   const packets = [...frames(count), ...audioPackets(count)].sort((a, b) => a.pts - b.pts)
   const writer = new TsWriter(packets.map(({ track }) => track))
   return { bytes: bytesOf(...packets.map((packet) => writer.write(packet))), packets }
 }
 
-/** One kind after the other: until the ends of frames are trusted, audio overtakes them. */
+/** Sorted by kind: until the ends of frames are trusted, audio overtakes video. */
 export const byKind = (packets: EncodedPacket[]) => packets.toSorted((a, b) => a.track.kind.localeCompare(b.track.kind))
 
 export const tsPackets = (bytes: Uint8Array): Uint8Array[] =>

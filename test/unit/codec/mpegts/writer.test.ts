@@ -20,7 +20,7 @@ function split(bytes: Uint8Array): { pid: number; bytes: Uint8Array }[] {
   })
 }
 
-/** The clock stamp of a packet, if it has one. */
+/** PCR of a packet, if present. */
 function clockOf(packet: Uint8Array): number | undefined {
   if (!((packet[3] as number) & 0x20) || packet[4] === 0 || !((packet[5] as number) & 0x10)) return undefined
   const at = (i: number) => packet[6 + i] as number
@@ -30,13 +30,13 @@ function clockOf(packet: Uint8Array): number | undefined {
 const pmtVersion = (packet: Uint8Array) => ((packet[5 + 5] as number) >> 1) & 31
 
 describe('tables', () => {
-  test('stand in front of every keyframe, and at least twice a second', () => {
+  test('precede every keyframe, and are sent at least twice a second', () => {
     const writer = new TsWriter([VIDEO])
     const tables = frames(60, 30).map((packet) => split(writer.write(packet))[0]?.pid === PAT)
     expect(tables.flatMap((has, i) => (has ? [i] : []))).toEqual([0, 15, 30, 45])
   })
 
-  test('come again after a restart', () => {
+  test('are repeated after a restart', () => {
     const writer = new TsWriter([VIDEO])
     const [first, second, third] = frames(3) as [EncodedPacket, EncodedPacket, EncodedPacket]
     writer.write(first)
@@ -45,7 +45,7 @@ describe('tables', () => {
     expect(split(writer.write(third)).map(({ pid }) => pid)).toEqual([PAT, PMT, 0x100, 0x100, 0x100, 0x100, 0x100])
   })
 
-  test('get a new version when a track joins or changes its codec, and only then', () => {
+  test('get a new version only when a track joins or changes its codec', () => {
     const writer = new TsWriter()
     const at = (packet: EncodedPacket) => split(writer.write(packet)).filter(({ pid }) => pid === PMT)
     const [frame] = frames(1) as [EncodedPacket]
@@ -58,7 +58,7 @@ describe('tables', () => {
 })
 
 describe('packets', () => {
-  test('count without a gap in each pid', () => {
+  test('have continuous counters in each PID', () => {
     const writer = new TsWriter([VIDEO, AAC])
     const all = [...frames(40), ...audioPackets(60)].sort((a, b) => a.pts - b.pts)
     const packets = all.flatMap((packet) => split(writer.write(packet)))
@@ -68,7 +68,7 @@ describe('packets', () => {
     }
   })
 
-  test('every size of a frame comes out whole, with a stuffed end', () => {
+  test('carry frames of every size, with stuffing at the end', () => {
     const writer = new TsWriter([VIDEO])
     const reader = new TsReader()
     const sent = Array.from({ length: 420 }, (_, i) => frame(true, 60 + i))
@@ -78,9 +78,9 @@ describe('packets', () => {
     expect(reader.lost).toBe(0)
   })
 
-  test('mark keyframes, and carry a clock that runs ahead and never goes back', () => {
+  test('mark keyframes and carry a monotonic PCR ahead of the frames', () => {
     const writer = new TsWriter([VIDEO])
-    // Decoding order of two B-frames between P-frames.
+    // Decoding order with two B-frames between P-frames.
     const order = [0, 3, 1, 2, 6, 4, 5].map((pts, i) => ({ pts: 9000 + pts * 3000, dts: i * 3000 }))
     const clocks: number[] = []
     for (const [i, { pts, dts }] of order.entries()) {
@@ -93,7 +93,7 @@ describe('packets', () => {
     expect(clocks).toEqual(order.map(({ dts }) => (dts - 9000 + turn) % turn))
   })
 
-  test('say so when the clock begins anew', () => {
+  test('signal a discontinuity when the clock restarts', () => {
     const writer = new TsWriter([VIDEO])
     const flags = [90_000, 93_000, 9_000_000, 9_003_000, 0].map((pts) => {
       const packets = split(writer.write({ track: VIDEO, data: frame(false, 300), pts, key: false }))
@@ -102,7 +102,7 @@ describe('packets', () => {
     expect(flags).toEqual([false, false, true, false, true])
   })
 
-  test('carry the clock on audio when there is no frame, and no more once there is', () => {
+  test('carry the PCR on audio until there is video', () => {
     const writer = new TsWriter()
     const clocks = (packet: EncodedPacket) =>
       split(writer.write(packet)).filter(({ bytes }) => clockOf(bytes) !== undefined)
@@ -121,7 +121,7 @@ describe('packets', () => {
   })
 })
 
-test('a frame without delimiter gets one', () => {
+test('a frame without an access unit delimiter gets one', () => {
   const writer = new TsWriter([VIDEO])
   const bare = joinNalUnits([slice(1, 50)])
   const reader = new TsReader()
@@ -131,7 +131,7 @@ test('a frame without delimiter gets one', () => {
   expect(read[0]?.data).toEqual(joinNalUnits([AUD, slice(1, 50)]))
 })
 
-test.each([0, 1, 2 ** 30 - 1, 2 ** 30, 2 ** 32 + 12_345, 2 ** 33 - 1])('the time stamp %d', (ticks) => {
+test.each([0, 1, 2 ** 30 - 1, 2 ** 30, 2 ** 32 + 12_345, 2 ** 33 - 1])('the timestamp %d', (ticks) => {
   const header = pesHeader(0xe0, 10, ticks, ticks === 0 ? 2 ** 33 - 3000 : ticks - 1)
   expect(parsePesHeader(header)).toMatchObject({ pts: ticks, dts: ticks === 0 ? 2 ** 33 - 3000 : ticks - 1 })
   expect(parsePesHeader(pesHeader(0xe0, 10, ticks + 2 ** 33, ticks + 2 ** 33))).toEqual({
@@ -143,7 +143,7 @@ test.each([0, 1, 2 ** 30 - 1, 2 ** 30, 2 ** 32 + 12_345, 2 ** 33 - 1])('the time
   })
 })
 
-test('Opus packets of every length and kind come back as they were', () => {
+test('Opus packets of every duration and kind read back unchanged', () => {
   const writer = new TsWriter([OPUS])
   const reader = new TsReader()
   const roll = dice(5)
@@ -162,13 +162,13 @@ test('Opus packets of every length and kind come back as they were', () => {
 })
 
 describe('refusals', () => {
-  test('codecs that a transport stream does not carry', () => {
+  test('of codecs a transport stream cannot carry', () => {
     const vp8: Track = { id: 'video', kind: 'video', codec: 'vp8' }
     expect(() => new TsWriter([vp8])).toThrow(/does not carry vp8; accepted are h264/)
     expect(() => new TsWriter().write({ track: vp8, data: new Uint8Array(9), pts: 0, key: true })).toThrow(AppError)
   })
 
-  test('audio packets that are too long or empty', () => {
+  test('of audio packets that are too long or empty', () => {
     const writer = new TsWriter()
     const data = new Uint8Array(70_000)
     expect(() => writer.write({ track: AAC, data, pts: 0, key: true })).toThrow(/70000 bytes/)

@@ -40,7 +40,7 @@ function write(spec: NutStreamSpec, frames: { pts: number; key: boolean; data: U
 const bytes = (length: number, seed = 1) => Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 17) & 0xff)
 const video: NutStreamSpec = { kind: 'video', codec: 'h264', width: 1280, height: 720, decodeDelay: 2 }
 
-describe('what ffmpeg writes', () => {
+describe('the output of ffmpeg', () => {
   const check = ({ streams, frames }: ReturnType<typeof read>) => {
     expect(streams).toMatchObject([
       { id: 0, kind: 'video', codec: 'h264', width: 32, height: 32, timeBase: { num: 1, den: 51_200 }, decodeDelay: 2 },
@@ -57,11 +57,11 @@ describe('what ffmpeg writes', () => {
   }
 
   it('is read whole', () => check(read(FROM_FFMPEG)))
-  it.each([1, 2, 3, 7, 64, 500])('is read in pieces of %i bytes', (step) => check(read(FROM_FFMPEG, step)))
+  it.each([1, 2, 3, 7, 64, 500])('is read in chunks of %i bytes', (step) => check(read(FROM_FFMPEG, step)))
 })
 
-describe('what we write', () => {
-  it.each([1, 5, 1000, 1 << 20])('comes back exactly, in pieces of %i bytes', (step) => {
+describe('our output', () => {
+  it.each([1, 5, 1000, 1 << 20])('reads back exactly, in chunks of %i bytes', (step) => {
     const sent = [0, 3003, 1, 2 ** 33 + 5, 2 ** 40, 90_000].map((pts, i) => ({
       pts,
       key: i === 0,
@@ -79,13 +79,13 @@ describe('what we write', () => {
     expect(streams[0]?.extradata).toEqual(bytes(19))
   })
 
-  it('may tell a frame rate in an info packet', () => {
+  it('may carry a frame rate in an info packet', () => {
     const { streams, frames } = read(write({ ...video, frameRate: 29.97 }, [{ pts: 1, key: true, data: bytes(3) }]))
     expect(streams).toHaveLength(1)
     expect(frames).toHaveLength(1)
   })
 
-  it('gives each frame a buffer of its own', () => {
+  it('reads each frame into its own buffer', () => {
     const { frames } = read(
       write(
         video,
@@ -97,12 +97,12 @@ describe('what we write', () => {
   })
 })
 
-describe('a reader that says where bytes shall go', () => {
+describe('a reader with an allocator for frames', () => {
   const sizes = [100, 90_000, 500_000, 40, 200_000, 200_000]
   const frames = sizes.map((size, i) => ({ pts: i, key: true, data: bytes(size, i) }))
   const stream = write({ ...video, codec: 'yuv420p' }, frames)
 
-  /** Puts the stream where it is asked to, at most `most` bytes at a time. */
+  /** Feeds the stream into the room the reader offers, at most `most` bytes at a time. */
   function fill(most: number) {
     const got: NutFrame[] = []
     const reader = new NutReader({ onFrame: (frame) => got.push(frame) })
@@ -126,7 +126,7 @@ describe('a reader that says where bytes shall go', () => {
     )
   })
 
-  it('has nearly all of large frames put into their own memory', () => {
+  it('has nearly all bytes of large frames written into the allocated memory', () => {
     expect(fill(131_072).elsewhere).toBeLessThan(0.2 * stream.length)
   })
 })
@@ -138,9 +138,9 @@ describe('the checksum', () => {
   })
 })
 
-describe('the tags', () => {
+describe('the codec tags', () => {
   it.each(['h264', 'hevc', 'vp8', 'yuv420p', 'rgb24', 'rgba', 'gray', 'opus', 'aac', 'mp3', 'pcm_s16le'] as const)(
-    'of %s come back',
+    'of %s read back',
     (codec) => expect(codecOf(tagOf(codec))).toBe(codec),
   )
   it('may be two bytes', () => expect(codecOf('\x55\0')).toBe('mp3'))
@@ -160,26 +160,26 @@ describe('malformed input', () => {
   }
   const whole = write(video, [{ pts: 5, key: true, data: bytes(50) }])
 
-  it('is named: another file', () => {
+  it('is reported: another file format', () => {
     expect(refusal(Buffer.from('RIFF....'))).toMatchObject({
       code: 'unsupported-media',
       message: 'malformed NUT stream: it does not begin with the NUT file id',
     })
   })
-  it('is named: a damaged header', () => {
+  it('is reported: a damaged header', () => {
     const damaged = Buffer.from(whole)
     damaged[45]! ^= 1
     expect(refusal(damaged).message).toBe('malformed NUT stream: a packet fails its checksum')
   })
-  it('is named: a damaged frame header', () => {
+  it('is reported: a damaged frame header', () => {
     const damaged = Buffer.from(whole)
     damaged[whole.length - 50 - 6]! ^= 1
     expect(refusal(damaged).message).toMatch(/^malformed NUT stream: a frame fails its checksum/)
   })
-  it('is named: a frame that is too large', () => {
+  it('is reported: a frame that is too large', () => {
     expect(refusal(whole, 40).message).toBe('malformed NUT stream: frame size is 50, at most 40 is accepted')
   })
-  it('is named: a frame before any header', () => {
+  it('is reported: a frame before any header', () => {
     expect(refusal(Buffer.concat([whole.subarray(0, 25), bytes(60)])).message).toMatch(/before the main header/)
   })
 
@@ -192,7 +192,7 @@ describe('malformed input', () => {
     let refused = 0
     for (let round = 0; round < 3000; round++) {
       const input = Buffer.from(round % 2 ? FROM_FFMPEG : whole)
-      // Past the checksums of the headers, damage reaches the frames.
+      // Damage behind the header checksums reaches the frames.
       const from = round % 3 ? 25 : 0
       for (let i = 0; i <= random(4); i++) input[from + random(input.length - from)] = random(256)
       try {

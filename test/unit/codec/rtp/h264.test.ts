@@ -17,23 +17,23 @@ function assemble(payloads: readonly Uint8Array[]): Uint8Array | undefined {
 describe('packetizeH264', () => {
   const keyframe = joinNalUnits([nal(0x67, 20), nal(0x68, 5), nal(0x65, 5000)])
 
-  test('puts parameter sets together and cuts the picture', () => {
+  test('aggregates parameter sets and fragments the slices', () => {
     const payloads = packetizeH264(keyframe, 1200)
     expect(payloads.map((payload) => payload[0]! & 0x1f)).toEqual([24, 28, 28, 28, 28, 28])
     expect(payloads.every((payload) => payload.length <= 1200)).toBe(true)
   })
 
-  test('gives a single unit as it is', () => {
+  test('sends a small unit as it is', () => {
     const unit = nal(0x41, 300)
     expect(packetizeH264(joinNalUnits([unit]), 1200)).toEqual([Buffer.from(unit)].map((one) => new Uint8Array(one)))
   })
 
-  test('a STAP-A carries the highest importance inside', () => {
+  test('a STAP-A has the highest NRI of its units', () => {
     const [payload] = packetizeH264(joinNalUnits([nal(0x06, 9), nal(0x67, 9)]), 1200)
     expect(payload![0]).toBe(0x60 | 24)
   })
 
-  test('the fragments of a unit are marked at both ends and nearly equal', () => {
+  test('fragments are marked at both ends and nearly equal in size', () => {
     const payloads = packetizeH264(joinNalUnits([nal(0x65, 3000)]), 1200)
     expect(payloads.map((payload) => payload[1]! & 0xe0)).toEqual([0x80, 0, 0x40])
     const sizes = payloads.map(({ length }) => length)
@@ -41,7 +41,7 @@ describe('packetizeH264', () => {
   })
 
   test.each([1, 2, 3, 1197, 1198, 1199, 1200, 1201, 1202, 2396, 2400, 60_000])(
-    'a unit of %i bytes comes back',
+    'a unit of %i bytes is reassembled',
     (bytes) => {
       const unit = joinNalUnits([nal(0x41, Math.max(2, bytes))])
       const payloads = packetizeH264(unit, 1200)
@@ -50,13 +50,13 @@ describe('packetizeH264', () => {
     },
   )
 
-  test('many units of many sizes come back', () => {
+  test('many units of many sizes are reassembled', () => {
     const units = Array.from({ length: 40 }, (_, i) => nal(i % 3 ? 0x41 : 0x06, 2 + ((i * 577) % 3000)))
     const stream = joinNalUnits(units)
     expect(Buffer.compare(assemble(packetizeH264(stream, 1150))!, stream)).toBe(0)
   })
 
-  test('nothing comes of an empty access unit', () => {
+  test('an empty access unit gives no packets', () => {
     expect(packetizeH264(new Uint8Array(), 1200)).toEqual([])
     expect(packetizeH264(Uint8Array.of(0, 0, 1), 1200)).toEqual([])
   })
@@ -88,7 +88,7 @@ describe('H264Assembler', () => {
     expect(() => assemble(payloads.map((bytes) => Uint8Array.from(bytes)))).toThrow('RTP payload')
   })
 
-  test('gives nothing while a unit is open, and begins anew', () => {
+  test('delivers nothing while a unit is incomplete, and starts over', () => {
     const assembler = new H264Assembler()
     assembler.push(Uint8Array.of(0x7c, 0x85, 1))
     expect(assembler.take()).toBeUndefined()

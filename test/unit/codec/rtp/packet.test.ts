@@ -17,7 +17,7 @@ describe('parseRtp', () => {
     })
   })
 
-  test('elements of the one-byte form, with padding between', () => {
+  test('one-byte extension elements with padding between them', () => {
     const packet = parseRtp(bytes('90 66 0001 00000000 00000001 bede0002 10aa 00 32 010203 00 ff'))!
     expect(packet.payloadOffset).toBe(24)
     expect(extensionElement(packet, 1)).toEqual(bytes('aa'))
@@ -25,19 +25,19 @@ describe('parseRtp', () => {
     expect(extensionElement(packet, 2)).toBeUndefined()
   })
 
-  test('elements of the two-byte form', () => {
+  test('two-byte extension elements', () => {
     const packet = parseRtp(bytes('90 66 0001 00000000 00000001 10000002 1402 6869 0000 1500 ff'))!
     expect(extensionElement(packet, 0x14)?.toString()).toBe('hi')
     expect(extensionElement(packet, 0x15)).toHaveLength(0)
   })
 
-  test('another extension is passed over', () => {
+  test('other extensions are skipped', () => {
     const packet = parseRtp(bytes('90 66 0001 00000000 00000001 abcd0001 10aa0000 ff'))!
     expect(packet.payload).toEqual(bytes('ff'))
     expect(extensionElement(packet, 1)).toBeUndefined()
   })
 
-  test('contributing sources and padding are taken off', () => {
+  test('contributing sources and padding are removed', () => {
     expect(parseRtp(bytes('a1 66 0001 00000000 00000001 0000000a ff 000002'))?.payload).toEqual(bytes('ff00'))
   })
 
@@ -48,7 +48,7 @@ describe('parseRtp', () => {
     ['with half an extension header', '90 66 0001 00000000 00000001 bede'],
     ['with less than its extension', '90 66 0001 00000000 00000001 bede0002 00000000'],
     ['with more padding than bytes', 'a0 66 0001 00000000 00000001 ff'],
-  ])('none that is %s', (_, hex) => expect(parseRtp(bytes(hex))).toBeUndefined())
+  ])('no packet that is %s', (_, hex) => expect(parseRtp(bytes(hex))).toBeUndefined())
 
   test('survives random bytes', () => {
     for (let i = 0; i < 5000; i++) {

@@ -21,8 +21,8 @@ import {
 
 const NTP = ntpFromUnixMs(Date.UTC(2026, 0, 2, 3, 4, 5, 678))
 
-describe('what is written is read back', () => {
-  test('a compound of a sender report and a name', () => {
+describe('written packets parse back', () => {
+  test('a compound of a sender report and SDES', () => {
     const report = writeSenderReport({ ssrc: 7, ntp: NTP, timestamp: 90_000, packets: 3, bytes: 4 })
     const [message] = parseRtcp(Buffer.concat([report, writeCname(7, 'someone')]))
     expect(message).toMatchObject({ kind: 'sender-report', ssrc: 7, timestamp: 90_000, reports: [] })
@@ -47,7 +47,7 @@ describe('what is written is read back', () => {
   })
 })
 
-describe('werift reads what is written', () => {
+describe('werift parses written packets', () => {
   test('a sender report', () => {
     const [packet] = RtcpPacketConverter.deSerialize(
       writeSenderReport({ ssrc: 7, ntp: NTP, timestamp: 90_000, packets: 3, bytes: 4 }),
@@ -66,7 +66,7 @@ describe('werift reads what is written', () => {
   })
 })
 
-test('the estimate of another implementation', () => {
+test('the bandwidth estimate of another implementation', () => {
   const feedback = new ReceiverEstimatedMaxBitrate({
     senderSsrc: 1,
     mediaSsrc: 0,
@@ -84,7 +84,7 @@ test('a FIR names the stream in its entry', () => {
   expect(parseRtcp(packet)).toEqual([{ kind: 'picture-loss', ssrc: 0x22 }])
 })
 
-test('damage ends the reading, and what came before counts', () => {
+test('damage ends the parsing, and earlier packets count', () => {
   const both = Buffer.concat([writePictureLoss(1, 2), writeNack(1, 2, [3])])
   expect(parseRtcp(both.subarray(0, both.length - 1))).toEqual([{ kind: 'picture-loss', ssrc: 2 }])
 })

@@ -35,7 +35,7 @@ describe('parseSdp', () => {
   const sdp = parseSdp(TEXT)
   const [media] = sdp.media
 
-  test('sections, attributes and what is inherited', () => {
+  test('sections, attributes and inherited values', () => {
     expect(media).toMatchObject({ kind: 'video', port: 9, protocol: 'UDP/TLS/RTP/SAVPF', formats: ['96', '97', '98'] })
     expect(attribute(media!, 'mid')).toBe('0')
     expect(attribute(media!, 'setup')).toBeUndefined()
@@ -54,7 +54,7 @@ describe('parseSdp', () => {
     expect(headerExtensions(media!)).toEqual([{ id: 3, uri: 'urn:one', direction: 'recvonly' }])
   })
 
-  test('both line ends, and text in front', () => {
+  test('both line endings, and text in front', () => {
     expect(parseSdp(`offer\n${TEXT.replaceAll('\n', '\r\n')}`)).toEqual(sdp)
   })
 
@@ -88,7 +88,7 @@ test.each([
 })
 
 describe('fragments', () => {
-  test('candidates and credentials, wherever they stand', () => {
+  test('candidates and credentials, at session and media level', () => {
     const fragment =
       'a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n'
     expect(parseSdpFragment(fragment)).toEqual({
@@ -104,13 +104,13 @@ describe('fragments', () => {
     expect(() => parseSdpFragment(text)).toThrow(expect.objectContaining({ code: 'invalid-request' }))
   })
 
-  test('what is written is read back', () => {
+  test('written text parses back', () => {
     const ice = { ufrag: 'u', password: 'p', candidates: ['1 1 udp 1 192.0.2.1 9 typ host'] }
     expect(parseSdpFragment(writeSdpFragment(ice, { kind: 'video', mid: '0', format: 96 }))).toEqual(ice)
   })
 })
 
-test('an offer costs no more than its length, whatever it is filled with', () => {
+test('parsing is linear in the length of the offer, whatever it contains', () => {
   const offer = (formats: number, feedback: number) =>
     [
       'v=0',
@@ -126,7 +126,7 @@ test('an offer costs no more than its length, whatever it is filled with', () =>
   expect(() => parseSdp(`v=0\n${'m=video 9 RTP/AVP 96\n'.repeat(65)}`)).toThrow('over 64 media sections')
 })
 
-test('500 damaged offers are read or refused', () => {
+test('500 damaged offers are parsed or refused', () => {
   const folder = join(import.meta.dirname, '../../webrtc/offers')
   const offers = readdirSync(folder).map((file) => readFileSync(join(folder, file), 'latin1'))
   for (let i = 0; i < 500; i++) {
