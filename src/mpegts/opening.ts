@@ -1,22 +1,34 @@
 import type { TsProgram } from '../codec/mpegts/reader.ts'
 import { TICKS_PER_SECOND } from '../core/clock.ts'
-import { AppError } from '../core/errors.ts'
 import type { EncodedPacket, Track } from '../core/media/packet.ts'
 
-/** Audio kept while the first keyframe is waited for. */
+/** Limit of audio packets kept until the first keyframe. */
 const MAX_HELD_AUDIO = 256
-/** Stream time that a second track may come later than the first one. */
+/** Limit while the time stamps stand still. */
+const MAX_HELD_BYTES = 64 * 1024 * 1024
+/** Memory of an object in addition to its bytes. */
+const PACKET_BYTES = 256
+/** How much later than the first track, in stream time, the second may come. */
 const MAX_LAG_TICKS = TICKS_PER_SECOND
 
 /**
- * Collects the first packets of a stream until all tracks of its program are known: one packet of each, or a second of
- * stream after the first keyframe (or after the first audio, in a program of audio alone).
+ * Collects the first packets of a stream until all tracks of its program are known: the first keyframe, and the first
+ * audio if it comes within a second of stream time. Audio alone suffices only if `audioAlone`, because video may join a
+ * program later. Holds 256 packets of audio alone, and 64 MiB with video.
  */
 export class Opening {
-  readonly packets: EncodedPacket[] = []
+  packets: EncodedPacket[] = []
+  #program: number | undefined
+  #bytes = 0
   readonly #tracks = new Map<string, Track>()
   #start: number | undefined
   #complete = false
+  readonly #audioAlone: boolean
+
+  /** `audioAlone`: a program that lists no video is complete without it. */
+  constructor(audioAlone = false) {
+    this.#audioAlone = audioAlone
+  }
 
   /** Video first. */
   get tracks(): Track[] {
@@ -28,26 +40,32 @@ export class Opening {
   }
 
   add(packet: EncodedPacket, program: TsProgram): void {
+    if (program.number !== this.#program) this.#restart(program.number)
     this.packets.push(packet)
+    this.#bytes += packet.data.length + PACKET_BYTES
     if (!this.#tracks.has(packet.track.kind)) this.#tracks.set(packet.track.kind, packet.track)
-    if (program.video && !this.#tracks.has('video')) {
-      if (this.packets.length > MAX_HELD_AUDIO) this.packets.shift()
+    if (!this.#tracks.has('video')) {
+      if (this.#audioAlone && !program.video) this.#complete = true
+      else if (this.packets.length > MAX_HELD_AUDIO)
+        this.#bytes -= (this.packets.shift()?.data.length ?? 0) + PACKET_BYTES
       return
     }
     this.#start ??= packet.pts
-    const all = this.#tracks.size === (program.video ? 1 : 0) + (program.audio ? 1 : 0)
-    this.#complete ||= all || packet.pts - this.#start >= MAX_LAG_TICKS
+    const all = this.#tracks.has('audio') || !program.audio
+    this.#complete ||= all || this.#bytes > MAX_HELD_BYTES || packet.pts - this.#start >= MAX_LAG_TICKS
   }
 
-  /** True when a stream can be made of what came. */
-  usable(program: TsProgram | undefined): boolean {
-    return program !== undefined && this.#tracks.has(program.video ? 'video' : 'audio')
+  /** Whether a stream can be made of what came. */
+  get usable(): boolean {
+    return this.#tracks.size > 0
   }
 
-  /** Why it cannot be opened; `until` says when the wait was over. */
-  failure(program: TsProgram | undefined, until: string): AppError {
-    if (!program) return new AppError('unsupported-media', `the MPEG-TS stream had no program tables ${until}`)
-    const missing = this.usable(program) ? 'no audio packet' : program.video ? 'no video keyframe' : 'no audio packet'
-    return new AppError('unsupported-media', `the MPEG-TS stream had ${missing} ${until}`, { details: { program } })
+  /** Another program is read from here on. */
+  #restart(program: number): void {
+    this.#program = program
+    this.packets = []
+    this.#bytes = 0
+    this.#tracks.clear()
+    this.#start = undefined
   }
 }

@@ -4,36 +4,41 @@ import type { EncodedPacket } from '../core/media/packet.ts'
 /** The transport packets of one access unit. */
 export type TsChunk = {
   bytes: Uint8Array
-  /** True when a segment begins with these bytes: they and what follows can be read without what came before. */
+  /** True if a segment begins with these bytes: from here on it can be read without what came before. */
   startsSegment: boolean
 }
 
 export type TsSegmentOptions = {
-  /** A keyframe begins a new segment only when the running one is at least this long. */
+  /** Minimum length of a segment: an earlier keyframe begins no new one. */
   minSegmentMs?: number
+  /**
+   * Whether there may be no video, as in the input of a publisher of audio: after 2 s without a keyframe it begins
+   * without. A stream's output always has video, which may be late.
+   */
+  audioAlone?: boolean
 }
 
-/** Audio begins alone when no video keyframe came for so long, in ticks of the stream (2 s). */
+/** After this time without a video keyframe, in ticks of the stream (2 s), audio begins alone. */
 const AUDIO_ALONE_TICKS = 180_000
 const DEFAULT_SEGMENT_MS = 1000
-/** Audio goes around the pipeline and so comes before the frame that it belongs to; as many packets of it may wait. */
+/** Audio passes around the pipeline and so comes before its frame; limit of packets that wait. */
 const MAX_EARLY_AUDIO = 250
 
-/** Packets as one endless transport stream, one run of bytes for each; it begins as `tsSegments` does. */
+/** Packets as one endless transport stream; it begins like `tsSegments`. */
 export async function* tsStream(packets: AsyncIterable<EncodedPacket>): AsyncGenerator<Uint8Array> {
   for await (const { bytes } of tsSegments(packets, { minSegmentMs: Number.POSITIVE_INFINITY })) yield bytes
 }
 
 /**
- * Packets as transport stream segments that each can be read alone, while they are made: every chunk is given out as soon
- * as its packet came, and one that starts a segment ends the one before. Segments begin at video keyframes, and audio goes
- * into the segment that is running; a stream of audio alone, which is taken for one after 2 s without a keyframe, begins
- * a segment at any packet. Packets before the first segment are left out.
+ * Packets as transport stream segments that can each be read alone. Every chunk is yielded as soon as its packet came;
+ * one that starts a segment ends the previous one. Segments begin at video keyframes, and audio goes into the current
+ * segment; of audio alone, any packet may begin one. Packets before the first segment are left out.
  */
 export async function* tsSegments(
   packets: AsyncIterable<EncodedPacket>,
   options: TsSegmentOptions = {},
 ): AsyncGenerator<TsChunk> {
+  const { audioAlone = false } = options
   const minTicks = (options.minSegmentMs ?? DEFAULT_SEGMENT_MS) * 90
   const writer = new TsWriter()
   let kind: 'video' | 'audio' | undefined
@@ -43,7 +48,7 @@ export async function* tsSegments(
   for await (const packet of packets) {
     const isVideo = packet.track.kind === 'video'
     if (!isVideo) firstAudio ??= packet.pts
-    const alone = !isVideo && packet.pts - (firstAudio ?? 0) >= AUDIO_ALONE_TICKS
+    const alone = audioAlone && !isVideo && packet.pts - (firstAudio ?? 0) >= AUDIO_ALONE_TICKS
     const begins = kind === undefined ? packet.key && (isVideo || alone) : kind === 'audio' && isVideo && packet.key
     if (begins) kind = packet.track.kind
     if (kind === undefined && !isVideo && early.push(packet) > MAX_EARLY_AUDIO) early.shift()

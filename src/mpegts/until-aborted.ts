@@ -1,6 +1,6 @@
 /**
- * Yields what `iterable` yields and ends as soon as the signal is aborted, even while the next value is waited for. The
- * iterable is then told to return, and not waited for.
+ * Yields the values of `iterable`, and ends as soon as the signal aborts, even while the next value is awaited. The
+ * iterable is then told to return, but not awaited.
  */
 export async function* untilAborted<T>(iterable: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = iterable[Symbol.asyncIterator]()
@@ -18,7 +18,7 @@ export async function* untilAborted<T>(iterable: AsyncIterable<T>, signal: Abort
     }
   } finally {
     signal.removeEventListener('abort', onAbort)
-    // It may fail because what it reads from is gone; nobody needs it any more.
+    // It may fail because its source is gone; nobody needs it any more.
     iterator.return?.().then(undefined, () => {})
   }
 }

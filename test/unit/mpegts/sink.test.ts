@@ -2,17 +2,17 @@ import { describe, expect, test } from 'vitest'
 import { TsReader } from '../../../src/codec/mpegts/reader.ts'
 import { Broadcast } from '../../../src/core/broadcast.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
-import { tsSegments, tsStream } from '../../../src/mpegts/sink.ts'
+import { type TsSegmentOptions, tsSegments, tsStream } from '../../../src/mpegts/sink.ts'
 import { audioPackets, frames } from '../codec/mpegts/ts-samples.ts'
 
 async function* each(packets: EncodedPacket[]): AsyncGenerator<EncodedPacket> {
   yield* packets.toSorted((a, b) => a.pts - b.pts)
 }
 
-/** What each segment holds when it is read alone, in the order of showing. */
-async function segments(packets: EncodedPacket[], minSegmentMs?: number): Promise<EncodedPacket[][]> {
+/** Contents of each segment read on its own, in presentation order. */
+async function segments(packets: EncodedPacket[], options: TsSegmentOptions = {}): Promise<EncodedPacket[][]> {
   const parts: Uint8Array[][] = []
-  for await (const { bytes, startsSegment } of tsSegments(each(packets), { ...(minSegmentMs && { minSegmentMs }) })) {
+  for await (const { bytes, startsSegment } of tsSegments(each(packets), options)) {
     if (startsSegment) parts.push([])
     parts.at(-1)?.push(bytes)
   }
@@ -26,13 +26,15 @@ async function segments(packets: EncodedPacket[], minSegmentMs?: number): Promis
 const video = (packets: EncodedPacket[]) => packets.filter(({ track }) => track.kind === 'video')
 
 describe('segments', () => {
-  test('begin at the first keyframe after the least time, each readable alone', async () => {
+  test('start at the first keyframe after the minimum duration, each readable alone', async () => {
     const packets = [...frames(100, 20), ...audioPackets(150)]
     const parts = await segments(packets)
     expect(parts.map((part) => video(part).length)).toEqual([40, 40, 20])
     for (const part of parts) expect(video(part)[0]).toMatchObject({ key: true })
     expect(parts.flat().length).toBe(250)
-    expect((await segments(packets, 1)).map((part) => video(part).length)).toEqual([20, 20, 20, 20, 20])
+    expect((await segments(packets, { minSegmentMs: 1 })).map((part) => video(part).length)).toEqual([
+      20, 20, 20, 20, 20,
+    ])
   })
 
   test('leave out what comes before the first keyframe', async () => {
@@ -43,9 +45,9 @@ describe('segments', () => {
     expect(video(first ?? [])[0]?.key).toBe(true)
   })
 
-  test('of audio alone begin after two seconds, and end when a frame comes', async () => {
+  test('of audio alone start every two seconds, and end when video arrives', async () => {
     const late = frames(20).map((packet) => ({ ...packet, pts: packet.pts + 4.5 * 90_000 }))
-    const parts = await segments([...audioPackets(250), ...late])
+    const parts = await segments([...audioPackets(250), ...late], { audioAlone: true })
     expect(parts.map((part) => [part[0]?.track.kind, part[0]?.pts])).toEqual([
       ['audio', 90_000 + 94 * 1920],
       ['audio', 90_000 + 141 * 1920],
@@ -54,9 +56,16 @@ describe('segments', () => {
     ])
     expect(video(parts.at(-1) ?? []).length).toBe(20)
   })
+
+  test('begin with late video where there must be some', async () => {
+    const late = frames(20).map((packet) => ({ ...packet, pts: packet.pts + 4.5 * 90_000 }))
+    const [first, ...others] = await segments([...audioPackets(250), ...late])
+    expect([video(first ?? [])[0]?.pts, others]).toEqual([90_000 + 4.5 * 90_000, []])
+    expect(first?.every(({ pts }) => pts >= 90_000 + 4.5 * 90_000)).toBe(true)
+  })
 })
 
-test('a chunk is there as soon as its packet came, and leaving the stream leaves the broadcast', async () => {
+test('a chunk is available with its packet, and leaving the stream leaves the broadcast', async () => {
   const broadcast = new Broadcast(() => {})
   const reader = broadcast.subscribe()
   const stream = tsStream(reader)

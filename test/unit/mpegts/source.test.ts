@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { TsWriter } from '../../../src/codec/mpegts/writer.ts'
 import { AppError } from '../../../src/core/errors.ts'
-import type { IngestSource } from '../../../src/core/media/endpoints.ts'
+import type { IngestSource, MissingMedia } from '../../../src/core/media/endpoints.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { openTsSource } from '../../../src/mpegts/source.ts'
-import { LogCollector } from '../../helpers/logs.ts'
+import { LogCollector } from '../../helpers/server/logs.ts'
 import {
   AAC,
   AAC_STREAM,
@@ -21,7 +21,7 @@ import {
 
 const context = () => ({ log: new LogCollector().log })
 
-/** A body that gives what it is handed, piece by piece, and remembers how it was used. */
+/** A body fed chunk by chunk that records how it was read. */
 class Body implements AsyncIterable<Uint8Array> {
   reads = 0
   returned = false
@@ -79,7 +79,7 @@ async function readAll(source: IngestSource): Promise<EncodedPacket[]> {
 const byKind = (packets: EncodedPacket[]) => packets.toSorted((a, b) => a.track.kind.localeCompare(b.track.kind))
 
 describe('opening', () => {
-  test('waits for the first keyframe and the first audio, and gives all packets', async () => {
+  test('waits for the first keyframe and the first audio, and delivers all packets', async () => {
     const packets = [...frames(40), ...audioPackets(60)]
     const body = new Body().give(...mux(packets), 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
@@ -91,7 +91,7 @@ describe('opening', () => {
     expect(source.stats().bytes).toBe(mux(packets).reduce((sum, { length }) => sum + length, 0))
   })
 
-  test('does not wait longer than a second of stream for audio that does not come', async () => {
+  test('waits for audio for at most one second of stream', async () => {
     const body = new Body().give(...mux(frames(60), [VIDEO, AAC]))
     const source = await openTsSource({ kind: 'trickle', bytes: body }, context())
     expect(source.kind).toBe('trickle')
@@ -100,14 +100,32 @@ describe('opening', () => {
     await source.close()
   })
 
-  test('audio alone is enough where the program has nothing else', async () => {
-    const body = new Body().give(...mux(audioPackets(5)))
+  test('audio alone is enough when nothing else arrives until the end', async () => {
+    const body = new Body().give(...mux(audioPackets(5)), 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(source.tracks).toEqual([AAC])
     await source.close()
   })
 
-  test('a short stream that ends is opened with what it had', async () => {
+  test('video that joins an audio-only program is waited for', async () => {
+    const late = frames(30).map((packet) => ({ ...packet, pts: packet.pts + 2 * 90_000 }))
+    const body = new Body().give(...mux([...audioPackets(200), ...late], []))
+    const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
+    expect(source.tracks).toEqual([VIDEO, AAC])
+    expect(source.stats()).toMatchObject({ program: 1, lost: 0 })
+    await source.close()
+    const error = await refusal(new Body().give(...mux(audioPackets(20))), 50)
+    expect(error.message).toContain('audio but no video within 50 ms')
+  })
+
+  test('a missing program is an error that lists the existing ones', async () => {
+    const body = new Body().give(...mux(frames(30)), 'end')
+    const opening = openTsSource({ kind: 'mpegts', bytes: body, program: 7 }, context())
+    const message = expect.stringContaining('no program 7; its programs are: 1')
+    await expect(opening).rejects.toMatchObject({ code: 'invalid-request', message })
+  })
+
+  test('a short stream is opened with what it contained', async () => {
     const body = new Body().give(...mux(frames(2), [VIDEO, OPUS]), 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(source.tracks).toEqual([VIDEO])
@@ -122,8 +140,10 @@ describe('refusals', () => {
     ['FLV', '464c5601 05000000', 'FLV'],
     ['HTML', Buffer.from('<!doctype html>').toString('hex'), 'HTML'],
     ['JSON', Buffer.from('{"a":1}').toString('hex'), 'JSON'],
+    ['gzip', '1f8b0800 00000000 0003', 'gzip (send it without compression)'],
+    ['a ZIP archive', '504b0304 14000000', 'ZIP'],
     ['bare H.264', '00000001 6742', 'without a container'],
-  ])('%s is named at once', async (_, head, name) => {
+  ])('%s is reported at once', async (_, head, name) => {
     const rest = new Uint8Array(5000).fill(3)
     const error = await refusal(new Body().give(hex(head), rest))
     expect(error.code).toBe('unsupported-media')
@@ -132,7 +152,7 @@ describe('refusals', () => {
     expect((await refusal(new Body().give(hex(head), 'end'))).message).toContain(name)
   })
 
-  test('unknown bytes are read for a megabyte and no more', async () => {
+  test('unknown bytes are read up to one megabyte', async () => {
     const body = new Body()
     for (let i = 0; i < 40; i++) body.give(new Uint8Array(65_536).fill(7))
     const error = await refusal(body)
@@ -140,7 +160,7 @@ describe('refusals', () => {
     expect(body.returned).toBe(true)
   })
 
-  test('unsupported codecs and scrambled programs tell what they are', async () => {
+  test('unsupported codecs and scrambled programs are named', async () => {
     const mpeg2 = new HandMux().tables({ streamType: 2, pid: 0x100, descriptors: [] })
     expect((await refusal(new Body().give(mpeg2, mpeg2))).message).toContain('MPEG-2 video')
     const bytes = new Uint8Array(Buffer.concat(mux(frames(3))))
@@ -174,8 +194,8 @@ describe('refusals', () => {
   })
 })
 
-describe('life', () => {
-  test('a packet is there in the same turn as its last byte', async () => {
+describe('while open', () => {
+  test('a packet is delivered in the same tick as its last byte', async () => {
     const chunks = mux(frames(30))
     const body = new Body().give(...chunks.slice(0, 10))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
@@ -188,13 +208,13 @@ describe('life', () => {
     await sleep(5)
     expect(came).toBeUndefined()
     body.give(chunks[10] as Uint8Array)
-    // Microtasks run before this one.
+    // Microtasks run before it.
     await new Promise((resolve) => process.nextTick(() => setImmediate(resolve)))
     expect(came?.pts).toBe(90_000 + 10 * 3000)
     await source.close()
   })
 
-  test('bytes are read only as fast as packets are taken', async () => {
+  test('bytes are read only as fast as packets are consumed', async () => {
     const body = new Body().give(...mux(frames(200)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     const packets = source.packets[Symbol.asyncIterator]()
@@ -204,7 +224,7 @@ describe('life', () => {
     await source.close()
   })
 
-  test('close ends the packets, also while bytes are waited for', async () => {
+  test('close ends the packets, also while waiting for bytes', async () => {
     const body = new Body().give(...mux(frames(10)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     const reading = readAll(source)
@@ -215,7 +235,7 @@ describe('life', () => {
     expect(await source.close()).toEqual({ why: 'stopped' })
   })
 
-  test('close before anyone reads, and a reader that leaves', async () => {
+  test('closing before the first read, and a reader that leaves', async () => {
     const body = new Body().give(...mux(frames(10)))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect(await source.close()).toEqual({ why: 'stopped' })
@@ -225,7 +245,7 @@ describe('life', () => {
     expect(await other.closed).toEqual({ why: 'stopped' })
   })
 
-  test('a connection that breaks is a failure that may be tried again', async () => {
+  test('a lost connection is an error that may be retried', async () => {
     const body = new Body().give(...mux(frames(10)), new Error('aborted'))
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
     expect((await readAll(source)).length).toBe(10)
@@ -235,12 +255,25 @@ describe('life', () => {
     expect(error?.message).toContain('aborted')
   })
 
-  test('a codec that changes to an unsupported one is a failure', async () => {
-    const tables = new HandMux().tables({ streamType: 2, pid: 0x100, descriptors: [] })
-    const body = new Body().give(...mux(frames(10)), tables)
+  test('media that is unreadable or gone is reported, and later media is read', async () => {
+    const mpeg2 = { streamType: 2, pid: 0x100, descriptors: [] }
+    const unread = new HandMux().tables(mpeg2, { streamType: 0x82, pid: 0x101, descriptors: [] })
+    const gone = new HandMux().tables(mpeg2)
+    const again = mux(frames(10))
+    const body = new Body().give(...mux(frames(10)), unread, gone, ...again, 'end')
     const source = await openTsSource({ kind: 'mpegts', bytes: body }, context())
-    await readAll(source)
-    expect(await source.closed).toMatchObject({ why: 'failed', error: { code: 'unsupported-media' } })
+    const told: MissingMedia[] = []
+    source.onMissing?.((missing) => told.push(missing))
+    const packets = await readAll(source)
+    expect(await source.closed).toEqual({ why: 'ended' })
+    expect(packets.filter(({ track }) => track.kind === 'video')).toHaveLength(20)
+    expect(told).toEqual([
+      // There was none at the start.
+      { kind: 'audio' },
+      { kind: 'video', why: expect.stringContaining('the video is not read: MPEG-2 video (stream type 0x02)') },
+      { kind: 'audio', why: expect.stringContaining('DTS') },
+      { kind: 'audio' },
+    ])
   })
 
   test('a Node stream is not destroyed', async () => {
