@@ -1,50 +1,61 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
-import type { Writable } from 'node:stream'
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
+import type { Readable } from 'node:stream'
 import ffmpeg, { type FfmpegCommand } from 'fluent-ffmpeg'
 import { TailBuffer } from '../core/child.ts'
 import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource } from '../core/resource.ts'
-import { type ByteSink, ChildPipes } from './pipes.ts'
+import { type ByteSink, type ChildInput, ChildPipes, writeAtOnce } from './pipes.ts'
 
 export type FfmpegOptions = {
-  /** What it does, in one word, for messages. */
+  /** Its purpose in one word, for messages. */
   name: string
-  /** The ffmpeg to run. A process of ours uses one: fluent-ffmpeg keeps the path, and what it can do, for all. */
+  /** The ffmpeg to run. Use only one per process: fluent-ffmpeg keeps its path and capabilities globally. */
   path: string
-  /** Arguments in front of `-i pipe:0`; absent when ffmpeg reads nothing from us. */
+  /** Arguments before `-i pipe:0`; undefined if ffmpeg reads nothing from us. */
   input?: string[]
-  /** Arguments in front of `pipe:1`. */
+  /** Arguments before `pipe:1`, or before `file`. */
   output: string[]
-  /** As much as comes, or goes, at once, where that is large. */
+  /** Output file, instead of our pipe. */
+  file?: string
+  /** How long it may take to finish after its input has ended; default 10,000. */
+  endMs?: number
+  /** Pipe sizes, for large data. */
   inputBytes?: number
   outputBytes?: number
-  /** Gets what ffmpeg writes. When it throws, ffmpeg is ended and that error is why. */
+  /** Takes ffmpeg's output. If it throws, ffmpeg is ended with that error. */
   sink: ByteSink
-  /** All that was written has gone into ffmpeg. */
+  /** Everything written has been taken by ffmpeg. */
   onDrain?: () => void
 }
 
-/** A running ffmpeg. `closed` settles when it is gone; an error there carries its last lines in `details.stderr`. */
+/** A running ffmpeg. `closed` settles when it is gone; its error has the last lines in `details.stderr`. */
 export interface FfmpegProcess extends Resource {
   readonly pid: number
   /** Bytes written that ffmpeg has not taken yet. */
   readonly backlogBytes: number
-  /** Writes the parts one after the other; never waits. Nothing happens after `end` or when ffmpeg is gone. */
+  /** Writes the parts in order; never waits. Does nothing after `end` or when ffmpeg is gone. */
   write(...parts: Uint8Array[]): void
-  /** The same; `onTaken` is called when the memory of the parts is no longer needed, whatever became of them. */
+  /** Like `write`; `onTaken` is called when the parts' memory is no longer needed, whatever became of them. */
   lend(parts: Uint8Array[], onTaken: () => void): void
-  /** Ends the input: ffmpeg writes what it still holds and goes. */
+  /** While paused, output stays in ffmpeg's pipe, except for one part already in flight, and ffmpeg waits. */
+  pause(): void
+  resume(): void
+  /** Ends the input: ffmpeg finishes its output and exits. */
   end(): void
-  /** Ends it at once because it hangs: a process that is stopped, or stuck in a driver, hears nothing milder. */
+  /** Kills it because it hangs: a process that is stopped, or stuck in a driver, does not react to anything else. */
   giveUp(what: string): void
 }
 
+/** For the pipes of one child, both ends during its start, and for children that start at the same time. */
+const CHILD_DESCRIPTORS = 16
 const TERM_GRACE_MS = 2000
 const END_GRACE_MS = 10_000
 const STALL_MS = 10_000
 const START_MS = 15_000
 
-/** Resolves when ffmpeg runs. Fails with `ffmpeg-failed` when it cannot be started. */
+/** Resolves when ffmpeg runs. Rejects with `ffmpeg-failed` if it cannot be started. */
 export async function openFfmpeg(options: FfmpegOptions, context: Context): Promise<FfmpegProcess> {
   context.signal?.throwIfAborted()
   return FluentProcess.start(options, context)
@@ -55,7 +66,9 @@ class FluentProcess implements FfmpegProcess {
   readonly pid: number
   readonly #name: string
   readonly #child: ChildProcess
-  readonly #stdin: Writable | null
+  readonly #input: ChildInput | undefined
+  readonly #stdout: Readable
+  readonly #endMs: number
   readonly #timers = new Set<NodeJS.Timeout>()
   #stall: NodeJS.Timeout | undefined
   #reason: Closed | undefined
@@ -77,17 +90,19 @@ class FluentProcess implements FfmpegProcess {
     const stop = () => void this.close()
     context.signal?.addEventListener('abort', stop, { once: true })
     const { sink, onDrain } = options
-    const { stdin, stdout } = pipes.take(child, {
+    const { input, stdout } = pipes.take(child, {
       room: () => sink.room?.(),
       push: (chunk) => this.#deliver(chunk, sink),
     })
-    this.#stdin = stdin
-    if (onDrain) stdin?.on('drain', onDrain)
+    this.#input = input
+    this.#stdout = stdout
+    this.#endMs = options.endMs ?? END_GRACE_MS
+    if (onDrain) input?.stream.on('drain', onDrain)
     const drained = new Promise<void>((done) => stdout.once('close', () => done()))
     child.once('close', async (code, signal) => {
-      // What ffmpeg wrote last may still be on its way.
+      // ffmpeg's last output may still be in flight.
       await drained
-      stdin?.destroy()
+      input?.stream.destroy()
       this.#gone = true
       for (const timer of this.#timers) clearTimeout(timer)
       clearTimeout(this.#stall)
@@ -98,6 +113,7 @@ class FluentProcess implements FfmpegProcess {
   }
 
   static async start(options: FfmpegOptions, context: Context): Promise<FluentProcess> {
+    checkDescriptors(options.name)
     const tail = new TailBuffer(40)
     const { promise, resolve, reject } = Promise.withResolvers<FluentProcess>()
     let abandoned = false
@@ -106,16 +122,16 @@ class FluentProcess implements FfmpegProcess {
     const command = ffmpeg().setFfmpegPath(options.path)
     const common = ['-hide_banner', '-nostats', '-nostdin', '-loglevel', 'warning']
     if (options.input) command.input('pipe:0').inputOptions(...common, ...options.input)
-    command.output('pipe:1').outputOptions(...(options.input ? [] : common), ...options.output)
+    command.output(options.file ?? 'pipe:1').outputOptions(...(options.input ? [] : common), ...options.output)
     command.on('stderr', (line: string) => tail.push(`${line}\n`))
     const fail = (cause: Error) => {
       pipes.close()
       reject(notStarted(options, cause))
     }
-    // Once ffmpeg runs, its exit tells all; before that, this is why it does not.
+    // Once ffmpeg runs, its exit says everything; before that, this is the reason why it does not.
     command.on('error', fail)
     spawnWith(command, pipes, (child) => {
-      // fluent-ffmpeg's own listener throws when the program cannot be spawned.
+      // fluent-ffmpeg's own listener throws if the program cannot be spawned.
       child.removeAllListeners('error').on('error', fail)
       child.once('spawn', () => {
         const running = new FluentProcess(child, pipes, tail, options, context)
@@ -133,7 +149,7 @@ class FluentProcess implements FfmpegProcess {
   }
 
   get backlogBytes(): number {
-    return this.#stdin?.writableLength ?? 0
+    return this.#input?.stream.writableLength ?? 0
   }
 
   write(...parts: Uint8Array[]): void {
@@ -141,14 +157,20 @@ class FluentProcess implements FfmpegProcess {
   }
 
   lend(parts: Uint8Array[], onTaken: () => void): void {
-    const stdin = this.#stdin
+    const stdin = this.#input?.stream
     if (!stdin?.writable || this.#inputEnded || this.#reason) {
       onTaken()
       return
     }
+    const fd = stdin.writableLength === 0 ? this.#input?.fd : undefined
+    const rest = fd === undefined ? parts : writeAtOnce(fd, parts)
+    if (rest.length === 0) {
+      onTaken()
+      return
+    }
     stdin.cork()
-    for (const [index, part] of parts.entries()) {
-      const isLast = index === parts.length - 1
+    for (const [index, part] of rest.entries()) {
+      const isLast = index === rest.length - 1
       stdin.write(part, (error) => {
         if (!error) this.#progress()
         if (isLast) onTaken()
@@ -158,11 +180,19 @@ class FluentProcess implements FfmpegProcess {
     if (stdin.writableLength > 0) this.#stall ??= setTimeout(this.#hung, STALL_MS)
   }
 
+  pause(): void {
+    if (!this.#reason) this.#stdout.pause()
+  }
+
+  resume(): void {
+    this.#stdout.resume()
+  }
+
   end(): void {
     if (this.#inputEnded) return
     this.#inputEnded = true
-    this.#stdin?.end()
-    this.#after(END_GRACE_MS, () => this.#fail('did not end in time'))
+    this.#input?.stream.end()
+    this.#after(this.#endMs, () => this.#fail('did not end in time'))
   }
 
   giveUp(what: string): void {
@@ -206,8 +236,10 @@ class FluentProcess implements FfmpegProcess {
   #stop(reason: Closed): void {
     if (this.#gone || this.#reason) return
     this.#reason = reason
-    // A blocked read is not woken by the signal, but it is by the end of its input.
-    this.#stdin?.destroy()
+    // Its end is seen only after all its output was read.
+    this.#stdout.resume()
+    // The signal does not wake a blocked read, but the end of its input does.
+    this.#input?.stream.destroy()
     this.#child.kill('SIGTERM')
     this.#after(TERM_GRACE_MS, () => this.#child.kill('SIGKILL'))
   }
@@ -225,8 +257,8 @@ type Spawn = (
 ) => void
 
 /**
- * fluent-ffmpeg does not let anyone choose what a child reads from and writes to: its own step that starts one is given
- * our pipes. That step also starts those ffmpegs that are asked what they can do, which are left alone.
+ * fluent-ffmpeg does not let the caller choose a child's stdio, so our pipes are passed to its internal spawn step.
+ * That step also starts the ffmpegs that it probes, which are left alone.
  */
 function spawnWith(command: FfmpegCommand, pipes: ChildPipes, onSpawn: (child: ChildProcess) => void): void {
   const inner = command as unknown as { _spawnFfmpeg: Spawn }
@@ -254,4 +286,17 @@ function exitReason(name: string, code: number | null, signal: NodeJS.Signals | 
 
 function notStarted({ name, path }: FfmpegOptions, cause: Error): AppError {
   return new AppError('ffmpeg-failed', `could not start ffmpeg (${name}) at ${path}: ${cause.message}`, { cause })
+}
+
+/** fluent-ffmpeg's own listeners throw if Node has no descriptors left for a child's pipes. */
+function checkDescriptors(name: string): void {
+  const held: number[] = []
+  try {
+    for (let i = 0; i < CHILD_DESCRIPTORS; i++) held.push(openSync(devNull, 'r'))
+  } catch (cause) {
+    const message = `no file descriptors are left to start the ${name}; raise the server's limit (ulimit -n)`
+    throw new AppError('capacity', message, { retryable: true, cause })
+  } finally {
+    for (const descriptor of held) closeSync(descriptor)
+  }
 }

@@ -1,34 +1,37 @@
 import type { ChildProcess } from 'node:child_process'
-import { closeSync } from 'node:fs'
+import { closeSync, writevSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import koffi from 'koffi'
 
 /** Takes bytes as they come. */
 export type ByteSink = {
-  /** Where the next bytes shall be put; while undefined they come in a buffer that is used again. */
+  /** Where to put the next bytes; if undefined, they come in a buffer that is reused. */
   room?(): Uint8Array | undefined
-  /** Bytes, good only during the call unless they are in the memory that `room` gave. */
+  /** Bytes, valid only during the call unless they are in the memory that `room` returned. */
   push(chunk: Uint8Array): void
 }
 
-/** For what comes without a place of its own. */
+/** For data without a destination of its own. */
 const BUFFER_BYTES = 256 * 1024
 
 export type ChildPipesOptions = {
   withInput: boolean
-  /** So much of what goes in, and of what comes out, may be on its way; the system's own measure while absent. */
+  /** Pipe sizes for input and output; default: the system's. */
   inputBytes?: number | undefined
   outputBytes?: number | undefined
 }
 
 type Pipe = { ours: number; theirs: number }
 
+/** The input of a child. While nothing waits in `stream`, bytes may be written directly to the descriptor. */
+export type ChildInput = { stream: Writable; fd: number | undefined }
+
 /**
- * What a child reads from and writes to. Node's own pipes are read into new memory for every 64 KB: with raw video the
- * garbage collector then takes more CPU than all else in this process. These are read into memory that is there
- * already, and hold a whole frame where they are told to, so that neither side wakes the other for every part of it.
- * On systems other than Linux they are Node's own.
+ * A child's stdin and stdout. Node's own pipes allocate memory for every 64 KB read: with raw video, garbage collection
+ * then takes more CPU than everything else in this process. These read into existing memory, and can hold a whole
+ * frame, so that the two sides do not wake each other for every part of it. On systems other than Linux, Node's own
+ * pipes are used.
  */
 export class ChildPipes {
   readonly #input: Pipe | undefined
@@ -42,25 +45,26 @@ export class ChildPipes {
     this.#output = openPipe('theirs', outputBytes)
   }
 
-  /** For `child_process.spawn`; errors go to a pipe of Node's. */
+  /** For `child_process.spawn`; stderr is a pipe of Node's. */
   get stdio(): [number | 'pipe' | 'ignore', number | 'pipe', 'pipe'] {
     return [this.#withInput ? (this.#input?.theirs ?? 'pipe') : 'ignore', this.#output?.theirs ?? 'pipe', 'pipe']
   }
 
-  /** The child has its own descriptors now, or will never have them. */
+  /** The child has its own descriptors now, or never will. */
   spawned(): void {
     for (const pipe of [this.#input, this.#output]) if (pipe) pipe.theirs = closed(pipe.theirs)
   }
 
-  /** Our ends, from now on the caller's. The output closes when it has ended. */
-  take(child: ChildProcess, sink: ByteSink): { stdin: Writable | null; stdout: Readable } {
-    const stdin = this.#input ? new Socket({ fd: release(this.#input), readable: false, writable: true }) : child.stdin
-    // A broken pipe is an end like any other; the exit that follows tells why.
-    stdin?.on('error', () => {})
+  /** Our ends, which belong to the caller from now on. The output closes when it has ended. */
+  take(child: ChildProcess, sink: ByteSink): { input: ChildInput | undefined; stdout: Readable } {
+    const fd = this.#input && release(this.#input)
+    const stream = fd === undefined ? child.stdin : new Socket({ fd, readable: false, writable: true })
+    // A broken pipe is a normal end; the exit that follows says why.
+    stream?.on('error', () => {})
     const stdout = this.#output
       ? reader(release(this.#output), sink)
       : child.stdout!.on('data', (chunk) => sink.push(chunk))
-    return { stdin, stdout: stdout.on('error', () => {}).resume() }
+    return { input: stream ? { stream, fd } : undefined, stdout: stdout.on('error', () => {}).resume() }
   }
 
   /** Closes what was not taken. */
@@ -70,12 +74,31 @@ export class ChildPipes {
   }
 }
 
+/**
+ * Writes as much to a pipe as fits, and returns the rest. A stream does the same, but costs several times as much for a
+ * whole frame, thirty times a second. An error of the pipe shows in the stream.
+ */
+export function writeAtOnce(fd: number, parts: Uint8Array[]): Uint8Array[] {
+  let written: number
+  try {
+    written = writevSync(fd, parts)
+  } catch {
+    return parts
+  }
+  const rest: Uint8Array[] = []
+  for (const part of parts) {
+    if (written < part.length) rest.push(written > 0 ? part.subarray(written) : part)
+    written = Math.max(0, written - part.length)
+  }
+  return rest
+}
+
 const AF_UNIX = 1
 const SOCK_STREAM = 1
 const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_SNDBUF = 7
-/** Beyond the system's limit, for those who may. */
+/** Exceeds the system's limit, for privileged processes. */
 const SO_SNDBUFFORCE = 32
 
 type Libc = {
@@ -95,7 +118,9 @@ function loadLibc(): Libc {
   }
 }
 
-/** Linux holds less than `bytes` where net.core.wmem_max says so (socket(7)), and takes memory for what is there only. */
+/**
+ * Linux allows less than `bytes` if net.core.wmem_max says so (socket(7)), and allocates memory only for data present.
+ */
 function openPipe(writer: keyof Pipe, bytes: number | undefined): Pipe {
   libc ??= loadLibc()
   const fds = new Int32Array(2)
@@ -108,7 +133,7 @@ function openPipe(writer: keyof Pipe, bytes: number | undefined): Pipe {
 }
 
 function enlarge(fd: number, bytes: number, { setsockopt }: Libc): void {
-  // The kernel doubles it, and takes a part for its bookkeeping.
+  // The kernel doubles it and uses a part for bookkeeping.
   const size = Int32Array.of(Math.ceil((bytes * 1.1) / 2))
   const set = (option: number) => setsockopt(fd, SOL_SOCKET, option, size, size.byteLength) === 0
   if (!set(SO_SNDBUFFORCE)) set(SO_SNDBUF)

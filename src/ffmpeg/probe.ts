@@ -5,13 +5,14 @@ import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { AppError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
-import { type Ffmpeg, VIDEO_ENCODERS, type VideoEncoderName } from './binary.ts'
+import { VIDEO_CODECS, type VideoCodec } from '../core/media/packet.ts'
+import { type Ffmpeg, type FfmpegProgram, VIDEO_ENCODERS, type VideoEncoderName } from './binary.ts'
 import { tryVideoEncoder } from './encoder/trial.ts'
 
-export { type Ffmpeg, VIDEO_ENCODERS } from './binary.ts'
+export type { Ffmpeg } from './binary.ts'
 
 export type FindFfmpegOptions = {
-  /** The ffmpeg to use; absent: the one on PATH, else the npm package `@ffmpeg-installer/ffmpeg`. */
+  /** The ffmpeg to use; default: the one on PATH, else the npm package `@ffmpeg-installer/ffmpeg`. */
   path?: string | undefined
   /** `auto`, or the name of an encoder in `VIDEO_ENCODERS`. */
   videoEncoder: string
@@ -19,25 +20,40 @@ export type FindFfmpegOptions = {
 }
 
 const RUN_MS = 20_000
+/** Decoders of a codec that need no special hardware; ffmpeg's own for AV1 does. */
+const DECODERS: Record<VideoCodec, readonly string[]> = {
+  h264: ['h264', 'libopenh264'],
+  hevc: ['hevc'],
+  vp8: ['vp8', 'libvpx'],
+  vp9: ['vp9', 'libvpx-vp9'],
+  av1: ['libdav1d', 'libaom-av1', 'libgav1'],
+}
 const INSTALL = 'install ffmpeg with your package manager, or set FFMPEG_PATH to one'
 
-/** Finds ffmpeg and tries it and its encoder. Fails with `ffmpeg-failed` and says which setting mends it. */
+/** Finds ffmpeg and tests it and its encoder. Rejects with `ffmpeg-failed`, which says what setting to change. */
 export async function findFfmpeg({ path, videoEncoder, log }: FindFfmpegOptions): Promise<Ffmpeg> {
   const accepted = ['auto', ...VIDEO_ENCODERS]
   if (!accepted.includes(videoEncoder)) {
     throw failed(`VIDEO_ENCODER is "${videoEncoder}"; accepted are ${accepted.join(', ')}`)
   }
-  const program = path ? resolve(path) : ((await onPath()) ?? (await fromPackage(log)))
-  const setting = path ? `FFMPEG_PATH is "${path}"` : `ffmpeg was found at ${program}`
-  const version = readVersion(await run(program, ['-version'], setting), setting)
-  const encoders = readEncoders(await run(program, ['-hide_banner', '-encoders'], setting))
-  const found = { path: program, version, encoders }
+  const found = await findProgram({ path, log })
   const encoder = await chooseEncoder(found, videoEncoder as VideoEncoderName | 'auto', log)
   return { ...found, videoEncoder: encoder }
 }
 
+/** The same for uses that choose their own encoder or need none. */
+export async function findProgram({ path, log }: Omit<FindFfmpegOptions, 'videoEncoder'>): Promise<FfmpegProgram> {
+  const program = path ? resolve(path) : ((await onPath()) ?? (await fromPackage(log)))
+  const setting = path ? `FFMPEG_PATH is "${path}"` : `ffmpeg was found at ${program}`
+  const version = readVersion(await run(program, ['-version'], setting), setting)
+  const listed = async (what: string) => readCoders(await run(program, ['-hide_banner', what], setting))
+  const [encoders, decoders] = await Promise.all([listed('-encoders'), listed('-decoders')])
+  const decodes = VIDEO_CODECS.filter((codec) => DECODERS[codec].some((name) => decoders.has(name)))
+  return { path: program, version, encoders, decodes }
+}
+
 async function chooseEncoder(
-  found: Omit<Ffmpeg, 'videoEncoder'>,
+  found: FfmpegProgram,
   wanted: VideoEncoderName | 'auto',
   log: Log,
 ): Promise<VideoEncoderName> {
@@ -91,7 +107,7 @@ async function run(program: string, args: string[], setting: string): Promise<st
   }
 }
 
-// The release a library version belongs to, for development builds, whose own version tells nothing.
+// Releases by library version, for development builds, whose own version says nothing.
 const RELEASES = new Map([
   [58, 4],
   [59, 5],
@@ -112,7 +128,8 @@ function readVersion(text: string, setting: string): Ffmpeg['version'] {
   return version
 }
 
-function readEncoders(text: string): ReadonlySet<string> {
+/** Parses the names of a list of encoders or decoders. */
+function readCoders(text: string): ReadonlySet<string> {
   return new Set([...text.matchAll(/^ [VAS][A-Z.]{5} (\S+)/gm)].map(([, name]) => name!).filter((name) => name !== '='))
 }
 

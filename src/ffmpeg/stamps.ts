@@ -1,17 +1,17 @@
 import { TICKS_PER_SECOND } from '../core/clock.ts'
 
-/** A packet's time in the stream and the number it has inside ffmpeg. */
+/** A packet's time in the stream, and its time stamp inside ffmpeg. */
 type Entry = { inner: number; pts: number }
 
-// A step in decoding order beyond these is a jump of the source's clock, not a frame's duration or its reordering.
+// A larger step in decoding order is a jump of the source's clock, not a frame's duration or reordering.
 const MAX_STEP_FORWARD = 10 * TICKS_PER_SECOND
 const MAX_STEP_BACK = 2 * TICKS_PER_SECOND
 const MARGIN = 2 * TICKS_PER_SECOND
 const MAX_PENDING = 1024
 
 /**
- * Keeps a stream's time exact through ffmpeg, which wants stamps that begin near zero, go on without jumps and stay
- * below 2^33. What goes in gets an inner stamp; what comes out is looked up by it.
+ * Keeps a stream's time exact through ffmpeg, which needs time stamps that begin near zero, do not jump, and stay below
+ * 2^33. Input gets an inner stamp; output is looked up by it.
  */
 export class Stamps {
   readonly #increasing: boolean
@@ -20,20 +20,20 @@ export class Stamps {
   #lastDts = 0
   #highest = -1
 
-  /** `increasing`: each inner stamp is greater than the one before, even where the stream's time stands still. */
+  /** `increasing`: each inner stamp exceeds the previous one, even if the stream's time stands still. */
   constructor({ increasing = false }: { increasing?: boolean } = {}) {
     this.#increasing = increasing
   }
 
-  /** Entered and not come out yet. */
+  /** Number of packets that entered and have not come out. */
   get pending(): number {
     return this.#pending.length
   }
 
-  /** The stamp for ffmpeg, at least 0. `pts` and `dts` in 90 kHz ticks, `dts` in writing order. */
+  /** The time stamp for ffmpeg, at least 0. `pts` and `dts` are in 90 kHz ticks, `dts` in writing order. */
   enter(pts: number, dts = pts): number {
     const step = dts - this.#lastDts
-    // Frames that lead a keyframe are shown before it, so there is room below the first stamp.
+    // Leading frames are presented before their keyframe, so there is room below the first stamp.
     if (this.#offset === undefined) this.#offset = MARGIN - pts
     else if (step > MAX_STEP_FORWARD || step < -MAX_STEP_BACK) this.#offset = this.#highest + MARGIN - pts
     this.#lastDts = dts
@@ -45,8 +45,8 @@ export class Stamps {
   }
 
   /**
-   * The time that belongs to a stamp ffmpeg gave back. Takes it, and what is shown before it: that was lost in ffmpeg.
-   * `undefined` when nothing is pending.
+   * The stream's time of a stamp that ffmpeg returned. Removes it, and earlier ones, which ffmpeg has lost. `undefined`
+   * if nothing is pending.
    */
   leave(inner: number): number | undefined {
     let best: Entry | undefined
@@ -61,7 +61,7 @@ export class Stamps {
     return best.pts
   }
 
-  /** Forgets what is pending: it will not come out. */
+  /** Forgets pending entries: they will not come out. */
   clear(): void {
     this.#pending.length = 0
   }

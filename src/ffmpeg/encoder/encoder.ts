@@ -2,78 +2,94 @@ import { constants, setPriority } from 'node:os'
 import type { NutFrame } from '../../codec/nut/format.ts'
 import { NutReader } from '../../codec/nut/reader.ts'
 import { NutWriter } from '../../codec/nut/writer.ts'
-import { BurstQueue } from '../../core/burst-queue.ts'
+import { type BurstLimits, BurstQueue } from '../../core/burst-queue.ts'
 import { nowMs, TICKS_PER_SECOND } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import { type Colour, DEFAULT_COLOUR } from '../../core/media/colour.ts'
 import { frameBytes, type PixelFormat, sameShape, type VideoFrame } from '../../core/media/frame.ts'
-import type { EncodedPacket, VideoTrack } from '../../core/media/packet.ts'
+import type { EncodedPacket, VideoTrack, ViewerCodec } from '../../core/media/packet.ts'
 import type { Closed, Context, Resource } from '../../core/resource.ts'
 import { type Ffmpeg, NUT_INPUT, NUT_OUTPUT, passFrames } from '../binary.ts'
 import { type FfmpegProcess, openFfmpeg } from '../command.ts'
 import { HangWatch } from '../hang-watch.ts'
+import { processorShare } from '../processor-share.ts'
 import { Stamps } from '../stamps.ts'
 import { encoderArgs } from './args.ts'
 
 export type VideoEncoderOptions = {
   ffmpeg: Ffmpeg
-  /** Layout of the frames. */
+  /** Pixel format of the frames. */
   format: PixelFormat
   /** In pixels. */
   width: number
   /** In pixels. */
   height: number
   bitrateKbps: number
-  /** Size of the frames that come out, even, from 16 pixels; that of the frames unless told. */
+  /** Default: H.264. */
+  codec?: ViewerCodec
+  /** Size of the output frames, even, at least 16 pixels per side; default: that of the frames. */
   scaledTo?: { width: number; height: number }
-  /** Of `yuv420p` frames; BT.601 limited unless told. Others are converted to that. */
+  /** Colours of `yuv420p` frames; other formats are converted to these. Default: BT.601, limited range. */
   colour?: Colour
-  /** Others of this machine go first. */
+  /** Runs at low CPU priority. */
   background?: boolean
-  /** Frames per second, about; default 30. The bit rate is met at this rate and grows with a higher one. */
+  /** Until then, by `nowMs`, up to 30 frames may wait for a second each before any is dropped; default: no such time. */
+  patientUntilMs?: number
+  /** Approximate frames per second; default 30. The bitrate holds at this rate and grows with a higher one. */
   fps?: number
   /** `id` of the packets' track. */
   trackId: string
-  /** H.264 access units in order, parameter sets in front of each keyframe. */
+  /** Called with packets in order; H.264 has parameter sets before each keyframe. */
   onPacket: (packet: EncodedPacket) => void
-  /** The encoder needs this frame's memory no longer, encoded or not. */
+  /** The encoder no longer needs this frame's memory, encoded or not. */
   onDone?: (frame: VideoFrame) => void
 }
 
-/** One ffmpeg that encodes H.264 without holding frames back. */
+/** One ffmpeg that encodes without delaying frames. */
 export interface VideoEncoder extends Resource {
   readonly pid: number
-  /** What the frames must be. */
+  /** Required form of the frames. */
   readonly shape: Readonly<Pick<VideoFrame, 'format' | 'width' | 'height'>>
-  /** In pixels, of the frames that come out. */
+  /** Size of the output frames in pixels. */
   readonly size: { width: number; height: number }
   readonly colour: Colour
-  /** Frames given up for a newer one because the encoder could not keep up. */
+  /** Frames dropped for a newer one because the encoder could not keep up. */
   readonly dropped: number
+  /** Whether the next frame would be encoded at once. Read it when a packet has come. */
+  readonly ready: boolean
   /**
-   * Encodes a frame, or keeps it until the frames before it are done; when that takes too long a newer one takes its
-   * place. `key` asks for a keyframe; the first frame is always one. Throws for a frame of another resolution or pixel format.
+   * Encodes a frame, or queues it until the frames before it are done; if that takes too long, a newer one replaces it.
+   * `key` requests a keyframe; the first frame always is one. Throws for a frame of another resolution or pixel format.
    */
   encode(frame: VideoFrame, options?: { key?: boolean }): void
-  /** No more frames: the remaining packets come out, then it closes with `ended`. */
-  end(): void
+  /** Resolves when all packets of the frames so far have come out, or none will. */
+  drained(): Promise<void>
+  /** Ends the input. Resolves when the remaining packets have come out; then it closes with `ended`. */
+  end(): Promise<void>
 }
 
 type Waiting = { frame: VideoFrame; key: boolean }
 
-// Two stamps to a tick: the odd one asks for a keyframe.
+// Two time stamps per tick: the odd one requests a keyframe.
 const STAMPS_PER_TICK = 2
-// More would wait in ffmpeg's own queues, out of reach for a newer frame.
+// More would wait in ffmpeg's own queues, where a newer frame cannot replace them.
 const MAX_IN_FLIGHT = 3
 const STUCK_MS = 2000
+/**
+ * A hardware encoder opens its session with the first frame; without a limit a driver that hangs there would never be
+ * noticed.
+ */
+const FIRST_PACKET_MS = 5000
 /** Delay that a burst of frames may cause. */
-const MAX_WAIT_MS = 100
-const MAX_WAITING = 12
+const LIMITS = { waitMs: 100, length: 12 }
+/** The same for patient encoders, which return to `LIMITS` in this time, in ms, and not with one large gap. */
+const PATIENT_LIMITS = { waitMs: 1000, length: 30 }
+const RETURN_MS = 4000
 
 const BACKGROUND = constants.priority.PRIORITY_BELOW_NORMAL
 /**
- * Encoding takes longer than all else that is done for a frame together. On a machine with many streams the short steps
- * go first, or each of them would wait for the encoders of all other streams in turn.
+ * Encoding takes longer than all other work on a frame. On a machine with many streams the short steps have priority;
+ * otherwise each would wait for the encoders of all other streams.
  */
 const LONGEST_STEP = 5
 
@@ -95,17 +111,20 @@ class FfmpegVideoEncoder implements VideoEncoder {
   readonly #stamps = new Stamps({ increasing: true })
   readonly #writer: NutWriter
   readonly #reader = new NutReader({ onFrame: (frame) => this.#deliver(frame) })
-  readonly #queue = new BurstQueue<Waiting>(MAX_WAIT_MS, MAX_WAITING)
+  readonly #queue: BurstQueue<Waiting>
   #process!: FfmpegProcess
   #watch!: HangWatch
   #began = false
+  #drained: PromiseWithResolvers<void> | undefined
   #lastOutMs = nowMs()
   #ended = false
+  readonly #empty = Promise.withResolvers<void>()
 
   private constructor(options: VideoEncoderOptions) {
     this.#options = options
-    const { width, height, format, trackId, fps = 30, scaledTo } = options
-    this.#track = { id: trackId, kind: 'video', codec: 'h264', width, height, ...scaledTo }
+    const { width, height, format, trackId, fps = 30, scaledTo, codec = 'h264', patientUntilMs = 0 } = options
+    this.#queue = new BurstQueue((now) => limitsFor(patientUntilMs - now))
+    this.#track = { id: trackId, kind: 'video', codec, width, height, ...scaledTo }
     const timeBase = { num: 1, den: TICKS_PER_SECOND * STAMPS_PER_TICK }
     this.#writer = new NutWriter({ kind: 'video', codec: format, width, height, frameRate: fps }, timeBase)
   }
@@ -127,6 +146,8 @@ class FfmpegVideoEncoder implements VideoEncoder {
     )
     encoder.#watch = new HangWatch({
       due: () => encoder.#stamps.pending > 0,
+      share: () => processorShare(encoder.pid),
+      firstMs: FIRST_PACKET_MS,
       onHung: (ms) => encoder.#process.giveUp(`took frames and gave nothing for ${ms} ms`),
     })
     yieldToOthers(encoder.pid, options.background ? BACKGROUND : LONGEST_STEP)
@@ -161,6 +182,20 @@ class FfmpegVideoEncoder implements VideoEncoder {
     return this.#queue.dropped
   }
 
+  async drained(): Promise<void> {
+    if (this.#idle) return
+    this.#drained ??= Promise.withResolvers<void>()
+    await Promise.race([this.#drained.promise, this.closed])
+  }
+
+  get #idle(): boolean {
+    return this.#queue.length === 0 && this.#stamps.pending === 0
+  }
+
+  get ready(): boolean {
+    return this.#queue.length === 0 && !this.#busy()
+  }
+
   encode(frame: VideoFrame, { key = false }: { key?: boolean } = {}): void {
     const { format, width, height } = this.#options
     if (!sameShape(frame, this.#options) || frame.data.length !== frameBytes(format, width, height)) {
@@ -179,11 +214,13 @@ class FfmpegVideoEncoder implements VideoEncoder {
     this.#next()
   }
 
-  end(): void {
-    if (this.#ended) return
+  end(): Promise<void> {
+    if (this.#ended) return this.#empty.promise
     this.#ended = true
     for (let last = this.#queue.shift(); last; last = this.#queue.shift()) this.#write(last)
+    if (this.#stamps.pending === 0) this.#empty.resolve()
     this.#process.end()
+    return this.#empty.promise
   }
 
   close(): Promise<Closed> {
@@ -201,9 +238,10 @@ class FfmpegVideoEncoder implements VideoEncoder {
     }
   }
 
-  /** What still waited when it ended. */
+  /** Drops the frames that still waited when it ended. */
   #giveUp(): void {
     this.#ended = true
+    this.#empty.resolve()
     this.#watch.stop()
     for (let last = this.#queue.shift(); last; last = this.#queue.shift()) this.#options.onDone?.(last.frame)
   }
@@ -211,25 +249,41 @@ class FfmpegVideoEncoder implements VideoEncoder {
   #busy(): boolean {
     if (this.#process.backlogBytes > 0) return true
     if (this.#stamps.pending < MAX_IN_FLIGHT) return false
-    // A frame that never comes out must not hold up the others for good.
+    // A frame that never comes out must not block the others for ever.
     return nowMs() - this.#lastOutMs < STUCK_MS
   }
 
   #write({ frame, key }: Waiting): void {
-    // The first frame is a keyframe anyway, and ffmpeg counts from its stamp, which so must be even.
+    // The first frame is a keyframe anyway, and ffmpeg counts from its time stamp, which must be even.
     const request = key && this.#began ? 1 : 0
     this.#began = true
     const stamp = this.#stamps.enter(frame.pts) * STAMPS_PER_TICK + request
+    this.#watch.took()
     const header = this.#writer.frame(stamp, true, frame.data.length)
     this.#process.lend([header, frame.data], () => this.#options.onDone?.(frame))
   }
 
   #deliver({ pts: stamp, key, data }: NutFrame): void {
     this.#lastOutMs = nowMs()
-    this.#watch.gave()
     const pts = this.#stamps.leave(Math.floor(stamp / STAMPS_PER_TICK))
+    this.#watch.gave(this.#stamps.pending > 0)
     if (pts !== undefined) this.#options.onPacket({ track: this.#track, data, pts, key })
+    if (this.#ended && this.#stamps.pending === 0) this.#empty.resolve()
     this.#next()
+    if (!this.#idle) return
+    this.#drained?.resolve()
+    this.#drained = undefined
+  }
+}
+
+function limitsFor(patientMs: number): BurstLimits {
+  if (patientMs <= 0) return LIMITS
+  const share = Math.min(1, patientMs / RETURN_MS)
+  const between = (least: number, most: number) => Math.round(least + share * (most - least))
+  return {
+    waitMs: between(LIMITS.waitMs, PATIENT_LIMITS.waitMs),
+    length: between(LIMITS.length, PATIENT_LIMITS.length),
+    spread: true,
   }
 }
 
@@ -237,7 +291,7 @@ function yieldToOthers(pid: number, niceness: number): void {
   try {
     setPriority(pid, niceness)
   } catch {
-    // It has ended already, which is told elsewhere.
+    // It has already ended, which is reported elsewhere.
   }
 }
 

@@ -7,12 +7,12 @@ import { openVideoEncoder, type VideoEncoder } from './encoder.ts'
 
 const TRIAL_MS = 15_000
 const FRAMES = 4
-// Hardware refuses frames much smaller than this.
+// Hardware refuses much smaller frames.
 const SHAPE = { format: 'yuv420p', width: 640, height: 360 } as const
 
 /**
- * Encodes a few frames as the server would: being compiled in says nothing about the hardware behind it. Returns why
- * the encoder does not work here, or `undefined` when it does.
+ * Encodes a few frames like the server would: a compiled-in encoder may lack its hardware. Returns why the encoder does
+ * not work here, or `undefined` if it does.
  */
 export async function tryVideoEncoder(ffmpeg: Ffmpeg, log: Log): Promise<string | undefined> {
   const { promise: encoded, resolve } = Promise.withResolvers<void>()
@@ -41,7 +41,7 @@ export async function tryVideoEncoder(ffmpeg: Ffmpeg, log: Log): Promise<string 
   }
 }
 
-/** The same ffmpeg with the next best encoder that works now; `undefined` when there is none. */
+/** The same ffmpeg with the next best encoder that works now; `undefined` if there is none. */
 export async function withNextEncoder(ffmpeg: Ffmpeg, log: Log): Promise<Ffmpeg | undefined> {
   for (const videoEncoder of VIDEO_ENCODERS.slice(VIDEO_ENCODERS.indexOf(ffmpeg.videoEncoder) + 1)) {
     const next = { ...ffmpeg, videoEncoder }
@@ -55,7 +55,7 @@ async function endOf(encoder: VideoEncoder): Promise<never> {
   throw error ?? new AppError('ffmpeg-failed', 'it ended without output')
 }
 
-/** What ffmpeg complained of first is the cause; the rest follows from it. */
+/** ffmpeg's first complaint is the cause; the others follow from it. */
 function reasonOf({ message, details }: AppError): string {
   const lines = Array.isArray(details?.stderr) ? details.stderr.map(String) : []
   return lines[0]?.replace(/^\[[^\]]*\] /, '') ?? message

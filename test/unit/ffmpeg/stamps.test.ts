@@ -3,7 +3,9 @@ import { Stamps } from '../../../src/ffmpeg/stamps.ts'
 
 const SECOND = 90_000
 
-/** Sends all through, a few always inside, in order of their inner stamps, as a decoder with reordering does. */
+/**
+ * Passes all timestamps through with a few always in flight, in order of the inner ones, as a reordering decoder does.
+ */
 function through(stamps: Stamps, packets: { pts: number; dts?: number }[], inside = 4): (number | undefined)[] {
   const held: number[] = []
   const out: (number | undefined)[] = []
@@ -17,14 +19,14 @@ function through(stamps: Stamps, packets: { pts: number; dts?: number }[], insid
 }
 
 describe('Stamps', () => {
-  it('gives back each time, in order, whatever the clock began with', () => {
+  it('returns each timestamp, in order, whatever the clock started with', () => {
     for (const base of [0, -5000, 2 ** 33 - 10_000, 2 ** 45]) {
       const sent = Array.from({ length: 50 }, (_, i) => ({ pts: base + i * 3003 }))
       expect(through(new Stamps(), sent)).toEqual(sent.map(({ pts }) => pts))
     }
   })
 
-  it('keeps the inner stamps near zero', () => {
+  it('keeps the inner timestamps near zero', () => {
     const stamps = new Stamps()
     expect(stamps.enter(2 ** 33)).toBe(2 * SECOND)
     expect(stamps.enter(2 ** 33 + 3000)).toBe(2 * SECOND + 3000)
@@ -49,7 +51,7 @@ describe('Stamps', () => {
     expect(inner.map((stamp) => stamps.leave(stamp))).toEqual(sent.map(({ pts }) => pts))
   })
 
-  it('forgets what was lost on the way', () => {
+  it('forgets frames that were lost', () => {
     const stamps = new Stamps()
     const inner = [0, 3000, 6000].map((pts) => stamps.enter(pts))
     expect(stamps.leave(inner[2]!)).toBe(6000)
@@ -63,7 +65,7 @@ describe('Stamps', () => {
     expect(stamps.leave(inner[1]! + 900)).toBe(3000)
   })
 
-  it('grows where time stands still or goes back, when told to', () => {
+  it('increases where time repeats or goes back, if asked to', () => {
     const stamps = new Stamps({ increasing: true })
     const sent = [1000, 1000, 500, 1000, 4000]
     const inner = sent.map((pts) => stamps.enter(pts))
@@ -72,7 +74,7 @@ describe('Stamps', () => {
     expect(inner.map((stamp) => stamps.leave(stamp))).toEqual(sent)
   })
 
-  it('holds no more than a bounded number', () => {
+  it('is bounded', () => {
     const stamps = new Stamps()
     for (let i = 0; i < 5000; i++) stamps.enter(i * 3000)
     expect(stamps.pending).toBeLessThanOrEqual(1024)

@@ -1,21 +1,21 @@
-import { TICKS_PER_SECOND } from '../core/clock.ts'
+import { TICKS_PER_SECOND } from '../../core/clock.ts'
 
 /** From `inner` on, a time inside ffmpeg is `offset` more than the stream's. */
 type Span = { inner: number; offset: number }
 
 const MAX_STEP_FORWARD = 10 * TICKS_PER_SECOND
 const MAX_STEP_BACK = TICKS_PER_SECOND / 2
-// Room below the first stamp for the coder's delay, and between the audio before and after a jump.
+// Room below the first time stamp for the coder's delay, and between the audio before and after a jump.
 const MARGIN = TICKS_PER_SECOND
 const MAX_SPANS = 16
 
-/** Keeps a audio track's time through ffmpeg, which wants stamps that begin near zero and go on without jumps. */
+/** Keeps an audio track's time through ffmpeg, which needs time stamps that begin near zero and do not jump. */
 export class SampleClock {
   readonly #spans: Span[] = []
   #lastPts = 0
   #highest = 0
 
-  /** The stamp for ffmpeg, at least 0. `pts` in 90 kHz ticks. */
+  /** The time stamp for ffmpeg, at least 0. `pts` is in 90 kHz ticks. */
   enter(pts: number): number {
     const step = pts - this.#lastPts
     if (this.#spans.length === 0) this.#begin(MARGIN, pts)
@@ -26,9 +26,9 @@ export class SampleClock {
     return inner
   }
 
-  /** The stream's time for a time inside ffmpeg; rounded to whole ticks. */
+  /** The stream's time for a time inside ffmpeg, rounded to whole ticks. */
   leave(inner: number): number {
-    // Half the margin stays for what a coder holds back: it stamps its first audio before the first stamp it got.
+    // Half the margin is for audio that a coder holds back: it stamps its first output before its first input.
     const span = this.#spans.findLast((candidate) => candidate.inner - MARGIN / 2 <= inner) ?? this.#spans[0]
     return Math.round(inner - (span?.offset ?? 0))
   }

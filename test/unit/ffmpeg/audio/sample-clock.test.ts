@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { SampleClock } from '../../../src/ffmpeg/sample-clock.ts'
+import { SampleClock } from '../../../../src/ffmpeg/audio/sample-clock.ts'
 
 const SECOND = 90_000
 
 describe('SampleClock', () => {
-  it('gives back the time of any sample', () => {
+  it('returns the time of any sample', () => {
     const clock = new SampleClock()
     const base = 2 ** 33 - 100
     const inner = clock.enter(base)
     expect(inner).toBe(SECOND)
     expect(clock.leave(inner)).toBe(base)
     expect(clock.leave(inner + 777.4)).toBe(base + 777)
-    // A coder stamps its first packet before the first sample.
+    // An encoder stamps its first packet before the first sample.
     expect(clock.leave(inner - 585)).toBe(base - 585)
   })
 
@@ -27,7 +27,7 @@ describe('SampleClock', () => {
     expect(clock.leave(after - 585)).toBe(10_000_000_000 + jump - 585)
   })
 
-  it('lets a pause be a pause', () => {
+  it('keeps a pause as a gap', () => {
     const clock = new SampleClock()
     const before = clock.enter(0)
     expect(clock.enter(5 * SECOND) - before).toBe(5 * SECOND)
