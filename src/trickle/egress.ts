@@ -10,18 +10,18 @@ export type TrickleEgressOptions = {
   reader: Reader
   /** A channel of this server, or a publication, which the egress then owns. */
   to: { channel: Channel } | { publication: Publication }
-  /** A keyframe begins a new segment only when the running one is at least this long. */
+  /** Minimum length of a segment: an earlier keyframe begins no new one. */
   minSegmentMs?: number
 }
 
 export interface TrickleEgress extends EgressSink {
-  /** Segments that were taken whole. */
+  /** Segments taken completely. */
   readonly segments: number
 }
 
 /**
- * Writes packets as MPEG-TS segments, each beginning with its tables and a keyframe; bytes go out as packets come. Ends
- * with its reader, or as its publication does; a slow server loses segments and holds nobody up.
+ * Writes packets as MPEG-TS segments that begin with tables and a keyframe; bytes are sent as packets come. Ends with
+ * its reader or its publication; a slow server loses segments and blocks nobody.
  */
 export async function openTrickleEgress(options: TrickleEgressOptions, context: Context): Promise<TrickleEgress> {
   return new PublishedSegments(options, context)
@@ -50,7 +50,7 @@ class PublishedSegments implements TrickleEgress {
     return this.#publication.stats().segments
   }
 
-  /** `dropped` counts the packets that the reader lost, and the segments that the server did not take whole. */
+  /** `dropped` counts packets that the reader lost, and segments that the server did not take completely. */
   stats(): EgressStats {
     const { bytes, dropped } = this.#publication.stats()
     return { bytes, dropped: dropped + this.#reader.dropped }
@@ -73,7 +73,7 @@ class PublishedSegments implements TrickleEgress {
         writer?.close()
         writer = this.#publication.open()
       }
-      // After a loss the rest of the segment goes nowhere: nothing after the hole could be decoded.
+      // After a loss the rest of the segment is discarded, because nothing after the gap can be decoded.
       if (!writer?.write(bytes)) writer?.abort()
     }
     writer?.close()

@@ -1,4 +1,4 @@
-import type { IngestKind, IngestSource, IngestStats } from '../core/media/endpoints.ts'
+import type { IngestKind, IngestSource, IngestStats, MissingMedia } from '../core/media/endpoints.ts'
 import type { EncodedPacket, Track } from '../core/media/packet.ts'
 import type { Closed, Context } from '../core/resource.ts'
 import { openTsSource } from '../mpegts/source.ts'
@@ -9,20 +9,23 @@ import type { Subscription } from './subscription.ts'
 export type TrickleIngestOptions = {
   /** A channel of this server, read from its newest segment on, or a subscription, which the ingest then owns. */
   from: { channel: Channel } | { subscription: Subscription }
-  /** Longest time until the tracks are known. */
+  /** Time limit until the tracks are known. */
   openTimeoutMs?: number
+  /** Number of the program to read; default: the first readable one. */
+  program?: number
+  /** Also reads a program that lists no video. */
+  audioAlone?: boolean
 }
 
-/** Reads MPEG-TS segments as one stream. Ends with its channel; fails as `openTsSource` does. */
+/** Reads MPEG-TS segments as one stream. Ends with its channel; rejects like `openTsSource`. */
 export async function openTrickleIngest(options: TrickleIngestOptions, context: Context): Promise<IngestSource> {
-  const { from, openTimeoutMs } = options
+  const { from, openTimeoutMs, program, audioAlone = false } = options
   const subscription = 'channel' in from ? subscribeTo(from.channel, -2) : from.subscription
   try {
     const bytes = concatenate(subscription)
-    const source = await openTsSource(
-      { kind: 'trickle', bytes, ...(openTimeoutMs !== undefined && { openTimeoutMs }) },
-      context,
-    )
+    const times = openTimeoutMs === undefined ? {} : { openTimeoutMs }
+    const which = program === undefined ? {} : { program }
+    const source = await openTsSource({ kind: 'trickle', bytes, audioAlone, ...times, ...which }, context)
     return new TrickleIngest(source, subscription)
   } catch (thrown) {
     await subscription.close()
@@ -60,10 +63,14 @@ class TrickleIngest implements IngestSource {
     this.#source.requestKeyframe()
   }
 
-  /** A missed segment counts as one loss, beside the packets that the transport stream says are gone. */
+  onMissing(listener: (missing: MissingMedia) => void): void {
+    this.#source.onMissing?.(listener)
+  }
+
+  /** A missed segment counts as one loss, in addition to packets missing in the transport stream. */
   stats(): IngestStats {
-    const { bytes, lost } = this.#source.stats()
-    return { bytes, lost: lost + this.#subscription.missed }
+    const stats = this.#source.stats()
+    return { ...stats, lost: stats.lost + this.#subscription.missed }
   }
 
   async close(): Promise<Closed> {

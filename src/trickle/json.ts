@@ -1,19 +1,21 @@
+// Bound: a segment is read whole, 1 MiB at most unless told, and parsed as `parseJson` says; one value comes out of each.
+import { parseJson } from '../codec/json.ts'
 import { AppError } from '../core/errors.ts'
 import { type Closed, deadline, type Resource, Scope } from '../core/resource.ts'
 import type { Publication } from './publication.ts'
 import type { Subscription } from './subscription.ts'
 
 export type JsonPublisherOptions = {
-  /** Messages that may wait for a slow server; one more throws the oldest away. */
+  /** Limit of messages that wait for a slow server; beyond it the oldest is dropped. */
   maxQueued?: number
 }
 
-/** How long messages may still go out when their publisher closes. */
+/** Time for sending waiting messages when their publisher closes. */
 const FLUSH_MS = 2000
 
-/** Sends JSON values, one a segment, in order. Owns its publication; closing it sends what still waits, for a moment. */
+/** Sends JSON values in order, one per segment. Owns its publication; closing it briefly sends what still waits. */
 export class JsonPublisher implements Resource {
-  /** Messages that did not arrive whole. */
+  /** Messages that did not arrive completely. */
   dropped = 0
   readonly closed: Promise<Closed>
   readonly #publication: Publication
@@ -49,36 +51,44 @@ export class JsonPublisher implements Resource {
     await this.close()
   }
 
-  /** One at a time: the next message waits until the server has the one before. */
+  /** One at a time: the next message waits until the server has the previous one. */
   async #drain(): Promise<void> {
-    for (let message = this.#queue.shift(); message; message = this.#queue.shift()) {
-      const writer = this.#publication.open()
-      writer.write(message)
-      writer.close()
-      if (!(await writer.stored)) this.dropped++
+    try {
+      for (let message = this.#queue.shift(); message; message = this.#queue.shift()) {
+        const writer = this.#publication.open()
+        writer.write(message)
+        writer.close()
+        if (!(await writer.stored)) this.dropped++
+      }
+    } catch (thrown) {
+      this.dropped++
+      this.#scope.end({ why: 'failed', error: AppError.from(thrown, 'trickle-failed') })
+    } finally {
+      this.#draining = undefined
     }
-    this.#draining = undefined
   }
 }
 
 export type JsonOptions = {
   /** Longest segment in bytes. */
   maxBytes?: number
-  /** Told of a segment that is too long or no JSON; reading goes on. */
+  /** Called for a segment that is too long or not JSON; reading continues. */
   onError?(error: AppError): void
+  /** Default: `parseJson`. */
+  parse?(text: string, what: string): unknown
 }
 
 const MAX_JSON_BYTES = 1024 * 1024
 
-/** The JSON values of a channel, one a segment, each read whole first; `{"keep":"alive"}` is left out. */
+/** The JSON values of a channel, one per segment, each read completely first; `{"keep":"alive"}` is skipped. */
 export async function* jsonMessages(subscription: Subscription, options: JsonOptions = {}): AsyncGenerator<unknown> {
-  const { maxBytes = MAX_JSON_BYTES, onError } = options
+  const { maxBytes = MAX_JSON_BYTES, onError, parse = parseJson } = options
   for await (const { seq, bytes } of subscription) {
     let value: unknown
     try {
-      value = JSON.parse(await readWhole(bytes, maxBytes))
+      value = parse(await readWhole(bytes, maxBytes), 'it')
     } catch (cause) {
-      const why = cause instanceof AppError ? cause.message : 'it is not JSON'
+      const why = cause instanceof AppError && !cause.cause ? cause.message : 'it is not JSON'
       onError?.(new AppError('invalid-request', `message ${seq} was ignored: ${why}`, { cause }))
       continue
     }

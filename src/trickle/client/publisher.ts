@@ -1,3 +1,5 @@
+import { setTimeout } from 'node:timers/promises'
+import { nowMs } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import { type Closed, type Context, deadline, Scope, sleep } from '../../core/resource.ts'
 import * as header from '../headers.ts'
@@ -6,19 +8,19 @@ import { TrickleClient, type TrickleClientOptions } from './http.ts'
 import { type Outcome, RemoteSegment } from './remote-segment.ts'
 
 export type PublisherOptions = TrickleClientOptions & {
-  /** Mime type of the segments, as in `video/MP2T`. */
+  /** MIME type of the segments, such as `video/MP2T`. */
   mime: string
   /** Creates the channel first. */
   create?: boolean
-  /** Deletes the channel when it closes; false where the channel is another's. */
+  /** Deletes the channel when it closes; false if the channel belongs to someone else. */
   deleteOnClose?: boolean
-  /** Bytes that may wait for a slow server, over all segments; a segment that would need more is given up. */
+  /** Limit of bytes that wait for a slow server, over all segments; a segment that would exceed it is dropped. */
   maxQueueBytes?: number
-  /** Segments that may be on their way at once; while they are, a new one is given up. */
+  /** Limit of segments in flight; beyond it a new one is dropped. */
   maxInFlight?: number
   /** How long a server may neither take bytes nor answer. */
   answerTimeoutMs?: number
-  /** Failures in a row that end the publication. */
+  /** Consecutive failures that end the publication. */
   maxFailures?: number
 }
 
@@ -32,15 +34,17 @@ const DEFAULTS = {
 }
 const OPEN_TIMEOUT_MS = 10_000
 const CLOSE_TIMEOUT_MS = 2000
+/** Readers that have the last but one segment need this time at most to ask for the last; a deleted channel has none. */
+const LAST_READ_MS = 500
 const RETRY_MS = 250
-/** A connection that lived for so long was no failure to connect. */
+/** A connection that lived this long does not count as a failed attempt. */
 const SETTLED_MS = 1000
-/** Deeper than any ring: a server that has so many of our segments already will not take the next one either. */
+/** Larger than any ring: a server that already has this many of our segments will not take the next one either. */
 const MAX_SKIPPED = 1000
 
 /**
- * Publishes to a channel of another server; contract §2.7. Begins at the server's head, and the request for the next
- * segment is made ahead. Rejects with `trickle-failed` when the server cannot be reached or refuses.
+ * Publishes to a channel of another server; contract §2.7. Begins at the server's head, and makes the request for the
+ * next segment ahead of time. Rejects with `trickle-failed` if the server cannot be reached or refuses.
  */
 export async function openTricklePublisher(options: PublisherOptions, context: Context): Promise<Publication> {
   const client = new TrickleClient(options)
@@ -50,7 +54,7 @@ export async function openTricklePublisher(options: PublisherOptions, context: C
       if (answer.status >= 300) throw client.refusal(answer)
     }
     const answer = await client.call('GET', '/next', {}, OPEN_TIMEOUT_MS)
-    // 404: the first post may create the channel. 400: an old server, which takes `next` for a number.
+    // 404: the first post may create the channel. 400: an old server, which parses `next` as a number.
     if (![200, 400, 404].includes(answer.status)) throw client.refusal(answer)
     const head = answer.status === 200 && /^\d+$/.test(answer.text.trim()) ? Number(answer.text) : 0
     return new RemotePublication(client, head, options, context)
@@ -72,6 +76,7 @@ class RemotePublication implements Publication {
   #pending: RemoteSegment
   #failures = 0
   #skipped = 0
+  #storedAt = Number.NEGATIVE_INFINITY
 
   constructor(client: TrickleClient, head: number, options: PublisherOptions, context: Context) {
     this.#client = client
@@ -85,7 +90,7 @@ class RemotePublication implements Publication {
 
   open(): SegmentWriter {
     const segment = this.#pending
-    // A refused one is asked for again a little later.
+    // A refused request is repeated a little later.
     const refused = segment.settled
     if (this.#scope.signal.aborted || refused || this.#active.size >= this.#options.maxInFlight) {
       this.#stats.dropped++
@@ -129,7 +134,7 @@ class RemotePublication implements Publication {
     return bytes
   }
 
-  /** A segment lost its connection before a byte of it was sent: it may be sent again. */
+  /** A segment lost its connection before any byte was sent, and may be sent again. */
   async #reconnect(segment: RemoteSegment, livedMs: number): Promise<void> {
     if (livedMs >= SETTLED_MS) this.#failures = 0
     if (!this.#failed(segment.failure)) {
@@ -141,14 +146,16 @@ class RemotePublication implements Publication {
   #settled(segment: RemoteSegment, outcome: Outcome): void {
     this.#active.delete(segment)
     this.#stats.bytes += segment.sentBytes
-    if (outcome.kind === 'stored') this.#stats.segments++
-    else if (segment.begun) this.#stats.dropped++
+    if (outcome.kind === 'stored') {
+      this.#stats.segments++
+      this.#storedAt = nowMs()
+    } else if (segment.begun) this.#stats.dropped++
     switch (outcome.kind) {
       case 'closed':
         this.#scope.end({ why: 'ended' })
         break
       case 'missing':
-        // Newer servers say no more than this to a publisher whose channel was deleted.
+        // Newer servers say only this to a publisher whose channel was deleted.
         this.#scope.end(this.#stats.segments > 0 ? { why: 'ended' } : { why: 'failed', error: outcome.error })
         break
       case 'lost':
@@ -166,7 +173,7 @@ class RemotePublication implements Publication {
     }
   }
 
-  /** The server ended a segment that was only waiting, or had it already: the next one waits in its place. */
+  /** The server ended a segment that was only waiting, or already had it: the next one waits in its place. */
   #skip(seq: number): void {
     if (++this.#skipped > MAX_SKIPPED) {
       const error = new AppError('trickle-failed', `${this.#client.name}: refused ${MAX_SKIPPED} segments in a row`)
@@ -174,7 +181,7 @@ class RemotePublication implements Publication {
     } else this.#pending = this.#preconnect(seq + 1)
   }
 
-  /** A waiting segment was refused, and nothing of it was sent. */
+  /** A waiting segment was refused before any byte was sent. */
   async #askAgain({ seq }: RemoteSegment): Promise<void> {
     await sleep(this.#retryMs(), this.#scope.signal).catch(() => {})
     if (!this.#scope.signal.aborted) this.#pending = this.#preconnect(seq)
@@ -184,7 +191,7 @@ class RemotePublication implements Publication {
     return RETRY_MS * 2 ** (this.#failures - 1)
   }
 
-  /** Counts a failure; true when it was one too many. */
+  /** Counts a failure; true if the limit is exceeded. */
   #failed(error: AppError): boolean {
     if (++this.#failures <= this.#options.maxFailures) return false
     this.#scope.end({ why: 'failed', error })
@@ -197,7 +204,7 @@ class RemotePublication implements Publication {
     void done.then(() => this.#deletes.delete(done))
   }
 
-  /** The orderly end: what was written goes out, then the channel is deleted, which wakes our own waiting request too. */
+  /** The normal end: written data is sent and read, then the channel is deleted, which also wakes our own waiting request. */
   async #finish(): Promise<void> {
     const why = this.#scope.reason?.why
     if (why === 'stopped') {
@@ -207,7 +214,10 @@ class RemotePublication implements Publication {
         CLOSE_TIMEOUT_MS,
         'the last segments',
       ).catch(() => {})
-      if (this.#options.deleteOnClose) this.#delete('')
+      if (this.#options.deleteOnClose) {
+        await setTimeout(Math.max(0, this.#storedAt + LAST_READ_MS - nowMs()))
+        this.#delete('')
+      }
     }
     for (const segment of [...this.#active, this.#pending]) segment.destroy()
     await Promise.all(this.#deletes)
@@ -215,7 +225,7 @@ class RemotePublication implements Publication {
   }
 }
 
-/** A segment for which there was no room. */
+/** A segment without room in the queue. */
 class RefusedSegment implements SegmentWriter {
   readonly seq: number
   readonly stored = Promise.resolve(false)

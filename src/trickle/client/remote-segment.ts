@@ -5,19 +5,19 @@ import * as header from '../headers.ts'
 import type { SegmentWriter } from '../publication.ts'
 import { readText, type TrickleClient } from './http.ts'
 
-/** What became of a posted segment. */
+/** The outcome of a posted segment. */
 export type Outcome =
   /** The server has all of it. */
   | { kind: 'stored' }
-  /** The server ended it early: what comes later goes nowhere. */
+  /** The server ended it early: later bytes are discarded. */
   | { kind: 'cut' }
   /** The server has closed the channel. */
   | { kind: 'closed' }
   /** There is no such channel. */
   | { kind: 'missing'; error: AppError }
-  /** Refused, or broken off with some of it sent. */
+  /** Refused, or interrupted after some bytes were sent. */
   | { kind: 'lost'; error: AppError }
-  /** Given up on this side. */
+  /** Aborted on this side. */
   | { kind: 'aborted' }
 
 export type RemoteSegmentOptions = {
@@ -26,21 +26,21 @@ export type RemoteSegmentOptions = {
   headers: Record<string, string>
   /** How long the server may neither take bytes nor answer. */
   stallMs: number
-  /** Whether so many bytes more may wait to be sent. */
+  /** Whether `bytes` more may wait to be sent. */
   hasRoom(bytes: number): boolean
-  /** The connection broke before a byte was sent: `connect()` again, or leave it. */
+  /** The connection broke before any byte was sent: call `connect()` again, or leave it. */
   onUnsent(segment: RemoteSegment, livedMs: number): void
   onSettled(segment: RemoteSegment, outcome: Outcome): void
 }
 
-/** One post to another server, made before its segment begins; bytes go out as they are written. */
+/** One POST to another server, made before its segment begins; bytes are sent as they are written. */
 export class RemoteSegment implements SegmentWriter {
   readonly seq: number
   /** Bytes handed to the connection. */
   sentBytes = 0
-  /** True when its publisher has it: from then on its loss counts. */
+  /** True once its publisher uses it: from then on its loss counts. */
   begun = false
-  /** The newest reason why its connection broke. */
+  /** Why its connection broke last. */
   failure: AppError
   readonly #options: RemoteSegmentOptions
   readonly #stored = Promise.withResolvers<boolean>()
@@ -64,7 +64,7 @@ export class RemoteSegment implements SegmentWriter {
     return this.#stored.promise
   }
 
-  /** True when its fate is known. */
+  /** True once its outcome is known. */
   get settled(): boolean {
     return this.#settled
   }
@@ -112,7 +112,7 @@ export class RemoteSegment implements SegmentWriter {
     this.#settle({ kind: 'aborted' })
   }
 
-  /** As abort, and nobody is told. */
+  /** Like abort, but reports nothing. */
   destroy(): void {
     this.#settled = true
     this.#stored.resolve(false)
@@ -179,7 +179,7 @@ export class RemoteSegment implements SegmentWriter {
     this.#options.onSettled(this, outcome)
   }
 
-  /** A connection whose request was answered whole goes back to the pool; any other is of no more use. */
+  /** A connection whose request was fully answered returns to the pool; any other cannot be reused. */
   #release(reusable: boolean): void {
     clearTimeout(this.#stall)
     this.#queue.length = 0

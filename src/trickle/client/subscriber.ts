@@ -6,13 +6,13 @@ import type { IncomingSegment, Start, Subscription } from '../subscription.ts'
 import { numberHeader, readText, TrickleClient, type TrickleClientOptions } from './http.ts'
 
 export type SubscriberOptions = TrickleClientOptions & {
-  /** Where to begin; default -1, the next segment to begin. */
+  /** Where to begin; default -1, the next segment. */
   start?: Start
-  /** A request that got no answer for so long is made anew; 20 s as the original. */
+  /** A request without an answer for this long is repeated; default 20 s, as in the original. */
   rereadMs?: number
-  /** A segment that brings no byte for so long is asked for anew, from where it broke off. */
+  /** A segment that brings no byte for this long is requested again from where it stopped. */
   bodyIdleMs?: number
-  /** Connections in a row that may fail before the subscription does. */
+  /** Consecutive failed connections before the subscription fails. */
   maxFailures?: number
 }
 
@@ -25,12 +25,12 @@ type Reply = { response: IncomingMessage; seq: number }
 
 /**
  * Reads a channel of another server; contract §2.7. The request for the next segment waits at the server while this one
- * is read. Rejects with `not-found` when there is no such channel, `trickle-failed` when the server cannot be reached.
+ * is read. Rejects with `not-found` if there is no such channel, `trickle-failed` if the server cannot be reached.
  */
 export async function openTrickleSubscriber(options: SubscriberOptions, context: Context): Promise<Subscription> {
   const client = new TrickleClient(options)
   try {
-    // Old servers take `next` for a number and say 400: the channel exists.
+    // Old servers parse `next` as a number and answer 400: the channel exists.
     const answer = await client.call('GET', '/next', {}, OPEN_TIMEOUT_MS)
     if (answer.status !== 200 && answer.status !== 400) throw client.refusal(answer)
     return new RemoteSubscription(client, options, context)
@@ -67,7 +67,7 @@ class RemoteSubscription implements Subscription {
         if (!reply) break
         const { response, seq } = reply
         pending = this.#fetch(seq + 1)
-        // Its failure is looked at in the next turn, or never, when the consumer leaves.
+        // Its failure is handled in the next turn, or never if the consumer leaves.
         pending.catch(() => {})
         yield { seq, mime: response.headers['content-type'] ?? '', bytes: this.#body(reply) }
         if (!response.readableEnded) response.destroy()
@@ -82,10 +82,11 @@ class RemoteSubscription implements Subscription {
     }
   }
 
-  /** The segment `from`, or the one to go on with when it is gone; `undefined` after the channel's end. */
+  /** The segment `from`, or the one to continue with if it is gone; `undefined` after the channel's end. */
   async #fetch(from: number): Promise<Reply | undefined> {
     const { signal } = this.#scope
     let failures = 0
+    let turns = 0
     for (let seq = from; ; ) {
       const response = await this.#get(seq).catch((thrown: unknown) => this.#client.failure(thrown))
       signal.throwIfAborted()
@@ -106,22 +107,24 @@ class RemoteSubscription implements Subscription {
         throw this.#client.refusal({ status, headers, text: await readText(response) })
       }
       response.resume()
+      // Limits the rate if a server sends its reader back and forth.
+      if (turns++ > 0) await sleep(RETRY_MS, signal)
       seq = await this.#goOn(seq, numberHeader(headers, header.LATEST))
     }
   }
 
-  /** Where to go on after `seq` was not there: at the head, or with `seq` again a little later when that is about to come. */
+  /** Where to continue if `seq` was missing: at the head, or with `seq` again a little later if it is about to come. */
   async #goOn(seq: number, latest = -1): Promise<number> {
     if (latest > seq) {
       if (seq >= 0) this.missed += latest - seq
       return latest
     }
     await sleep(RETRY_MS, this.#scope.signal)
-    // Far ahead of the head only because a new publisher started over, or because the server does not tell it.
+    // Far ahead of the head only if a new publisher started over, or the server does not report the head.
     return latest < seq - RESTART_DISTANCE || latest === -1 ? latest : seq
   }
 
-  /** One request; `undefined` when the server stayed silent for too long. */
+  /** One request; `undefined` if the server was silent for too long. */
   #get(seq: number): Promise<IncomingMessage | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage | undefined>()
     const request = this.#client.request('GET', `/${seq}`)
@@ -147,9 +150,10 @@ class RemoteSubscription implements Subscription {
     return promise
   }
 
-  /** A body that breaks off is asked for anew, and goes on with the byte where it broke. */
+  /** An interrupted body is requested again, from the byte where it broke. */
   async *#body(first: Reply): AsyncGenerator<Uint8Array> {
     let received = 0
+    let failures = 0
     for (let reply: Reply | undefined = first; reply; reply = await this.#again(first.seq)) {
       let skip = received
       try {
@@ -157,11 +161,13 @@ class RemoteSubscription implements Subscription {
           const fresh = chunk.subarray(Math.min(skip, chunk.length))
           skip -= chunk.length - fresh.length
           received += fresh.length
+          if (fresh.length > 0) failures = 0
           if (fresh.length > 0) yield fresh
         }
         return
       } catch {
-        if (this.#scope.signal.aborted) return
+        if (this.#scope.signal.aborted || ++failures > this.#options.maxFailures) return
+        if (failures > 1) await sleep(RETRY_MS * 2 ** (failures - 2), this.#scope.signal).catch(() => {})
       }
     }
   }

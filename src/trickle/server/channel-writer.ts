@@ -2,22 +2,26 @@ import type { SegmentWriter } from '../publication.ts'
 import type { TrickleCounters } from './counters.ts'
 import type { Segment } from './segment.ts'
 
-/** What a writer tells its channel. */
+/** The part of a channel that a writer needs. */
 export type WrittenChannel = {
   readonly options: { readonly segmentBytes: number }
   readonly counters: TrickleCounters
   /** The head is at this segment now. */
   advance(segment: Segment): void
   grew(segment: Segment, bytes: number): void
+  /** False if the server can hold no more. */
+  room(bytes: number): boolean
 }
 
-/** One publisher's hold on one segment of a channel of this server. */
+/** One publisher's access to one segment of a channel of this server. */
 export class ChannelWriter implements SegmentWriter {
   readonly segment: Segment
   /** Bytes of this writer that were stored. */
   bytes = 0
-  /** True when the segment was cut because it grew too long. */
+  /** True if the segment was cut because it was too long. */
   oversized = false
+  /** True if it was cut because the server can hold no more. */
+  refused = false
   readonly #channel: WrittenChannel
   readonly #stored = Promise.withResolvers<boolean>()
   #done = false
@@ -36,7 +40,7 @@ export class ChannelWriter implements SegmentWriter {
     return this.#stored.promise
   }
 
-  /** False when the segment is closed, by this writer or by anyone else, or was too long. */
+  /** False if the segment is closed, by this writer or by anyone else, or was too long. */
   write(chunk: Uint8Array): boolean {
     const { segment } = this
     if (this.#done || segment.closed) return false
@@ -45,6 +49,14 @@ export class ChannelWriter implements SegmentWriter {
       this.#channel.counters.oversized++
       this.#leave(false)
       this.#truncate()
+      return false
+    }
+    if (!this.#channel.room(chunk.length)) {
+      this.refused = true
+      this.#leave(false)
+      // A publisher may retry a segment that is still empty.
+      if (segment.bytes > 0) this.#truncate()
+      else segment.close()
       return false
     }
     // The head moves before readers wake, so that they see it moved.
@@ -70,7 +82,7 @@ export class ChannelWriter implements SegmentWriter {
     segment.close()
   }
 
-  /** Without a byte written nothing happened: the publisher may come back and write this segment. */
+  /** Without a byte written nothing has happened: the publisher may return and write this segment. */
   abort(): void {
     if (this.#done) return
     const { segment } = this

@@ -1,6 +1,8 @@
 import { nowMs } from '../../core/clock.ts'
+import type { AppError } from '../../core/errors.ts'
 import { ChannelWriter } from './channel-writer.ts'
 import { newCounters, type TrickleCounters } from './counters.ts'
+import type { TrickleMemory } from './memory.ts'
 import { Segment } from './segment.ts'
 
 export type ChannelOptions = {
@@ -10,15 +12,15 @@ export type ChannelOptions = {
   ringBytes?: number
   /** Longest segment in bytes; a longer one is cut. */
   segmentBytes?: number
-  /** `-N` starts with N > 2. */
+  /** Permits starting at `-N` with N > 2. */
   replay?: boolean
-  /** A publisher that begins at 0 again, when none is connected any more, starts the channel over, as by a reset. */
+  /** A publisher that begins at 0 again while none is connected restarts the channel, like a reset. */
   restart?: boolean
-  /** The head follows every first byte, also backwards, as the original's does. */
+  /** The head follows every first byte, also backwards, as in the original. */
   strict?: boolean
 }
 
-export const CHANNEL_DEFAULTS = {
+const CHANNEL_DEFAULTS = {
   ringSegments: 64,
   ringBytes: 32 * 1024 * 1024,
   segmentBytes: 10_000_000,
@@ -27,21 +29,24 @@ export const CHANNEL_DEFAULTS = {
   strict: false,
 } as const satisfies Required<ChannelOptions>
 
-/** Segments that nobody writes are closed when the head is this far past them: the depth of the original's ring. */
+/** Segments without a writer are closed once the head is this far past them: the size of the original's ring. */
 const ORPHAN_DISTANCE = 5
-/** Nearer to the head, segment 0 may be posted again by a publisher that missed the answer. */
+/** Nearer to the head, segment 0 may be a retry by a publisher that missed the answer. */
 const RESTART_DISTANCE = 5
 
-/** Where a read request landed: `segment` is absent when it cannot be served. */
+/** The segment of a read request; `segment` is undefined if it cannot be served. */
 export type Located = { seq: number; segment?: Segment }
 
-/** A named sequence of numbered segments in memory: a bounded ring of them, many writers, many readers. */
+/** A named sequence of numbered segments in memory: a bounded ring, many writers, many readers. */
 export class Channel {
   readonly name: string
-  /** Mime type of its segments. */
+  /** MIME type of its segments. */
   readonly mime: string
   readonly options: Required<ChannelOptions>
   readonly counters: TrickleCounters
+  /** Settles when it is known whether its creator may publish; never rejects. Undefined if nobody has to be asked. */
+  admission: Promise<void> | undefined
+  readonly #memory: TrickleMemory | undefined
   readonly #segments = new Map<number, Segment>()
   readonly #closeListeners = new Set<() => void>()
   #head = 0
@@ -49,18 +54,27 @@ export class Channel {
   #beganAtZero = false
   #lastWriteMs = nowMs()
   #closed = false
+  #refusal: AppError | undefined
 
-  constructor(name: string, mime: string, options: ChannelOptions = {}, counters = newCounters()) {
+  constructor(
+    name: string,
+    mime: string,
+    options: ChannelOptions = {},
+    counters = newCounters(),
+    memory?: TrickleMemory,
+  ) {
     this.name = name
     this.mime = mime
     this.options = { ...CHANNEL_DEFAULTS, ...options }
     this.counters = counters
+    this.#memory = memory
+    memory?.join(this)
   }
 
-  /** How often its numbers began anew. */
+  /** How often numbering restarted. */
   resets = 0
 
-  /** The number of the next segment to begin. */
+  /** The number of the next segment. */
   get head(): number {
     return this.#head
   }
@@ -69,19 +83,24 @@ export class Channel {
     return this.#closed
   }
 
-  /** Milliseconds since the last byte came, or since its creation. */
+  /** Why nobody may publish here: the reason it was closed with. */
+  get refusal(): AppError | undefined {
+    return this.#refusal
+  }
+
+  /** Milliseconds since the last byte, or since its creation. */
   get idleMs(): number {
     return nowMs() - this.#lastWriteMs
   }
 
-  /** Bytes its ring holds. */
+  /** Bytes in its ring. */
   get bytes(): number {
     return this.#bytes
   }
 
   /**
-   * Opens segment `requested` for writing; `-1` is the head. An open one is joined, a closed one stays closed.
-   * `reset` closes every older segment and makes it the head, also backwards.
+   * Opens segment `requested` for writing; `-1` is the head. An open segment is joined, a closed one stays closed.
+   * `reset` closes every older segment and moves the head here, also backwards.
    */
   open(requested = -1, reset = false): ChannelWriter {
     const seq = requested === -1 ? this.#head : requested
@@ -90,35 +109,40 @@ export class Channel {
     return new ChannelWriter(this, segment)
   }
 
-  /** The segment for a read request; creates the one that is to begin next, so that a reader can wait for it. */
+  /** The segment of a read request; creates the next one, so that a reader can wait for it. */
   locate(requested: number): Located {
     const seq = this.#resolve(requested)
-    // A reader of segment 0 asks for 1 while it waits, before the publisher wrote anything.
+    // A reader of segment 0 requests 1 in advance, before the publisher wrote anything.
     const awaited = seq === this.#head || (this.#head === 0 && seq === 1)
     const segment = this.#segments.get(seq) ?? (awaited && !this.#closed ? this.#add(seq) : undefined)
     return segment ? { seq, segment } : { seq }
   }
 
-  /** Closes one segment; false when the ring does not hold it. */
+  /** Closes one segment; false if the ring does not have it. */
   cut(seq: number): boolean {
     const segment = this.#segments.get(seq)
     if (!segment) return false
-    // Else a reader of the closed segment would be sent back to it again and again.
+    // Otherwise a reader of the closed segment would be sent back to it repeatedly.
     this.advance(segment)
     this.#end(segment)
     return true
   }
 
-  /** Ends every segment: readers and waiting publishers are woken. Twice is once. */
-  close(): void {
+  /**
+   * Ends every segment: readers and waiting publishers are woken, the latter with a `refusal`. Calling it twice has no
+   * further effect.
+   */
+  close(refusal?: AppError): void {
     if (this.#closed) return
     this.#closed = true
+    this.#refusal = refusal
     for (const segment of this.#segments.values()) this.#end(segment)
+    this.#memory?.leave(this)
     for (const listener of this.#closeListeners) listener()
     this.#closeListeners.clear()
   }
 
-  /** `listener` is called at the close, now when it is closed, unless the returned function was called before. */
+  /** Calls `listener` on close, immediately if it is closed, unless the returned function was called before. */
   onClose(listener: () => void): () => void {
     if (this.#closed) listener()
     else this.#closeListeners.add(listener)
@@ -142,10 +166,29 @@ export class Channel {
     this.counters.bytesIn += bytes
     if (this.#segments.get(segment.seq) !== segment) return
     this.#bytes += bytes
+    this.#memory?.changed(this, bytes)
     this.#trim(segment)
   }
 
-  /** True when a publisher began at 0, came far, and is gone. */
+  /** False if the server's channels hold as many bytes as permitted, and none can be dropped. */
+  room(bytes: number): boolean {
+    return this.#memory?.room(bytes) ?? true
+  }
+
+  dropOldest(): number {
+    let oldest: Segment | undefined
+    let newest = -1
+    for (const { seq, bytes } of this.#segments.values()) if (bytes > 0 && seq > newest) newest = seq
+    for (const segment of this.#segments.values()) {
+      const droppable = segment.closed && segment.bytes > 0 && segment.seq !== newest
+      if (droppable && (!oldest || segment.seq < oldest.seq)) oldest = segment
+    }
+    if (!oldest) return 0
+    this.#forget(oldest)
+    return oldest.bytes
+  }
+
+  /** True if a publisher that began at 0 is gone after many segments. */
   #abandoned(): boolean {
     const { restart, strict } = this.options
     if (!restart || strict || !this.#beganAtZero || this.#head <= RESTART_DISTANCE) return false
@@ -156,7 +199,7 @@ export class Channel {
     if (requested >= 0) return requested
     const seq = Math.max(0, this.#head + requested + 1)
     if (requested >= -2) return seq
-    // What the ring no longer holds cannot be replayed: begin with the oldest it holds.
+    // Segments that the ring no longer has cannot be replayed: begins with the oldest one.
     let oldest = this.#head
     for (const held of this.#segments.keys()) if (held >= seq && held < oldest) oldest = held
     return oldest
@@ -169,7 +212,7 @@ export class Channel {
     return segment
   }
 
-  /** Lets the oldest segments go, never `newest`. */
+  /** Drops the oldest segments, never `newest`. */
   #trim(newest: Segment): void {
     while (this.#segments.size > this.options.ringSegments || this.#bytes > this.options.ringBytes) {
       let oldest: Segment | undefined
@@ -182,7 +225,7 @@ export class Channel {
     }
   }
 
-  /** Only what is open at `seq`, and later segments that wait for their first byte, outlive it. */
+  /** Only the open segment at `seq`, and later ones that wait for their first byte, remain. */
   #reset(seq: number): void {
     if (seq < this.#head) this.resets++
     this.#head = seq
@@ -190,7 +233,7 @@ export class Channel {
       if (segment.seq < seq) this.#end(segment)
       else if (segment.seq === seq && !segment.closed) this.#head = segment.fresh ? seq : seq + 1
       else if (!segment.fresh || segment.writers === 0) {
-        // Numbers are used again: what is left of the time before must not stand in the way, nor anyone wait there.
+        // Numbers are reused: older segments must not be in the way, and nobody may wait for them.
         this.#end(segment)
         this.#forget(segment)
       }
@@ -209,6 +252,7 @@ export class Channel {
   #forget(segment: Segment): void {
     this.#segments.delete(segment.seq)
     this.#bytes -= segment.bytes
+    this.#memory?.changed(this, -segment.bytes)
   }
 }
 

@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** How long a client that was answered early may go on sending before its connection is cut. */
+/** How long a client may keep sending after an early answer before it is disconnected. */
 const LINGER_MS = 500
 
 /**
- * Answers before the request's body has ended, and closes the connection. Our half is closed at
- * once, the other a little later: closing on unread bytes resets the connection, and the answer could be lost.
+ * Answers before the request's body has ended, and closes the connection: our half at once, the other a little later,
+ * because closing with unread bytes resets the connection and could lose the answer.
  */
 export function answerEarly(request: IncomingMessage, response: ServerResponse, status: number, text = ''): void {
-  if (text) response.setHeader('Content-Type', 'text/plain; charset=utf-8')
+  response.setHeader('Content-Type', 'text/plain; charset=utf-8')
   response.writeHead(status, { Connection: 'close', 'Content-Length': Buffer.byteLength(text) })
   if (text) response.write(text)
   else response.flushHeaders()

@@ -4,8 +4,8 @@ import type { Channel } from './channel.ts'
 import type { ChannelWriter } from './channel-writer.ts'
 
 /**
- * Publishes into a channel of this server, from its head on. Ends with the channel; closing it ends the segment being
- * written and leaves the channel to its owner.
+ * Publishes to a channel of this server, from its head on. Ends with the channel; closing it ends the current segment
+ * and leaves the channel to its owner.
  */
 export function publishTo(channel: Channel, signal?: AbortSignal): Publication {
   return new LocalPublication(channel, signal)
@@ -26,7 +26,7 @@ class LocalPublication implements Publication {
     this.#scope.defer(channel.onClose(() => this.#scope.end({ why: 'ended' })))
   }
 
-  /** The segment before is closed, so that local segments never interleave. */
+  /** Closes the previous segment, so that local segments never interleave. */
   open(): SegmentWriter {
     this.#writer?.close()
     const writer = this.#channel.open()

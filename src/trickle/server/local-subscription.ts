@@ -3,7 +3,7 @@ import type { IncomingSegment, Start, Subscription } from '../subscription.ts'
 import type { Channel } from './channel.ts'
 import type { Segment } from './segment.ts'
 
-/** Reads a channel of this server. Ends when the channel is closed and what it still held has been read. */
+/** Reads a channel of this server. Ends when the channel is closed and its remaining segments were read. */
 export function subscribeTo(channel: Channel, start: Start = -1, signal?: AbortSignal): Subscription {
   return new LocalSubscription(channel, start, signal)
 }
@@ -32,7 +32,7 @@ class LocalSubscription implements Subscription {
         if (!segment) break
         while (segment.fresh) await segment.changed(signal)
         if (segment.bytes > 0) yield { seq: segment.seq, mime: this.#channel.mime, bytes: this.#read(segment) }
-        // In strict mode the head can lie before empty segments, and this loop must not run round them unbroken.
+        // In strict mode the head can be before empty segments, and this loop must not spin over them.
         else await sleep(1, signal)
         this.#next = segment.seq + 1
       }
@@ -44,14 +44,15 @@ class LocalSubscription implements Subscription {
     }
   }
 
-  /** The next segment it can have; `undefined` after the end. */
+  /** The next available segment; `undefined` after the end. */
   #take(): Segment | undefined {
     const channel = this.#channel
     const { segment } = channel.locate(this.#next)
     if (segment) return segment
-    // What a closed channel still holds lies before its head.
+    // The remaining segments of a closed channel are before its head.
     if (channel.closed && this.#next >= channel.head) return undefined
-    // Behind the ring, or ahead of numbers that began anew: on with the newest segment begun. Else with the head.
+    // If it has fallen behind the ring, or numbering restarted, it continues with the newest segment begun; otherwise
+    // with the head.
     const newest = channel.locate(-2)
     const anew = channel.resets !== this.#resets
     this.#resets = channel.resets

@@ -2,34 +2,40 @@ import type { IncomingMessage } from 'node:http'
 import type { Context } from '../../core/resource.ts'
 import type { Channel, ChannelOptions } from './channel.ts'
 
-/** The server's policy, from outside. A hook refuses by throwing an AppError, whose code becomes the status. */
+/** The server's policy. A hook refuses by throwing an AppError, whose code becomes the status. */
 export type TrickleHooks = {
-  /** Before a request creates a channel, by `POST /{name}` or by its first segment. */
+  /** Called before a request creates a channel, by `POST /{name}` or by its first segment. */
   beforeCreate?(request: IncomingMessage, name: string, mime: string): void | Promise<void>
-  /** Before a request deletes a channel, which still exists then. */
+  /** Called before a request deletes a channel. */
   beforeDelete?(request: IncomingMessage, name: string): void | Promise<void>
-  /** A request created this channel; nothing is in it yet. */
-  onChannel?(channel: Channel, request: IncomingMessage): void
+  /**
+   * A request created this channel, still empty. The returned promise settles when it is known whether its publisher is
+   * admitted, and never rejects; posts are answered after that. If it is not admitted, the channel is closed with the
+   * reason.
+   */
+  onChannel?(channel: Channel, request: IncomingMessage): Promise<void> | undefined
 }
 
 export type TrickleServerOptions = TrickleHooks & {
   /** For every channel. */
   channel?: ChannelOptions
-  /** A segment may be posted to a channel that does not exist. */
+  /** Whether a segment may be posted to a channel that does not exist. */
   autocreate?: boolean
-  /** Tells of channels that come and go on the channel `_changes`. */
+  /** Reports created and closed channels on the channel `_changes`. */
   changefeed?: boolean
-  /** Channels at once. */
+  /** Limit of channels at once. */
   maxChannels?: number
-  /** Segment reads at once, waiting ones included. */
+  /** Limit of bytes of all channels together. */
+  memoryBytes?: number
+  /** Limit of segment reads at once, including waiting ones. */
   maxReaders?: number
-  /** Channels that were created by requests and got no byte for so long are closed. */
+  /** Channels created by requests are closed after this long without a byte. */
   idleTimeoutMs?: number
-  /** How often idle ones are looked for. */
+  /** Interval for closing idle channels. */
   sweepIntervalMs?: number
-  /** Between two `100 Continue` to a publisher that has not sent a byte yet. */
+  /** Interval of `100 Continue` to a publisher that has not sent a byte yet. */
   keepaliveMs?: number
-  /** A reader that takes nothing for so long while there is something to take is cut off. */
+  /** A reader that takes nothing for this long, although there is data, is disconnected. */
   stallTimeoutMs?: number
 }
 
@@ -37,6 +43,7 @@ export const SERVER_DEFAULTS = {
   autocreate: false,
   changefeed: false,
   maxChannels: 1024,
+  memoryBytes: 512 * 1024 * 1024,
   maxReaders: 10_000,
   idleTimeoutMs: 300_000,
   sweepIntervalMs: 60_000,
@@ -44,7 +51,7 @@ export const SERVER_DEFAULTS = {
   stallTimeoutMs: 60_000,
 } as const
 
-/** What the routes need of the server. */
+/** The part of the server that the routes need. */
 export interface ServedChannels {
   readonly options: TrickleServerOptions & Required<Pick<TrickleServerOptions, keyof typeof SERVER_DEFAULTS>>
   readonly context: Context

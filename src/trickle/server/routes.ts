@@ -1,43 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { AppError, type ErrorCode } from '../../core/errors.ts'
 import * as header from '../headers.ts'
 import type { Channel } from './channel.ts'
 import { answerEarly } from './early-answer.ts'
 import type { ServedChannels } from './options.ts'
+import { Refusal, refusalOf } from './refusal.ts'
 import { sendSegment } from './segment-get.ts'
 import { receiveSegment } from './segment-post.ts'
 
 const METHODS = ['GET', 'POST', 'DELETE']
 const MAX_NAME_BYTES = 512
+/** One segment per millisecond reaches 2^27 in a day; numbers are exact up to 2^53. */
+const MAX_INDEX = 2 ** 48
 const TCP_KEEPALIVE_MS = 30_000
-
-/** Statuses of refused requests; what is not here is 500. */
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  'invalid-request': 400,
-  'invalid-params': 400,
-  unauthorized: 401,
-  'not-found': 404,
-  conflict: 409,
-  'unsupported-media': 415,
-  capacity: 503,
-}
-
-/** One answer, made and sent; thrown to leave a route early. */
-class Refusal extends Error {
-  readonly status: number
-  readonly headers: Record<string, string>
-
-  constructor(status: number, text: string, headers: Record<string, string> = {}) {
-    super(text)
-    this.status = status
-    this.headers = headers
-  }
-}
 
 /** Trickle over HTTP, contract §1.2: `/{name}`, `/{name}/{idx}`, `/{name}/next`. */
 export function answer(server: ServedChannels, request: IncomingMessage, response: ServerResponse, path: string): void {
   request.socket.setNoDelay(true)
-  // Readers and publishers wait for long: those whose machine is gone must be found out.
+  // Readers and publishers wait for long, so dead connections must be detected.
   request.socket.setKeepAlive(true, TCP_KEEPALIVE_MS)
   route(server, request, response, path).catch((thrown: unknown) => refuse(server, request, response, thrown))
 }
@@ -57,7 +36,7 @@ async function route(
     throw new Refusal(403, `${name} is written by the server only`)
   }
   if (index === undefined) {
-    if (method === 'POST') await create(server, request, name, request.headers['expect-content'])
+    if (method === 'POST') await admit(await create(server, request, name, request.headers['expect-content']))
     else await remove(server, request, name)
     respond(response, 200)
     return
@@ -81,12 +60,18 @@ async function create(
   const existing = server.get(name)
   if (existing) return existing
   await server.options.beforeCreate?.(request, name, type)
-  // Another request may have been quicker.
+  // Another request may have been faster.
   const meanwhile = server.get(name)
   if (meanwhile) return meanwhile
   const channel = server.add(name, type)
-  server.options.onChannel?.(channel, request)
+  channel.admission = server.options.onChannel?.(channel, request)
   return channel
+}
+
+/** A client that creates a channel without a segment learns here whether it is admitted. */
+async function admit(channel: Channel): Promise<void> {
+  await channel.admission
+  if (channel.refusal) throw channel.refusal
 }
 
 async function remove(server: ServedChannels, request: IncomingMessage, name: string): Promise<void> {
@@ -122,10 +107,10 @@ function cut(channel: Channel, response: ServerResponse, index: string): void {
   respond(response, 200)
 }
 
-/** As Go's `strconv.Atoi`: decimal, with an optional sign. */
+/** Like Go's `strconv.Atoi`: decimal, with an optional sign. Beyond `MAX_INDEX` no segment could follow. */
 function parseIndex(text: string, lowest: number): number {
   const index = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!(index >= lowest && index < Number.MAX_SAFE_INTEGER)) throw new Refusal(400, 'Invalid idx')
+  if (!(index >= lowest && index <= MAX_INDEX)) throw new Refusal(400, 'Invalid idx')
   return index
 }
 
@@ -134,7 +119,7 @@ function segmentsOf(path: string): string[] {
     const parts = path.split('/').filter(Boolean).map(decodeURIComponent)
     if (parts.every((part) => Buffer.byteLength(part) <= MAX_NAME_BYTES)) return parts
   } catch {
-    // Falls through to the refusal: a percent sign without its two digits.
+    // A percent sign without its two digits: refused below.
   }
   throw new Refusal(400, 'Invalid stream')
 }
@@ -153,19 +138,13 @@ function refuse(server: ServedChannels, request: IncomingMessage, response: Serv
     return
   }
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-  // A publisher that waits for its first byte hears of the refusal only when its connection closes.
+  // A publisher that waits for its first byte notices the refusal only when its connection closes.
   answerEarly(request, response, status, message)
-}
-
-function refusalOf(thrown: unknown): Refusal {
-  if (thrown instanceof Refusal) return thrown
-  const error = AppError.from(thrown)
-  return new Refusal(STATUS[error.code] ?? 500, error.message, error.retryable ? { 'Retry-After': '5' } : {})
 }
 
 function respond(response: ServerResponse, status: number, text = '', headers: Record<string, string> = {}): void {
   const body = Buffer.from(text)
-  if (text) response.setHeader('Content-Type', 'text/plain; charset=utf-8')
+  response.setHeader('Content-Type', 'text/plain; charset=utf-8')
   response.writeHead(status, { 'Content-Length': body.length, ...headers })
   response.end(body)
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import * as header from '../headers.ts'
 import type { Channel } from './channel.ts'
+import { ChunkedBody } from './chunked-body.ts'
 import type { ServedChannels } from './options.ts'
 import type { Segment, SegmentCursor } from './segment.ts'
 
@@ -11,7 +12,7 @@ export function sendSegment(
   requested: number,
   response: ServerResponse,
 ): void {
-  // Its client may have left before the request came here; `close` will not be told again.
+  // Its client may have left already; `close` will not be emitted again.
   if (response.destroyed) return
   const latest = channel.head
   const { segment } = channel.locate(requested)
@@ -27,7 +28,7 @@ export function sendSegment(
   new SegmentDownload(server, channel, segment, latest, response).pump()
 }
 
-/** `Lp-Trickle-Seq` is the number as it was asked for, so that a client can tell which of its requests this was. */
+/** `Lp-Trickle-Seq` is the number as requested, so that a client can match the answer to its request. */
 function refuseMissing(channel: Channel, requested: number, response: ServerResponse): void {
   const missed = requested >= 0 && requested < channel.head ? channel.head - requested : 0
   channel.counters.missed += missed
@@ -41,7 +42,7 @@ function refuseMissing(channel: Channel, requested: number, response: ServerResp
   response.end('Entry not found')
 }
 
-/** One reader's response: nothing at all is sent before the segment's first byte, then every byte as it comes. */
+/** One reader's response: nothing is sent before the segment's first byte, then every byte as it comes. */
 class SegmentDownload {
   readonly #server: ServedChannels
   readonly #channel: Channel
@@ -49,6 +50,7 @@ class SegmentDownload {
   readonly #cursor: SegmentCursor
   readonly #latest: number
   readonly #response: ServerResponse
+  readonly #body: ChunkedBody
   readonly #unwatch: () => void
   #stall: NodeJS.Timeout | undefined
   #ended = false
@@ -62,9 +64,9 @@ class SegmentDownload {
     this.#response = response
     server.readers++
     this.#unwatch = segment.watch(() => this.pump())
-    // Also when the client goes away while it waits: a lost reader must not stay until the next byte.
+    // Also for a client that leaves while waiting, which would otherwise be noticed only at the next byte.
     response.once('close', () => this.#leave())
-    response.on('drain', () => this.#resume())
+    this.#body = new ChunkedBody(response, () => this.#resume())
   }
 
   pump(): void {
@@ -72,7 +74,7 @@ class SegmentDownload {
     for (let chunk = this.#cursor.next(); chunk; chunk = this.#cursor.next()) {
       if (!this.#response.headersSent) this.#begin()
       this.#channel.counters.bytesOut += chunk.length
-      if (!this.#response.write(chunk)) {
+      if (!this.#body.write(chunk)) {
         this.#stall = setTimeout(() => this.#giveUp(), this.#server.options.stallTimeoutMs)
         return
       }

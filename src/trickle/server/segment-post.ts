@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AppError } from '../../core/errors.ts'
 import * as header from '../headers.ts'
 import type { Channel } from './channel.ts'
 import type { ChannelWriter } from './channel-writer.ts'
 import { answerEarly } from './early-answer.ts'
+import { refusalOf } from './refusal.ts'
 
-/** Takes a segment from a publisher, contract §1.4. */
+/** Receives a segment from a publisher, contract §1.4. */
 export function receiveSegment(
   channel: Channel,
   writer: ChannelWriter,
@@ -12,7 +14,7 @@ export function receiveSegment(
   response: ServerResponse,
   keepaliveMs: number,
 ): void {
-  // Behind the head no reader that follows the channel looks: the publisher is told where the head is.
+  // Readers that follow the channel look only at the head, so a publisher behind it is told where the head is.
   const behind = writer.seq < channel.head
   const keepalive = setInterval(() => response.writeContinue(), keepaliveMs)
   let answered = false
@@ -30,8 +32,17 @@ export function receiveSegment(
     writer.close()
     settle()
     const { segmentBytes } = channel.options
-    if (writer.oversized) answerEarly(request, response, 413, `Segment is longer than ${segmentBytes} bytes`)
+    if (channel.refusal) refuse(channel.refusal)
+    else if (writer.refused) {
+      response.setHeader('Retry-After', '5')
+      answerEarly(request, response, 507, 'The channels of this server hold as many bytes as they may')
+    } else if (writer.oversized) answerEarly(request, response, 413, `Segment is longer than ${segmentBytes} bytes`)
     else answerEarly(request, response, 200)
+  }
+  const refuse = (error: AppError) => {
+    const { status, message, headers } = refusalOf(error)
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    answerEarly(request, response, status, message)
   }
   const unwatch = writer.segment.watch(cut)
 
@@ -40,13 +51,21 @@ export function receiveSegment(
     clearInterval(keepalive)
     writer.write(chunk)
   })
+  const stored = () => {
+    if (answered) return
+    settle()
+    if (channel.refusal) return refuse(channel.refusal)
+    if (writer.bytes === 0) response.setHeader('Connection', 'close')
+    response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': 0 }).end()
+  }
   request.once('end', () => {
     if (answered) return
-    // Settled first: closing the segment would call `cut`.
-    settle()
+    // Closing the segment would call `cut`.
+    unwatch()
+    clearInterval(keepalive)
     writer.close()
-    if (writer.bytes === 0) response.setHeader('Connection', 'close')
-    response.writeHead(200, { 'Content-Length': 0 }).end()
+    if (channel.admission) void channel.admission.then(stored)
+    else stored()
   })
   const lost = () => {
     clearInterval(keepalive)
@@ -57,7 +76,7 @@ export function receiveSegment(
   }
   request.once('error', lost)
   response.once('close', lost)
-  // Its client may have left while hooks were asked.
+  // Its client may have left while hooks were called.
   if (response.destroyed) lost()
   else cut()
 }

@@ -1,21 +1,21 @@
-/** Chunks at least this long are kept as they are; shorter ones are gathered into pages. */
-const KEEP_BYTES = 16 * 1024
+/** Chunks at least this long are kept as they are; shorter ones are collected in pages. */
+const KEEP_BYTES = 4 * 1024
 const FIRST_PAGE_BYTES = 4 * 1024
 const LAST_PAGE_BYTES = 256 * 1024
 
 /**
- * One numbered piece of a channel: bytes that only grow, read from the beginning by any number of independent cursors,
- * until it is closed. Who reads keeps it alive, also after its channel let it go.
+ * One numbered piece of a channel: append-only bytes, read from the beginning by any number of independent cursors,
+ * until it is closed. A reader keeps it alive, also after its channel dropped it.
  */
 export class Segment {
   readonly seq: number
-  /** Publishers that have it open now. */
+  /** Number of publishers that have it open. */
   writers = 0
-  /** True when it was closed before its publisher had finished it. */
+  /** True if it was closed before its publisher had finished it. */
   truncated = false
   readonly #blocks: Uint8Array[] = []
   readonly #watchers = new Set<() => void>()
-  /** The last block's memory while there is room in it. */
+  /** The last block's memory while it has room. */
   #page: Uint8Array | undefined
   #pageBytes = FIRST_PAGE_BYTES
   #bytes = 0
@@ -33,12 +33,12 @@ export class Segment {
     return this.#closed
   }
 
-  /** Open, and nothing written yet. */
+  /** Open and empty. */
   get fresh(): boolean {
     return !this.#closed && this.#bytes === 0
   }
 
-  /** Readers are woken before it returns. `chunk` may be kept: nobody may write into it afterwards. */
+  /** Readers are woken before it returns. `chunk` may be kept: do not write to it afterwards. */
   append(chunk: Uint8Array): void {
     if (this.#closed || chunk.length === 0) return
     this.#bytes += chunk.length
@@ -49,7 +49,7 @@ export class Segment {
     this.#wake()
   }
 
-  /** No more bytes come. Twice is once. */
+  /** No more bytes come; calling it twice has no further effect. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -62,13 +62,13 @@ export class Segment {
     return new SegmentCursor(this.#blocks)
   }
 
-  /** `listener` is called after each growth and at the close, until the returned function is called. */
+  /** Calls `listener` after each append and on close, until the returned function is called. */
   watch(listener: () => void): () => void {
     this.#watchers.add(listener)
     return () => this.#watchers.delete(listener)
   }
 
-  /** Resolves at the next growth or at the close; at once when closed. Rejects with the signal's reason. */
+  /** Resolves at the next append or close; immediately if closed. Rejects with the signal's reason. */
   changed(signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#closed) return Promise.resolve()
@@ -87,7 +87,7 @@ export class Segment {
     return promise
   }
 
-  /** All its bytes from the beginning, live ones as they come, until it closes. */
+  /** All its bytes from the beginning, and new ones as they come, until it closes. */
   async *read(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const cursor = this.cursor()
     for (;;) {
@@ -121,7 +121,7 @@ export class Segment {
     return page
   }
 
-  /** Gives back the memory of a page that stayed half empty. */
+  /** Frees the unused part of a page. */
   #seal(): void {
     const last = this.#blocks.at(-1)
     if (this.#page && last && last.length < this.#page.length / 2) {
@@ -135,7 +135,7 @@ export class Segment {
   }
 }
 
-/** A reader's own place in a segment. */
+/** A reader's position in a segment. */
 export class SegmentCursor {
   readonly #blocks: readonly Uint8Array[]
   #block = 0
@@ -145,7 +145,7 @@ export class SegmentCursor {
     this.#blocks = blocks
   }
 
-  /** The bytes after the last ones it gave, as many as lie together; `undefined` when there are none now. */
+  /** The next contiguous bytes; `undefined` if there are none now. */
   next(): Uint8Array | undefined {
     for (;;) {
       const block = this.#blocks[this.#block]

@@ -2,15 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AppError } from '../../core/errors.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../../core/resource.ts'
 import type { Publication } from '../publication.ts'
-import { Channel } from './channel.ts'
+import { Channel, type ChannelOptions } from './channel.ts'
 import { newCounters, type TrickleCounters } from './counters.ts'
 import { publishTo } from './local-publication.ts'
+import { TrickleMemory } from './memory.ts'
 import { SERVER_DEFAULTS, type ServedChannels, type TrickleServerOptions } from './options.ts'
 import { answer } from './routes.ts'
 
 /**
- * What the Node HTTP server under it needs: Node's defaults end long posts after five minutes, and close idle
- * connections just when a client that keeps them for a minute uses them again.
+ * Required settings of the Node HTTP server: its defaults end long posts after five minutes, and close idle connections
+ * at the moment a client that keeps them for a minute reuses them.
  */
 export const HTTP_SERVER_OPTIONS = { requestTimeout: 0, keepAliveTimeout: 75_000, noDelay: true } as const
 
@@ -18,12 +19,12 @@ const CHANGEFEED = '_changes'
 
 export type TrickleServerStats = TrickleCounters & { channels: number; readers: number; bytesHeld: number }
 
-/** Live from the call on; ends when its signal is aborted or it is closed. */
+/** Runs from the call on; ends when its signal aborts or it is closed. */
 export function openTrickle(options: TrickleServerOptions, context: Context): TrickleServer {
   return new TrickleServer(options, context)
 }
 
-/** Channels by name, and their face over HTTP. Closing it closes every channel. */
+/** Channels by name, and their HTTP interface. Closing it closes every channel. */
 export class TrickleServer implements Resource, ServedChannels {
   readonly closed: Promise<Closed>
   readonly options: ServedChannels['options']
@@ -32,14 +33,16 @@ export class TrickleServer implements Resource, ServedChannels {
   /** Segment reads in progress. */
   readers = 0
   readonly #scope: Scope
+  readonly memory: TrickleMemory
   readonly #channels = new Map<string, Channel>()
-  /** Channels of this process, which ends them itself. */
+  /** Channels of this process, which closes them itself. */
   readonly #kept = new WeakSet<Channel>()
   readonly #changes: Publication | undefined
 
   constructor(options: TrickleServerOptions, context: Context) {
     this.options = { ...SERVER_DEFAULTS, ...options }
     this.context = context
+    this.memory = new TrickleMemory(this.options.memoryBytes, this.counters)
     this.#scope = new Scope(context.signal)
     this.closed = this.#scope.closed
     this.#scope.defer(() => {
@@ -49,7 +52,7 @@ export class TrickleServer implements Resource, ServedChannels {
     if (this.options.changefeed) this.#changes = publishTo(this.create(CHANGEFEED, 'application/json'))
   }
 
-  /** Answers one request; `path` is what follows the mount point, as in `/name/7`. */
+  /** Answers one request; `path` is the part after the mount point, such as `/name/7`. */
   handle(request: IncomingMessage, response: ServerResponse, path: string): void {
     answer(this, request, response, path)
   }
@@ -58,22 +61,22 @@ export class TrickleServer implements Resource, ServedChannels {
     return this.#channels.get(name)
   }
 
-  /** Creates a channel of this process: hooks are not asked, and it is not swept when idle. Its owner closes it. */
-  create(name: string, mime: string): Channel {
-    const channel = this.add(name, mime)
+  /** Creates a channel of this process: no hooks are called, and it is not closed when idle. Its owner closes it. */
+  create(name: string, mime: string, options: ChannelOptions = {}): Channel {
+    const channel = this.add(name, mime, options)
     this.#kept.add(channel)
     return channel
   }
 
-  /** Creates a channel that is closed when it is idle. Fails with `conflict` or `capacity`. */
-  add(name: string, mime: string): Channel {
+  /** Creates a channel that is closed when idle. Throws `conflict` or `capacity`. */
+  add(name: string, mime: string, options: ChannelOptions = {}): Channel {
     if (this.#scope.signal.aborted) throw new AppError('conflict', 'the trickle server is closing')
     if (this.#channels.has(name)) throw new AppError('conflict', `channel ${name} exists`)
     const { maxChannels } = this.options
     if (this.#channels.size >= maxChannels) {
       throw new AppError('capacity', `all ${maxChannels} channels are in use`, { retryable: true })
     }
-    const channel = new Channel(name, mime, this.options.channel, this.counters)
+    const channel = new Channel(name, mime, { ...this.options.channel, ...options }, this.counters, this.memory)
     this.#channels.set(name, channel)
     channel.onClose(() => {
       this.#channels.delete(name)
@@ -83,15 +86,13 @@ export class TrickleServer implements Resource, ServedChannels {
     return channel
   }
 
-  /** True for a channel that only the server itself writes. */
+  /** Whether only the server itself writes the channel. */
   writesAlone(name: string): boolean {
     return name === CHANGEFEED && this.options.changefeed
   }
 
   stats(): TrickleServerStats {
-    let bytesHeld = 0
-    for (const channel of this.#channels.values()) bytesHeld += channel.bytes
-    return { ...this.counters, channels: this.#channels.size, readers: this.readers, bytesHeld }
+    return { ...this.counters, channels: this.#channels.size, readers: this.readers, bytesHeld: this.memory.bytes }
   }
 
   close(): Promise<Closed> {

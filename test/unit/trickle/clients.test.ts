@@ -24,7 +24,7 @@ async function collect(subscription: Subscription, count = Number.POSITIVE_INFIN
   return got
 }
 
-/** A server that answers as a test says, to show what clients do with servers that are not ours. */
+/** A server scripted by the test, for client behaviour on foreign servers. */
 async function stub(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -35,26 +35,23 @@ async function stub(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/one`
 }
 
-test.each(['resets', 'stalls'])(
-  'a server that %s in the middle of an answer is a failure of that call alone',
-  async (what) => {
-    const url = await stub((_, response) => {
-      response.writeHead(500, { 'content-length': '100' })
-      response.write('half')
-      if (what === 'resets') setTimeout(() => response.socket?.resetAndDestroy(), 20)
-    })
-    const client = new TrickleClient({ url })
-    // What escapes the call ends the test run as an uncaught exception.
-    await expect(client.call('POST', '', {}, 300)).rejects.toMatchObject({ code: 'trickle-failed' })
-    const target = await new UrlGuard({ allowed: [new URL(url).origin], verifyTls: true }).check(url, 'url')
-    if (what === 'resets') {
-      const orchestrator = new OrchestratorClient(target)
-      await expect(orchestrator.send('POST', '', {})).rejects.toMatchObject({ code: 'trickle-failed' })
-      orchestrator.close()
-    }
-    client.destroy()
-  },
-)
+test.each(['resets', 'stalls'])('a server that %s in the middle of a response fails that call only', async (what) => {
+  const url = await stub((_, response) => {
+    response.writeHead(500, { 'content-length': '100' })
+    response.write('half')
+    if (what === 'resets') setTimeout(() => response.socket?.resetAndDestroy(), 20)
+  })
+  const client = new TrickleClient({ url })
+  // An error that escapes the call ends the test run as an uncaught exception.
+  await expect(client.call('POST', '', {}, 300)).rejects.toMatchObject({ code: 'trickle-failed' })
+  const target = await new UrlGuard({ allowed: [new URL(url).origin], verifyTls: true }).check(url, 'url')
+  if (what === 'resets') {
+    const orchestrator = new OrchestratorClient(target)
+    await expect(orchestrator.send('POST', '', {})).rejects.toMatchObject({ code: 'trickle-failed' })
+    orchestrator.close()
+  }
+  client.destroy()
+})
 
 test('publisher and subscriber carry a stream byte for byte, and end in order', async () => {
   const { url, trickle } = await serve()
@@ -84,7 +81,7 @@ test('publisher and subscriber carry a stream byte for byte, and end in order', 
   expect(trickle.get('one')).toBeUndefined()
 })
 
-test('a publisher begins at the head with a Reset, and leaves a channel that is not its own', async () => {
+test('a publisher starts at the head with a Reset, and does not delete a channel it did not create', async () => {
   const { url, port, trickle } = await serve()
   await post(port, '/one/0', 'old')
   const publisher = await openTricklePublisher({ ...options, url: `${url}/one`, deleteOnClose: false }, context)
@@ -105,7 +102,7 @@ test('an open writer is finished when its publisher closes', async () => {
   expect((await get(port, '/one/0')).text).toBe('tail')
 })
 
-test('the next segment is connected before it begins', async () => {
+test('the next segment is connected before it starts', async () => {
   const { url, trickle } = await serve()
   const publisher = await openTricklePublisher({ ...options, url: `${url}/one` }, context)
   const writer = publisher.open()
@@ -128,12 +125,12 @@ test('opening fails where nobody listens, at a redirect, and for a bad URL', asy
   }
 })
 
-test('a subscriber of an absent channel is refused', async () => {
+test('a subscriber of a missing channel is refused', async () => {
   const { url } = await serve()
   await expect(openTrickleSubscriber({ url: `${url}/one` }, context)).rejects.toMatchObject({ code: 'not-found' })
 })
 
-test('a publisher to an absent channel without autocreate fails with not-found', async () => {
+test('a publisher to a missing channel without autocreate fails with not-found', async () => {
   const { url } = await serve({})
   const publisher = await openTricklePublisher({ ...options, url: `${url}/one` }, context)
   const { why, error } = await publisher.closed
@@ -141,7 +138,7 @@ test('a publisher to an absent channel without autocreate fails with not-found',
   expect(publisher.open().write(Buffer.from('x'))).toBe(false)
 })
 
-test('a publisher ends when its channel is closed elsewhere', async () => {
+test('a publisher ends when its channel is closed by another client', async () => {
   const { url, trickle } = await serve()
   const publisher = await openTricklePublisher({ ...options, url: `${url}/one` }, context)
   await until(() => trickle.get('one') !== undefined)
@@ -174,7 +171,7 @@ test('headers are sent with every request', async () => {
   expect([...seen]).toEqual(['Bearer x'])
 })
 
-test('a refused connection before any byte is tried again, and nothing is lost', async () => {
+test('a connection refused before any byte is retried without loss', async () => {
   let refusals = 1
   const received: string[] = []
   const url = await stub((request, response) => {
@@ -185,7 +182,7 @@ test('a refused connection before any byte is tried again, and nothing is lost',
   })
   const publisher = await openTricklePublisher({ ...options, url, maxFailures: 10 }, context)
   const writer = publisher.open()
-  // Held back until there is a connection: a byte that was sent into a broken one could not be sent again.
+  // Delayed until there is a connection: a byte sent into a broken one could not be sent again.
   await pause(20)
   writer.write(Buffer.from('kept'))
   writer.close()
@@ -194,7 +191,7 @@ test('a refused connection before any byte is tried again, and nothing is lost',
   await publisher.close()
 })
 
-test('a segment that broke off after its first byte is lost and counted, the next one goes on', async () => {
+test('a segment that breaks off after its first byte is lost and counted, and the next one continues', async () => {
   const received: string[] = []
   const url = await stub((request, response) => {
     if (request.method === 'GET') return void response.end('0')
@@ -217,7 +214,7 @@ test('a segment that broke off after its first byte is lost and counted, the nex
   await publisher.close()
 })
 
-test('a server that takes nothing holds nobody up: what does not fit is dropped, counted and deleted', async () => {
+test('a server that accepts nothing blocks nobody: excess data is dropped, counted and deleted', async () => {
   const deleted: string[] = []
   const url = await stub((request, response) => {
     if (request.method === 'GET') return void response.end('0')
@@ -225,7 +222,7 @@ test('a server that takes nothing holds nobody up: what does not fit is dropped,
       deleted.push(String(request.url))
       response.end()
     }
-    // A post is never read.
+    // The body of a POST is never read.
   })
   const publisher = await openTricklePublisher({ ...options, url, maxQueueBytes: 1_000_000 }, context)
   const writer = publisher.open()
@@ -244,7 +241,7 @@ test('a server that takes nothing holds nobody up: what does not fit is dropped,
   await publisher.close()
 })
 
-test('more segments in flight than allowed are dropped whole', async () => {
+test('segments above the limit in flight are dropped whole', async () => {
   const url = await stub((request, response) => {
     if (request.method === 'GET') response.end('0')
     else request.resume()
@@ -256,12 +253,12 @@ test('more segments in flight than allowed are dropped whole', async () => {
     writer.close()
   }
   expect(publisher.stats().dropped).toBe(2)
-  // The server never answers: the two on their way are given up as well.
+  // The server never responds, so the two in flight are given up as well.
   await until(() => publisher.stats().dropped === 4)
   await publisher.close()
 })
 
-test('failures in a row end the publisher', async () => {
+test('consecutive failures end the publisher', async () => {
   const url = await stub((request, response) => {
     if (request.method === 'GET') response.end('0')
     else if (request.method === 'POST') response.writeHead(500).end('no')
@@ -277,7 +274,7 @@ test('failures in a row end the publisher', async () => {
   expect([why, error?.code]).toEqual(['failed', 'trickle-failed'])
 })
 
-test('a subscriber that fell behind goes on at Latest and counts the gap', async () => {
+test('a subscriber that fell behind continues at Latest and counts the gap', async () => {
   const { url, port } = await serve({ autocreate: true, channel: { ringSegments: 3 } })
   for (let seq = 0; seq < 8; seq++) await post(port, `/one/${seq}`, String(seq))
   const subscriber = await openTrickleSubscriber({ url: `${url}/one`, start: 2 }, context)
@@ -301,7 +298,7 @@ test('a subscriber ahead of the head asks again a little later', async () => {
   expect(subscriber.missed).toBe(0)
 })
 
-test('a request that stays silent is made anew', async () => {
+test('a request without a response is repeated', async () => {
   let asked = 0
   const url = await stub((request, response) => {
     if (request.url === '/one/next') return void response.end('0')
@@ -312,7 +309,7 @@ test('a request that stays silent is made anew', async () => {
   expect(await collect(subscriber, 1)).toEqual([[0, 'at last']])
 })
 
-test('a body that breaks off is asked for again and goes on with its next byte', async () => {
+test('a body that breaks off is requested again and continues with its next byte', async () => {
   const whole = Array.from({ length: 2000 }, (_, i) => String(i)).join(' ')
   let asked = 0
   const url = await stub((request, response) => {
@@ -329,7 +326,7 @@ test('a body that breaks off is asked for again and goes on with its next byte',
   expect(asked).toBe(3)
 })
 
-test('a body that stops moving is asked for again', async () => {
+test('a stalled body is requested again', async () => {
   let asked = 0
   const url = await stub((request, response) => {
     if (request.url === '/one/next') return void response.end('5')
@@ -343,7 +340,7 @@ test('a body that stops moving is asked for again', async () => {
   expect(asked).toBe(2)
 })
 
-test('an answer that breaks before anybody reads it does no harm', async () => {
+test('a response that breaks off before it is read does no harm', async () => {
   const url = await stub((request, response) => {
     if (request.url === '/one/next') return void response.end('5')
     response.writeHead(200, { 'Lp-Trickle-Seq': String(request.url?.at(-1)) })
@@ -360,7 +357,7 @@ test('an answer that breaks before anybody reads it does no harm', async () => {
   expect((await subscriber.closed).why).toBe('stopped')
 })
 
-test('a server that cannot be reached any more ends the subscription after some tries', async () => {
+test('a server that stays unreachable ends the subscription after some attempts', async () => {
   const url = await stub((request, response) => {
     if (request.url === '/one/next') response.end('0')
     else request.socket.destroy()
@@ -383,7 +380,7 @@ test.each([
   expect((await subscriber.closed).why).toBe('ended')
 })
 
-test('an old server without /next is read and written from its first segment', async () => {
+test('a server without /next is read and written from its first segment', async () => {
   const posted: string[] = []
   const url = await stub((request, response) => {
     if (request.url === '/one/next') return void response.writeHead(400).end('Invalid idx')
@@ -400,7 +397,7 @@ test('an old server without /next is read and written from its first segment', a
   await publisher.close()
 })
 
-test('100 Continue again and again does not disturb a publisher', async () => {
+test('repeated 100 Continue does not disturb a publisher', async () => {
   const { url, port } = await serve({ autocreate: true, keepaliveMs: 10 })
   const publisher = await openTricklePublisher({ ...options, url: `${url}/one`, deleteOnClose: false }, context)
   await pause(150)

@@ -14,7 +14,7 @@ export const silent: Log = {
   child: () => silent,
 }
 
-/** A trickle server on a port of its own, gone when the test is over. */
+/** A trickle server on a free port, closed after the test. */
 export async function serve(options: TrickleServerOptions = { autocreate: true }) {
   const trickle = openTrickle(options, { log: silent })
   const http = createServer(HTTP_SERVER_OPTIONS, (incoming, outgoing) =>
@@ -33,7 +33,7 @@ export async function serve(options: TrickleServerOptions = { autocreate: true }
 
 export type Reply = { status: number; headers: IncomingHttpHeaders; body: Buffer; text: string }
 
-/** One request on a connection of its own, answered whole. */
+/** Sends one request on its own connection, and reads the whole response. */
 export function call(
   port: number,
   method: string,
@@ -65,7 +65,7 @@ export const post = (
 export const get = (port: number, path: string) => call(port, 'GET', path)
 export const del = (port: number, path: string) => call(port, 'DELETE', path)
 
-/** A bare connection that remembers every byte it got. */
+/** A raw connection that records every received byte. */
 export class Wire {
   text = ''
   ended = false
@@ -93,7 +93,7 @@ export class Wire {
     return this.send(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
   }
 
-  /** Begins a chunked post. */
+  /** Starts a chunked POST. */
   post(path: string, headers: Record<string, string> = {}): this {
     const lines = Object.entries({ Host: 'x', 'Transfer-Encoding': 'chunked', ...headers })
     return this.send(`POST ${path} HTTP/1.1\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`)
@@ -116,7 +116,7 @@ export class Wire {
   }
 }
 
-/** Waits for a state that is about to come. */
+/** Waits for a condition. */
 export async function until(condition: () => boolean, what = 'the condition', ms = 10_000): Promise<void> {
   const end = performance.now() + ms
   while (!condition()) {

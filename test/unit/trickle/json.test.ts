@@ -7,7 +7,7 @@ import { publishTo } from '../../../src/trickle/server/local-publication.ts'
 import { subscribeTo } from '../../../src/trickle/server/local-subscription.ts'
 import { get, pause, post, serve, silent, until, Wire } from './harness.ts'
 
-test('values go out one a segment, in order, and come back', async () => {
+test('values are sent one per segment, in order, and read back', async () => {
   const { url, trickle } = await serve()
   const publication = await openTricklePublisher(
     { url: `${url}/events`, mime: 'application/json', create: true },
@@ -28,7 +28,7 @@ test('values go out one a segment, in order, and come back', async () => {
   expect(events.dropped).toBe(0)
 })
 
-test('closing sends what still waits', async () => {
+test('closing sends the pending values', async () => {
   const { url, port } = await serve()
   const publication = await openTricklePublisher(
     { url: `${url}/events`, mime: 'application/json', deleteOnClose: false },
@@ -40,15 +40,31 @@ test('closing sends what still waits', async () => {
   expect((await get(port, '/events/9')).text).toBe('9')
 })
 
-test('more messages than may wait throw the oldest away, counted', () => {
+test('a reader that asks a little late for the last value still gets it', async () => {
+  const { url, port, trickle } = await serve()
+  trickle.create('events', 'application/json')
+  const publication = await openTricklePublisher({ url: `${url}/events`, mime: 'application/json' }, { log: silent })
+  const events = new JsonPublisher(publication)
+  events.send('the first')
+  expect((await get(port, '/events/0')).text).toBe('"the first"')
+  events.send('the reason why it ends')
+  const closing = events.close()
+  await until(() => publication.stats().segments === 2)
+  await pause(100)
+  expect((await get(port, '/events/1')).text).toBe('"the reason why it ends"')
+  await closing
+  expect(trickle.get('events')).toBeUndefined()
+})
+
+test('a full queue drops its oldest values, counted', () => {
   const channel = new Channel('events', 'application/json')
   const events = new JsonPublisher(publishTo(channel), { maxQueued: 3 })
   for (let n = 0; n < 10; n++) events.send(n)
-  // The first is on its way, three wait.
+  // The first is in flight, three are queued.
   expect(events.dropped).toBe(6)
 })
 
-test('a message is read whole however it was cut; keepalives, junk and giants are left out', async () => {
+test('a message is read whole however it was split; keepalives, junk and oversized ones are skipped', async () => {
   const { port, trickle } = await serve()
   const channel = trickle.create('control', 'application/json')
   const errors: string[] = []

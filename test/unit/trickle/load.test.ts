@@ -9,7 +9,7 @@ import { pause, post, serve, until, Wire } from './harness.ts'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** Heap and buffers in use, in MB, after what is garbage is gone. */
+/** Heap and buffers in use after garbage collection, in MB. */
 async function usedMb(): Promise<number> {
   for (let i = 0; i < 3; i++) {
     collect()
@@ -43,7 +43,7 @@ test('10,000 segments leave no memory behind', async () => {
   expect(after - before).toBeLessThan(5)
 })
 
-test('1,000 waiting readers cost less than 50 MB and are let go when they vanish', async () => {
+test('1,000 waiting readers use less than 50 MB and are released when they disconnect', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const before = await usedMb()
@@ -89,7 +89,7 @@ test('a slow reader never slows a fast one', async () => {
 
 test('with the default ring a reader paused for 10 s loses nothing', async () => {
   const { port, trickle } = await serve()
-  // 10 s of segments of half a second at 8 Mbit/s, while the reader does not read.
+  // 10 s of half-second segments at 8 Mbit/s, while the reader pauses.
   const channel = trickle.create('one', 'video/MP2T')
   const publication = publishTo(channel)
   const body = Buffer.alloc(500_000, 'x')

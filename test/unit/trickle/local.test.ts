@@ -25,7 +25,7 @@ async function collect(subscription: Subscription, count = Number.POSITIVE_INFIN
   return got
 }
 
-test('what is published is read, segment by segment, live', async () => {
+test('published segments are read live, one by one', async () => {
   const channel = new Channel('one', 'a/b')
   const reading = collect(subscribeTo(channel))
   const publication = publishTo(channel)
@@ -48,7 +48,7 @@ test('what is published is read, segment by segment, live', async () => {
   expect(channel.counters.bytesOut).toBe(3)
 })
 
-test('opening the next segment closes the one before', async () => {
+test('opening the next segment closes the previous one', async () => {
   const channel = new Channel('one', '')
   const publication = publishTo(channel)
   const first = publication.open()
@@ -67,7 +67,7 @@ test('a closed channel is read to its end, then ends', async () => {
   expect((await subscription.closed).why).toBe('ended')
 })
 
-test('a reader that fell behind goes on with the newest segment and knows what it missed', async () => {
+test('a reader that fell behind continues with the newest segment and gets the number missed', async () => {
   const channel = new Channel('one', '', { ringSegments: 4 })
   const subscription = subscribeTo(channel)
   write(channel, ...'0123456789')
@@ -75,18 +75,18 @@ test('a reader that fell behind goes on with the newest segment and knows what i
   expect([subscription.missed, channel.counters.missed]).toEqual([9, 9])
 })
 
-test('a reader that was busy misses nothing of what began anew after a reset', async () => {
+test('a busy reader misses nothing that was restarted after a reset', async () => {
   const channel = new Channel('one', '')
   write(channel, 'a', 'b', 'c')
   const reading = collect(subscribeTo(channel, 2), 2)
-  // Before the reader has its first segment.
+  // Before the reader has received its first segment.
   const writer = channel.open(0, true)
   writer.write(Buffer.from('again'))
   writer.close()
   expect((await reading).at(-1)).toEqual([0, 'again'])
 })
 
-test('a reader goes on after a reset moved the head back', async () => {
+test('a reader continues after a reset moved the head back', async () => {
   const channel = new Channel('one', '')
   write(channel, 'a', 'b', 'c')
   const reading = collect(subscribeTo(channel, 2), 2)
@@ -101,7 +101,7 @@ test('a reader goes on after a reset moved the head back', async () => {
   ])
 })
 
-test('closing a subscription ends its loop at once, and the signal does too', async () => {
+test('closing a subscription ends its loop at once, as does the signal', async () => {
   const channel = new Channel('one', '')
   const abort = new AbortController()
   const [closed, aborted] = [subscribeTo(channel), subscribeTo(channel, -1, abort.signal)]

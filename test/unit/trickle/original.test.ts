@@ -7,7 +7,7 @@ import { publishTo } from '../../../src/trickle/server/local-publication.ts'
 import { subscribeTo } from '../../../src/trickle/server/local-subscription.ts'
 import { del, get, pause, post, serve, silent, until, Wire } from './harness.ts'
 
-// Contract §1.10: what the tests of the original pin down, by their names, against our server and clients.
+// Contract §1.10: the tests of the original implementation, by name, on our server and clients.
 
 const context = { log: silent }
 const mime = 'video/MP2T'
@@ -101,7 +101,7 @@ test('BeforeDelete', async () => {
   expect(existed).toEqual([true, true, true])
 })
 
-test('SetSeq: segments can be read again from any number, forwards and backwards', async () => {
+test('SetSeq: segments can be read from any number, forwards and backwards', async () => {
   const { port } = await serve()
   for (let seq = 0; seq < 4; seq++) await post(port, `/one/${seq}`, `s${seq}`)
   for (const seq of [0, 1, 2, 3, 2, 0, 3, 1]) expect((await get(port, `/one/${seq}`)).text).toBe(`s${seq}`)
@@ -119,7 +119,7 @@ test('Reset: a second post to an open segment appends', async () => {
   first.socket.destroy()
 })
 
-test('PublisherReset: -1 with Reset frees the reader of the broken segment, late writes do no harm', async () => {
+test('PublisherReset: -1 with Reset releases the reader of the broken segment, and late writes are ignored', async () => {
   const { port, trickle } = await serve()
   const old = new Wire(port).post('/one/0').chunk('kept')
   await until(() => trickle.get('one')?.head === 1)
@@ -213,7 +213,7 @@ test('LocalSubscriber_OverrunSeq', async () => {
   expect(await next).toBe(8)
 })
 
-test('LocalSubscriber_PreconnectOnEmpty: a publisher that ends with a segment connected ahead leaves it empty', async () => {
+test('LocalSubscriber_PreconnectOnEmpty: a publisher that ends with a preconnected segment leaves it empty', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one/0', 'x')
   const ahead = new Wire(port).post('/one/1')

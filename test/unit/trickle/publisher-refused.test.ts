@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import { TrickleClient } from '../../../src/trickle/client/http.ts'
 import { openTricklePublisher } from '../../../src/trickle/client/publisher.ts'
 import { pause, silent, until } from './harness.ts'
 
-/** A server of which only the first answer to a segment is known. */
+/** A server that sends only the first response to a segment. */
 async function serve(onSegment: RequestListener): Promise<string> {
   const server = createServer((request, response) => {
     if (request.url?.endsWith('/next')) response.end('0')
@@ -38,7 +39,7 @@ test('a server that refuses every segment before its first byte ends the publica
   expect(publication.stats().dropped).toBeGreaterThan(0)
 })
 
-test('a segment that was refused while it waited is asked for again', async () => {
+test('a segment refused while it waited is requested again', async () => {
   let refusals = 2
   const stored: string[] = []
   const url = await serve((request, response) => {
@@ -67,4 +68,17 @@ test('a segment that was refused while it waited is asked for again', async () =
     expect(await writer.stored).toBe(true)
   }
   expect(stored).toEqual(['0 a', '1 b'])
+})
+
+test('a refusal that quotes its request is told without the channel and the credentials', () => {
+  const url = 'http://user:pa55%3Aword@127.0.0.1:9/ai/trickle/name%207-out?key=let%20me%20in'
+  const client = new TrickleClient({ url, headers: { authorization: 'Bearer the-token' } })
+  onTestFinished(() => client.destroy())
+  const basic = Buffer.from('user:pa55:word').toString('base64')
+  const text =
+    '"name 7-out" of /ai/trickle/name%207-out?key=let%20me%20in ("let me in") is not for user:pa55:word, pa55%3Aword, ' +
+    `Bearer the-token, Basic ${basic}`
+  expect(client.refusal({ status: 400, headers: {}, text }).message).toBe(
+    'http://127.0.0.1:9: status 400: "…" of /ai/trickle/…?key=… ("…") is not for …:…, …, Bearer …, Basic …',
+  )
 })

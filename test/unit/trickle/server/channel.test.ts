@@ -9,7 +9,7 @@ const put = (channel: Channel, seq: number, text = 'x') => {
   writer.close()
 }
 
-test('a publisher that begins at 0 again, when none is left, starts the channel over', () => {
+test('a publisher that starts at 0 again after the last one left restarts the channel', () => {
   const channel = new Channel('one', '')
   for (let seq = 0; seq < 100; seq++) put(channel, seq)
   const waiting = channel.locate(-1).segment
@@ -35,8 +35,8 @@ test.each([
 
 type Case = { writing?: number; count?: number; first?: number; options?: { restart?: boolean } }
 
-test('whatever publishers and readers do, the bounds hold and nobody waits on what cannot come', () => {
-  // The same sequence each time, so that a failure can be found again.
+test('any sequence of operations keeps within the bounds, and nobody waits for a segment that cannot come', () => {
+  // Seeded, so that a failure is reproducible.
   let seed = 12345
   const random = (below: number) => {
     seed = (seed * 1103515245 + 12345) % 2147483648
@@ -66,7 +66,7 @@ test('whatever publishers and readers do, the bounds hold and nobody waits on wh
   }
 })
 
-/** Looks without making the segment that a reader would wait for. */
+/** Looks up a segment without creating it. */
 function peek(channel: Channel, seq: number) {
   if (channel.head === 0 && seq === 1) return undefined
   return channel.locate(seq).segment

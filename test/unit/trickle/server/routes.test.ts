@@ -13,7 +13,7 @@ test('POST /{name} creates a channel with the mime type of Expect-Content, once'
   expect(trickle.get('one')?.mime).toBe('video/MP2T')
 })
 
-test('POST /{name}/{idx} stores a segment and tells its number', async () => {
+test('POST /{name}/{idx} stores a segment and returns its number', async () => {
   const { port } = await serve()
   const stored = await post(port, '/one/0', 'hello', { 'Content-Type': 'text/x' })
   expect([stored.status, stored.text, stored.headers['lp-trickle-seq']]).toEqual([200, '', '0'])
@@ -52,7 +52,7 @@ test('GET and /next of an absent channel are 404', async () => {
   }
 })
 
-test('GET of a number not yet near is 470 with Seq, Latest and a text', async () => {
+test('GET of a number far ahead is 470 with Seq, Latest and a text', async () => {
   const { port } = await serve()
   await post(port, '/one/0', 'a')
   await post(port, '/one/1', 'b')
@@ -62,7 +62,7 @@ test('GET of a number not yet near is 470 with Seq, Latest and a text', async ()
   expect(reply.headers['lp-trickle-missed']).toBeUndefined()
 })
 
-test('GET /{name}/next tells the head in body and header', async () => {
+test('GET /{name}/next returns the head in body and header', async () => {
   const { port } = await serve()
   await post(port, '/one')
   expect((await get(port, '/one/next')).text).toBe('0')
@@ -72,7 +72,7 @@ test('GET /{name}/next tells the head in body and header', async () => {
   expect(reply.headers['lp-trickle-closed']).toBeUndefined()
 })
 
-test('DELETE /{name}/{idx}: 200, 404 without the channel, 400 for a bad or an absent number', async () => {
+test('DELETE /{name}/{idx}: 200, 404 without the channel, 400 for an invalid or missing number', async () => {
   const { port } = await serve()
   await post(port, '/one/0', 'x')
   const replies = await Promise.all(['/one/0', '/two/0', '/one/-1', '/one/x', '/one/1'].map((path) => del(port, path)))
@@ -85,7 +85,7 @@ test('DELETE /{name}/{idx}: 200, 404 without the channel, 400 for a bad or an ab
   ])
 })
 
-test('DELETE /{name} forgets the channel; an unknown one is 400', async () => {
+test('DELETE /{name} removes the channel; an unknown one is 400', async () => {
   const { port } = await serve({})
   await post(port, '/one')
   expect((await del(port, '/one')).status).toBe(200)
@@ -105,7 +105,7 @@ test('other methods are 405 with Allow, other paths 404', async () => {
   expect((await post(port, '/%zz')).status).toBe(400)
 })
 
-test('a name may hold any characters, escaped', async () => {
+test('a name may contain any characters, percent-encoded', async () => {
   const { port, trickle } = await serve()
   await post(port, '/a%2Fb%20%C3%A9/0', 'x')
   expect(trickle.get('a/b é')?.head).toBe(1)
@@ -118,7 +118,7 @@ test.each([
   ['conflict', 409],
   ['capacity', 503],
   ['internal', 500],
-] as const)('a hook that refuses with %s answers %i with its message', async (code, status) => {
+] as const)('a hook that refuses with %s responds %i with its message', async (code, status) => {
   const beforeCreate = () => {
     throw new AppError(code, 'not so')
   }
@@ -130,7 +130,7 @@ test.each([
   expect(trickle.get('one')).toBeUndefined()
 })
 
-test('more channels than allowed are refused with 503 and Retry-After', async () => {
+test('channels above the limit are 503 with Retry-After', async () => {
   const { port } = await serve({ autocreate: true, maxChannels: 2 })
   await post(port, '/one')
   await post(port, '/two/0', 'x')
@@ -138,11 +138,14 @@ test('more channels than allowed are refused with 503 and Retry-After', async ()
   expect([third.status, third.headers['retry-after']]).toEqual([503, '5'])
 })
 
-test('onChannel tells of channels that requests create, before their first byte', async () => {
+test('onChannel reports channels created by requests, before their first byte', async () => {
   const told: string[] = []
   const { port, trickle } = await serve({
     autocreate: true,
-    onChannel: (channel, request) => told.push(`${request.method} ${channel.name} ${channel.mime} ${channel.head}`),
+    onChannel: (channel, request) => {
+      told.push(`${request.method} ${channel.name} ${channel.mime} ${channel.head}`)
+      return undefined
+    },
   })
   trickle.create('own', 'video/MP2T')
   await post(port, '/one', '', { 'Expect-Content': 'a/b' })
@@ -151,7 +154,7 @@ test('onChannel tells of channels that requests create, before their first byte'
   expect(told).toEqual(['POST one a/b 0', 'POST two c/d 0'])
 })
 
-test('the changefeed tells of channels that come and go, and cannot be written', async () => {
+test('the changefeed reports channels that come and go, and is read-only', async () => {
   const { port } = await serve({ autocreate: true, changefeed: true })
   const first = get(port, '/_changes/0')
   await post(port, '/one/0', 'x')

@@ -18,7 +18,7 @@ test('nothing is sent before the first byte, then headers and bytes at once', as
   expect(reader.text).toContain('Content-Type: a/b\r\n')
 })
 
-test('Latest is told unless it is the number of the segment', async () => {
+test('Latest is sent unless it equals the segment number', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const waiting = get(port, '/one/0')
@@ -28,7 +28,7 @@ test('Latest is told unless it is the number of the segment', async () => {
   expect((await get(port, '/one/0')).headers['lp-trickle-latest']).toBe('1')
 })
 
-test('-1 skips the segment in progress, -2 is it', async () => {
+test('-1 skips the segment in progress, -2 reads it', async () => {
   const { port, trickle } = await serve()
   const first = new Wire(port).post('/one/0').chunk('zero')
   await until(() => trickle.get('one')?.head === 1)
@@ -44,7 +44,7 @@ test('-1 skips the segment in progress, -2 is it', async () => {
   expect((await get(port, '/one/-2')).text).toBe('one')
 })
 
-test('-1 and -2 before anything was written both wait for segment 0', async () => {
+test('-1 and -2 before any write both wait for segment 0', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const both = [get(port, '/one/-1'), get(port, '/one/-2')]
@@ -53,7 +53,7 @@ test('-1 and -2 before anything was written both wait for segment 0', async () =
   for (const reply of await Promise.all(both)) expect([reply.text, reply.headers['lp-trickle-seq']]).toEqual(['a', '0'])
 })
 
-test('-N replays, as far back as the ring goes', async () => {
+test('-N replays as far back as the ring reaches', async () => {
   const { port } = await serve({ autocreate: true, channel: { ringSegments: 4 } })
   for (let seq = 0; seq < 8; seq++) await post(port, `/one/${seq}`, String(seq))
   expect((await get(port, '/one/-3')).text).toBe('6')
@@ -69,7 +69,7 @@ test('-N is 400 where replay is off', async () => {
   expect([reply.status, reply.text]).toEqual([400, 'Invalid idx'])
 })
 
-test('a reader may wait for 1 while 0 has not begun', async () => {
+test('a reader may wait for 1 before 0 has started', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const waiting = get(port, '/one/1')
@@ -80,7 +80,7 @@ test('a reader may wait for 1 while 0 has not begun', async () => {
   expect((await waiting).text).toBe('b')
 })
 
-test('what fell out of the ring is 470, with how many segments are missed', async () => {
+test('an evicted segment is 470, with the number of missed segments', async () => {
   const { port, trickle } = await serve({ autocreate: true, channel: { ringSegments: 5 } })
   for (let seq = 0; seq < 6; seq++) await post(port, `/one/${seq}`, 'x')
   const reply = await get(port, '/one/0')
@@ -90,7 +90,7 @@ test('what fell out of the ring is 470, with how many segments are missed', asyn
   expect((await get(port, '/one/1')).status).toBe(200)
 })
 
-test('the ring is bounded by bytes too, and keeps the newest', async () => {
+test('the ring is also bounded by bytes, and keeps the newest segments', async () => {
   const { port, trickle } = await serve({ autocreate: true, channel: { ringBytes: 10_000 } })
   for (let seq = 0; seq < 6; seq++) await post(port, `/one/${seq}`, 'x'.repeat(4000))
   expect(trickle.stats().bytesHeld).toBe(8000)
@@ -101,7 +101,7 @@ test('the ring is bounded by bytes too, and keeps the newest', async () => {
   expect(trickle.stats().bytesHeld).toBe(20_000)
 })
 
-test('an empty segment is 200 with Seq and Latest and nothing else', async () => {
+test('an empty segment is 200 with Seq and Latest only', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const waiting = get(port, '/one/0')
@@ -113,7 +113,7 @@ test('an empty segment is 200 with Seq and Latest and nothing else', async () =>
   expect(reply.headers['lp-trickle-closed']).toBeUndefined()
 })
 
-test('a reader mid-segment gets its end when the channel closes', async () => {
+test('a reader in mid-segment is ended when the channel closes', async () => {
   const { port, trickle } = await serve()
   new Wire(port).post('/one/0').chunk('part')
   await until(() => trickle.get('one')?.head === 1)
@@ -123,7 +123,7 @@ test('a reader mid-segment gets its end when the channel closes', async () => {
   await reader.until('\r\n0\r\n\r\n')
 })
 
-test('a reader who waits is let go when its client leaves', async () => {
+test('a waiting reader is released when its client disconnects', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const reader = new Wire(port).get('/one/0')
@@ -132,7 +132,7 @@ test('a reader who waits is let go when its client leaves', async () => {
   await until(() => trickle.readers === 0)
 })
 
-test('a reader on a kept connection reads one segment after the other', async () => {
+test('a reader on a keep-alive connection reads one segment after the other', async () => {
   const { port } = await serve()
   for (let seq = 0; seq < 3; seq++) await post(port, `/one/${seq}`, `body${seq}`)
   const reader = new Wire(port)
@@ -143,7 +143,7 @@ test('a reader on a kept connection reads one segment after the other', async ()
   expect(reader.ended).toBe(false)
 })
 
-test('one reader more than allowed is refused', async () => {
+test('a reader above the limit is refused', async () => {
   const { port, trickle } = await serve({ autocreate: true, maxReaders: 1 })
   await post(port, '/one')
   const reader = new Wire(port).get('/one/0')
@@ -154,7 +154,7 @@ test('one reader more than allowed is refused', async () => {
   await until(() => trickle.readers === 0)
 })
 
-test('a reader that takes nothing for too long is cut off, and counted', async () => {
+test('a reader that consumes nothing for too long is disconnected and counted', async () => {
   const { port, trickle } = await serve({ autocreate: true, stallTimeoutMs: 100 })
   await post(port, '/one/0', Buffer.alloc(9_000_000))
   const reader = new Wire(port)
@@ -164,7 +164,7 @@ test('a reader that takes nothing for too long is cut off, and counted', async (
   await until(() => trickle.readers === 0)
 })
 
-test('readers of a number that the publisher skipped are let go', async () => {
+test('readers of a number the publisher skipped are released', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one')
   const waiting = get(port, '/one/0')
@@ -174,7 +174,7 @@ test('readers of a number that the publisher skipped are let go', async () => {
   expect([reply.status, reply.text, reply.headers['lp-trickle-latest']]).toEqual([200, '', '6'])
 })
 
-test('channels without bytes are closed after a while; own ones and those with an underscore stay', async () => {
+test('idle channels are closed after a while, except local ones and those starting with an underscore', async () => {
   const { port, trickle } = await serve({ autocreate: true, idleTimeoutMs: 60, sweepIntervalMs: 10 })
   trickle.create('own', 'a/b')
   await post(port, '/_kept/0', 'x')

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest'
 import { SERVER_DEFAULTS } from '../../../../src/trickle/server/options.ts'
 import { del, get, pause, post, serve, until, Wire } from '../harness.ts'
 
-// Contract §1.4, and the divergences of §8.
+// Contract §1.4, with the divergences of §8.
 
-test('-1 is the head; the reply tells the number', async () => {
+test('-1 is the head, and the response has its number', async () => {
   const { port } = await serve()
   expect((await post(port, '/one/-1', 'a')).headers['lp-trickle-seq']).toBe('0')
   expect((await post(port, '/one/-1', 'b')).headers['lp-trickle-seq']).toBe('1')
@@ -21,7 +21,7 @@ test('a publisher keeps its connection over many segments', async () => {
   expect(wire.text.toLowerCase()).not.toContain('connection: close')
 })
 
-test('a silent publisher gets 100 Continue again and again, until its first byte', async () => {
+test('a silent publisher gets 100 Continue repeatedly until its first byte', async () => {
   expect(SERVER_DEFAULTS.keepaliveMs).toBe(10_000)
   const { port } = await serve({ autocreate: true, keepaliveMs: 60 })
   const wire = new Wire(port).post('/one/0')
@@ -59,7 +59,7 @@ test('an empty body advances the head, and the connection closes', async () => {
   expect((await get(port, '/one/next')).text).toBe('1')
 })
 
-test('bytes reach readers as they come', async () => {
+test('readers get bytes as they arrive', async () => {
   const { port } = await serve()
   const publisher = new Wire(port).post('/one/0').chunk('first')
   const reader = new Wire(port)
@@ -74,7 +74,7 @@ test('bytes reach readers as they come', async () => {
   await reader.until('\r\n0\r\n\r\n')
 })
 
-test('a second post to an open segment is appended to it', async () => {
+test('a second POST to an open segment is appended', async () => {
   const { port } = await serve()
   const first = new Wire(port).post('/one/0').chunk('aaa')
   const reader = new Wire(port)
@@ -83,13 +83,13 @@ test('a second post to an open segment is appended to it', async () => {
   await reader.until('aaa')
   expect((await post(port, '/one/0', 'bbb')).status).toBe(200)
   await reader.until('bbb')
-  // The segment is complete now; the first publisher is told so at once and nothing of it comes late.
+  // The segment is complete: the first publisher gets its response at once, and late bytes are discarded.
   await first.until('200 OK')
   first.chunk('ccc')
   expect((await get(port, '/one/0')).text).toBe('aaabbb')
 })
 
-test('a second post to a complete segment stores nothing and leaves the head', async () => {
+test('a second POST to a complete segment stores nothing and does not move the head', async () => {
   const { port } = await serve()
   for (const [seq, text] of ['a', 'b', 'c'].entries()) await post(port, `/one/${seq}`, text)
   const again = await post(port, '/one/0', 'other')
@@ -110,7 +110,7 @@ test('the head never moves back, except in strict mode', async () => {
   expect((await get(strict.port, '/one/next')).text).toBe('4')
 })
 
-test('a publisher that vanishes mid-segment ends it for its readers; counted', async () => {
+test('a publisher lost in mid-segment ends it for its readers, counted', async () => {
   const { port, trickle } = await serve()
   const publisher = new Wire(port).post('/one/0').chunk('half')
   const reader = new Wire(port)
@@ -122,7 +122,7 @@ test('a publisher that vanishes mid-segment ends it for its readers; counted', a
   expect(trickle.stats().truncated).toBe(1)
 })
 
-test('a publisher that vanishes before its first byte may come back', async () => {
+test('a publisher lost before its first byte may return', async () => {
   const { port, trickle } = await serve()
   const publisher = new Wire(port).post('/one/0')
   const reading = get(port, '/one/0')
@@ -134,7 +134,7 @@ test('a publisher that vanishes before its first byte may come back', async () =
   expect(trickle.stats().truncated).toBe(0)
 })
 
-test('Reset ends every older segment, and the head may move back', async () => {
+test('Reset ends all older segments, and the head may move back', async () => {
   const { port } = await serve()
   const old = new Wire(port).post('/one/0').chunk('old')
   const reader = new Wire(port)
@@ -149,12 +149,12 @@ test('Reset ends every older segment, and the head may move back', async () => {
   await post(port, '/one/0', 'again', { 'Lp-Trickle-Reset': '1' })
   expect((await get(port, '/one/next')).text).toBe('1')
   expect((await get(port, '/one/0')).text).toBe('again')
-  // A finished segment of the time before does not stand in the way.
+  // A finished segment of the previous run does not block it.
   await post(port, '/one/1', 'fresh')
   expect((await get(port, '/one/1')).text).toBe('fresh')
 })
 
-test('Reset leaves a preconnected later segment alone', async () => {
+test('Reset keeps a preconnected later segment', async () => {
   const { port } = await serve()
   await post(port, '/one/0', 'a')
   const later = new Wire(port).post('/one/2')
@@ -165,7 +165,7 @@ test('Reset leaves a preconnected later segment alone', async () => {
   expect((await get(port, '/one/2')).text).toBe('c')
 })
 
-test('a segment longer than allowed is cut: 413, readers get its end', async () => {
+test('a segment longer than allowed is cut: 413, and readers get its end', async () => {
   const { port, trickle } = await serve({ autocreate: true, channel: { segmentBytes: 1000 } })
   const publisher = new Wire(port).post('/one/0').chunk('x'.repeat(900))
   const reader = new Wire(port)
@@ -187,7 +187,7 @@ test('a publisher far over the limit still reads its 413', async () => {
   expect([reply.status, reply.text]).toEqual([413, 'Segment is longer than 1000 bytes'])
 })
 
-test('DELETE of a segment wakes its waiting publisher and readers, and the head goes past it', async () => {
+test('DELETE of a segment wakes its waiting publisher and readers, and the head moves past it', async () => {
   const { port, trickle } = await serve()
   await post(port, '/one/0', 'a')
   const publisher = new Wire(port).post('/one/1')
@@ -219,7 +219,7 @@ test('DELETE of the channel wakes waiting publishers and readers with Closed', a
   expect((await post(port, '/one/1', 'x')).status).toBe(200) // autocreate
 })
 
-test('a publisher that leaves while it is being admitted leaves nothing behind', async () => {
+test('a publisher that disconnects during admission leaves nothing behind', async () => {
   const gate = Promise.withResolvers<void>()
   const { port, trickle } = await serve({ autocreate: true, beforeCreate: () => gate.promise })
   const publisher = new Wire(port).post('/one/0').chunk('x')
@@ -232,7 +232,7 @@ test('a publisher that leaves while it is being admitted leaves nothing behind',
   expect(trickle.get('one')?.locate(0).segment?.writers).toBe(0)
 })
 
-test('a body that breaks the chunked coding ends the segment', async () => {
+test('a body with invalid chunked coding ends the segment', async () => {
   const { port, trickle } = await serve()
   const publisher = new Wire(port).post('/one/0').chunk('half')
   await until(() => trickle.get('one')?.head === 1)

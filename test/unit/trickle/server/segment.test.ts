@@ -8,7 +8,7 @@ const text = (segment: Segment): string => {
   return Buffer.concat(parts).toString('latin1')
 }
 
-test('a cursor reads across pages exactly, wherever the chunks were cut', () => {
+test('a cursor reads exactly across pages, however the chunks were split', () => {
   const segment = new Segment(0)
   const whole = Buffer.alloc(700_000)
   for (let i = 0; i < whole.length; i++) whole[i] = (i * 31 + (i >> 8)) & 255
@@ -23,7 +23,7 @@ test('a cursor reads across pages exactly, wherever the chunks were cut', () => 
   expect(text(segment)).toBe(whole.toString('latin1'))
 })
 
-test('a cursor at the end sees later growth, and others are where they were', () => {
+test('a cursor at the end sees later growth and does not move others', () => {
   const segment = new Segment(0)
   const [early, late] = [segment.cursor(), segment.cursor()]
   segment.append(Buffer.from('abc'))
@@ -36,7 +36,7 @@ test('a cursor at the end sees later growth, and others are where they were', ()
   expect(Buffer.from(late.next() ?? []).toString()).toBe('abcd')
 })
 
-test('many one-byte chunks cost about their bytes', () => {
+test('many one-byte chunks take about as much memory as their bytes', () => {
   const segment = new Segment(0)
   const before = process.memoryUsage().arrayBuffers
   const byte = Buffer.from('x')
@@ -46,7 +46,7 @@ test('many one-byte chunks cost about their bytes', () => {
   expect(text(segment)).toHaveLength(300_000)
 })
 
-test('nothing is added once it is closed, and waiting readers are woken', async () => {
+test('a closed segment accepts nothing, and its waiting readers wake up', async () => {
   const segment = new Segment(3)
   const read = (async () => {
     let out = ''
