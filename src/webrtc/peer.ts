@@ -7,13 +7,16 @@ import { nowMs } from '../core/clock.ts'
 import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource, Scope, sleep } from '../core/resource.ts'
 import { type DtlsRole, DtlsSession, dtlsCertificate, type Fingerprint } from './dtls/dtls.ts'
-import { SrtpSession } from './dtls/srtp-session.ts'
 import { type IceAgent, type IceSettings, openIceAgent } from './ice/agent.ts'
 import type { IceCredentials } from './ice/path.ts'
+import type { NativeMemory } from './native/memory.ts'
+import type { PacketBatch } from './native/packet-batch.ts'
+import type { Primitives } from './srtp/primitives.ts'
+import { SrtpSession } from './srtp/session.ts'
 
 export type RemoteTransport = IceCredentials & {
   fingerprints: Fingerprint[]
-  /** Ours; it follows from `a=setup` of the peer. */
+  /** Our own; follows from the peer's `a=setup`. */
   role: DtlsRole
 }
 
@@ -21,24 +24,30 @@ type Identity = { role: DtlsRole; fingerprint: Fingerprint }
 
 export type LocalTransport = IceCredentials & Identity & { candidates: readonly string[] }
 
-/** ICE and DTLS together take a few round trips; a peer that needs longer will not come. */
+/** ICE and DTLS together take a few round trips; a peer that takes longer will not connect. */
 const CONNECT_MS = 10_000
-/** Every peer is heard at least each 5 s: checks (RFC 7675 §5.1), reports or media. */
+/** Every peer sends something at least every 5 s: checks (RFC 7675 §5.1), reports or media. */
 const SILENCE_MS = 20_000
-/** A peer by TCP alone whose connection is closed has left, or connects again at once. */
+/** A TCP-only peer whose connection is closed has left, or reconnects at once. */
 const CUT_OFF_MS = 3000
 
-export async function openPeer(ice: IceSettings, remote: RemoteTransport, { signal }: Context): Promise<Peer> {
+/** `answered` settles when the other side can have the answer; the time limit for connecting starts then. */
+export async function openPeer(
+  ice: IceSettings,
+  remote: RemoteTransport,
+  { signal }: Context,
+  answered: Promise<void> = Promise.resolve(),
+): Promise<Peer> {
   const certificate = await dtlsCertificate()
   const agent = await openIceAgent(ice)
   agent.setRemote(remote)
   const { role, fingerprints } = remote
   const dtls = new DtlsSession({ role, certificate, fingerprints, send: (data) => agent.send(data) })
-  return new Peer(agent, dtls, { role, fingerprint: certificate.fingerprint }, signal)
+  return new Peer(agent, dtls, { role, fingerprint: certificate.fingerprint }, ice.primitives, answered, signal)
 }
 
 export class Peer implements Resource {
-  /** Settles when media can pass, or cannot: then with the error that also ends the peer. */
+  /** Resolves when media can flow; otherwise rejects with the error that also ends the peer. */
   readonly connected: Promise<void>
   onRtp: (packet: RtpPacket) => void = () => {}
   onRtcp: (messages: RtcpMessage[]) => void = () => {}
@@ -46,17 +55,29 @@ export class Peer implements Resource {
   readonly #agent: IceAgent
   readonly #dtls: DtlsSession
   readonly #identity: Identity
+  readonly #primitives: Primitives | undefined
+  readonly #silenceMs: number
   #srtp: SrtpSession | undefined
 
-  constructor(agent: IceAgent, dtls: DtlsSession, identity: Identity, signal?: AbortSignal) {
+  constructor(
+    agent: IceAgent,
+    dtls: DtlsSession,
+    identity: Identity,
+    primitives: Primitives | undefined,
+    answered: Promise<void>,
+    signal?: AbortSignal,
+    silenceMs = SILENCE_MS,
+  ) {
+    this.#silenceMs = silenceMs
     this.#agent = agent
     this.#dtls = dtls
     this.#identity = identity
+    this.#primitives = primitives
     this.#scope = new Scope(signal)
     this.#scope.defer(() => agent.close())
     this.#scope.defer(() => dtls.close())
     agent.onData = (data) => this.#receive(data)
-    this.connected = this.#connect()
+    this.connected = this.#connect(answered)
     this.connected.catch(() => {})
     this.#scope.spawn((stopped) => this.#run(stopped))
   }
@@ -69,26 +90,37 @@ export class Peer implements Resource {
     return { ...this.#agent.local, ...this.#identity, candidates: this.#agent.candidates }
   }
 
-  /** Bytes by which SRTP makes an RTP packet longer. */
+  /** Bytes that SRTP adds to an RTP packet. */
   get overheadBytes(): number {
     return this.#srtp?.overheadBytes ?? 0
   }
 
-  /** See `SrtpCipher.protectRtp`; `packet` is sent when this returns. */
-  sendRtp(packet: Buffer, headerBytes: number, payload: Uint8Array, rollover: number): void {
-    if (!this.#srtp) return
-    this.#srtp.protectRtp(packet, headerBytes, payload, rollover)
-    this.#agent.send(packet)
+  /** See `SrtpCipher.protectRtp`. False without keys. */
+  protectRtp(memory: NativeMemory, at: number, headerBytes: number, payloadBytes: number, rollover: number): boolean {
+    this.#srtp?.protectRtp(memory, at, headerBytes, payloadBytes, rollover)
+    return this.#srtp !== undefined
   }
 
-  /** Sends a packet once more, exactly as `sendRtp` left it. */
-  resend(packet: Buffer): void {
-    this.#agent.send(packet)
+  /** Sends protected RTP packets; the batch is free when this returns. */
+  sendBatch(batch: PacketBatch): void {
+    this.#agent.sendBatch(batch)
   }
 
-  /** Messages of one compound, a report first (RFC 3550 §6.1). */
+  /** Sends messages as one compound, a report first (RFC 3550 §6.1). */
   sendRtcp(messages: readonly Buffer[]): void {
     if (this.#srtp) this.#agent.send(this.#srtp.protectRtcp(Buffer.concat(messages)))
+  }
+
+  /** Takes the peer's application data within DTLS: the SCTP packets of data channels (RFC 8261). */
+  set onData(take: (data: Buffer) => void) {
+    this.#dtls.onData = (data) => {
+      this.#agent.heardAt = nowMs()
+      take(data)
+    }
+  }
+
+  sendData(data: Buffer): void {
+    this.#dtls.sendData(data)
   }
 
   /** ICE restart: `local` has new credentials afterwards. */
@@ -104,7 +136,7 @@ export class Peer implements Resource {
     await this.close()
   }
 
-  async #connect(): Promise<void> {
+  async #connect(answered: Promise<void>): Promise<void> {
     const stopped = Promise.withResolvers<never>()
     stopped.promise.catch(() => {})
     const stop = () => stopped.reject(new AppError('peer-failed', 'the session ended before it was connected'))
@@ -114,19 +146,28 @@ export class Peer implements Resource {
       await this.#agent.reachable
       reached = true
       this.#dtls.start()
-      this.#srtp = new SrtpSession(await this.#dtls.keys)
+      const keys = await this.#dtls.keys
+      if (this.#scope.signal.aborted) return
+      const srtp = new SrtpSession(keys, this.#primitives)
+      this.#srtp = srtp
+      this.#scope.defer(() => {
+        this.#srtp = undefined
+        srtp.free()
+      })
     }
     try {
-      await deadline(Promise.race([handshake(), stopped.promise]), CONNECT_MS, 'connecting to the WebRTC peer')
+      const connecting = Promise.race([handshake(), stopped.promise])
+      await Promise.race([answered, connecting])
+      await deadline(connecting, CONNECT_MS, 'connecting to the WebRTC peer')
     } catch (thrown) {
       throw reached || this.#scope.signal.aborted ? thrown : this.#unreached()
     }
   }
 
-  /** The commonest trouble of all, and the one that its victim cannot see. */
+  /** The most common problem, which the user cannot see otherwise. */
   #unreached(): AppError {
     const what = 'is the port let through, and is one of the addresses the one by which peers reach this server?'
-    return new AppError('timeout', `no packet of the WebRTC peer came within ${CONNECT_MS / 1000} s: ${what}`, {
+    return new AppError('timeout', `no packet from the WebRTC peer arrived within ${CONNECT_MS / 1000} s: ${what}`, {
       retryable: true,
       details: { candidates: this.#agent.candidates },
     })
@@ -135,7 +176,7 @@ export class Peer implements Resource {
   async #run(stopped: AbortSignal): Promise<Closed> {
     await this.connected
     void this.#dtls.ended.then(() => this.#scope.end({ why: 'ended' }))
-    const patienceMs = () => (this.#agent.hasPath ? SILENCE_MS : CUT_OFF_MS)
+    const patienceMs = () => (this.#agent.hasPath ? this.#silenceMs : CUT_OFF_MS)
     while (nowMs() - this.#agent.heardAt < patienceMs()) {
       this.#agent.keepConsent()
       await sleep(1000, stopped)
@@ -143,7 +184,7 @@ export class Peer implements Resource {
     return { why: 'ended' }
   }
 
-  /** RFC 7983 §7 tells the protocols apart by the first byte, RFC 5761 §4 RTP from RTCP by the second. */
+  /** RFC 7983 §7 tells protocols apart by the first byte, RFC 5761 §4 RTP from RTCP by the second. */
   #receive(data: Buffer): void {
     const first = data[0]!
     if (first >= 20 && first <= 63) this.#dtls.receive(data)

@@ -1,9 +1,11 @@
-// The DTLS handshake that gives SRTP its keys (RFC 5763, RFC 5764), through werift.
+// The DTLS handshake that gives SRTP its keys (RFC 5763, RFC 5764), using werift.
+// Bound: a handshake is 128 KiB at most, of which `HandshakeOrder` gives werift each message once.
 import { createHash, verify, X509Certificate } from 'node:crypto'
 import { createSelfSignedCertificate, DtlsClient, DtlsServer } from 'werift'
 import { AppError } from '../../core/errors.ts'
-import { MASTER_KEY_BYTES, masterSaltBytes, SRTP_PROFILES, type SrtpProfile } from './srtp.ts'
-import type { SrtpKeys } from './srtp-session.ts'
+import { MASTER_KEY_BYTES, masterSaltBytes, SRTP_PROFILES, type SrtpProfile } from '../srtp/profile.ts'
+import { ReplayWindow, type SrtpKeys } from '../srtp/session.ts'
+import { HandshakeOrder } from './handshake-order.ts'
 
 export type Fingerprint = { algorithm: string; value: string }
 
@@ -13,13 +15,15 @@ export type DtlsCertificate = {
   fingerprint: Fingerprint
 }
 
-/** Who begins: the client does (`a=setup:active`). */
+/** The client starts the handshake (`a=setup:active`). */
 export type DtlsRole = 'server' | 'client'
 
 const HANDSHAKE = { certificateVerify: 15, serverKeyExchange: 12 } as const
 /** Content types of records (RFC 5246 §6.2.1). */
-const RECORD = { alert: 21, handshake: 22 } as const
+const RECORD = { alert: 21, handshake: 22, data: 23 } as const
 const RECORD_HEADER_BYTES = 13
+/** Handshake bytes of the peer; 2 to 4 KiB are usual, and losses repeat some of them. */
+const MAX_HANDSHAKE_BYTES = 128 * 1024
 const WARNING = 1
 const FATAL = 2
 const CLOSE_NOTIFY = 0
@@ -29,7 +33,7 @@ const CERTIFICATE_LIFE_MS = 7 * 24 * 3600 * 1000
 
 let current: { certificate: Promise<DtlsCertificate>; madeAt: number } | undefined
 
-/** The certificate of this process, made anew each week. */
+/** The certificate of this process, renewed each week. */
 export function dtlsCertificate(now = Date.now()): Promise<DtlsCertificate> {
   if (!current || now - current.madeAt >= CERTIFICATE_LIFE_MS) current = { certificate: makeCertificate(), madeAt: now }
   return current.certificate
@@ -44,25 +48,32 @@ async function makeCertificate(): Promise<DtlsCertificate> {
 export type DtlsOptions = {
   role: DtlsRole
   certificate: DtlsCertificate
-  /** Of the peer, from its session description. */
+  /** Fingerprints from the peer's session description. */
   fingerprints: readonly Fingerprint[]
   send: (data: Buffer) => void
 }
 
-/** One handshake, and the alerts after it. Nothing is sent after `close`. */
+/** One handshake, and the alerts and data after it. Sends nothing after `close`. */
 export class DtlsSession {
-  /** Resolves when the peer proved to own the certificate it announced; rejects with `peer-failed`. */
+  /** Resolves when the peer has proved that it owns the certificate it announced; rejects with `peer-failed`. */
   readonly keys: Promise<SrtpKeys>
-  /** Resolves when the peer, and nobody else, says goodbye. */
+  /** Resolves when the peer, authenticated, closes the session. */
   readonly ended: Promise<void>
   readonly #end: () => void
   readonly #socket: DtlsServer | DtlsClient
   readonly #options: DtlsOptions
+  readonly #fail: (thrown: unknown) => void
+  /** Takes the peer's application data; data that comes while it is undefined is lost. Each datagram comes once. */
+  onData: ((data: Buffer) => void) | undefined
+  readonly #order: HandshakeOrder
+  #received: ReplayWindow | undefined
+  #handshakeBytes = 0
   #established = false
   #closed = false
 
   constructor(options: DtlsOptions) {
     this.#options = options
+    this.#order = new HandshakeOrder(options.role)
     const { certPem, keyPem } = options.certificate
     const settings = {
       cert: certPem,
@@ -70,7 +81,7 @@ export class DtlsSession {
       signatureHash: SIGNATURE,
       srtpProfiles: Object.values(SRTP_PROFILES),
       extendedMasterSecret: true,
-      // A client with this would wait for the request, which ffmpeg does not send.
+      // As a client, werift would wait for the request, which ffmpeg does not send.
       certificateRequest: options.role === 'server',
       transport: {
         type: 'ice',
@@ -91,6 +102,7 @@ export class DtlsSession {
     this.keys = keys.promise
     this.keys.catch(() => {})
     const fail = (thrown: unknown) => keys.reject(AppError.from(thrown, 'peer-failed'))
+    this.#fail = fail
     this.#socket.onError.subscribe(fail)
     this.#socket.onConnect.subscribe(() => {
       if (this.#established) return
@@ -102,7 +114,7 @@ export class DtlsSession {
     })
   }
 
-  /** A client begins; a server waits. */
+  /** A client starts; a server waits. */
   start(): void {
     if (this.#socket instanceof DtlsClient)
       void this.#socket.connect().catch((err) => this.#socket.onError.execute(err))
@@ -110,18 +122,31 @@ export class DtlsSession {
 
   receive(data: Buffer): void {
     if (this.#closed) return
+    if (!this.#established) {
+      this.#handshakeBytes += data.length
+      if (this.#handshakeBytes > MAX_HANDSHAKE_BYTES) {
+        this.#fail(new AppError('peer-failed', `the DTLS handshake has over ${MAX_HANDSHAKE_BYTES} bytes`))
+        return
+      }
+    }
     try {
-      const records = this.#established ? this.#encryptedHandshakes(data) : data
-      if (records.length > 0) this.#socket.transport.socket.onData(records, ['', 0])
+      const give = (record: Buffer) => this.#socket.transport.socket.onData(record, ['', 0])
+      if (!this.#established) this.#order.pass(data, give)
+      else for (const record of this.#encryptedHandshakes(data)) give(record)
     } catch {
-      // A datagram that is no DTLS is lost like any other (RFC 6347 §4.1.2.7).
+      // A datagram that is not DTLS is discarded (RFC 6347 §4.1.2.7).
     }
   }
 
-  /** Says goodbye to the peer and ends the retransmission of handshake messages. */
+  /** Sends application data, once the handshake is complete. */
+  sendData(data: Buffer): void {
+    if (this.#established && !this.#closed) this.#options.send(this.#sealed(RECORD.data, data))
+  }
+
+  /** Sends close_notify and stops the retransmission of handshake messages. */
   close(): void {
     if (this.#closed) return
-    if (this.#established) this.#options.send(this.#closeNotify())
+    if (this.#established) this.#options.send(this.#sealed(RECORD.alert, Buffer.from([WARNING, CLOSE_NOTIFY])))
     this.#closed = true
     this.#socket.dtls.flight = Number.POSITIVE_INFINITY
   }
@@ -130,9 +155,12 @@ export class DtlsSession {
     const profile = this.#socket.srtp.srtpProfile as SrtpProfile | undefined
     if (!profile) throw new AppError('peer-failed', 'the peer offered no SRTP protection profile that is supported')
     const certificate = this.#socket.remoteCertificate
-    if (!certificate) throw new AppError('peer-failed', 'the peer showed no certificate')
+    if (!certificate) throw new AppError('peer-failed', 'the peer presented no certificate')
     if (!this.#options.fingerprints.some((one) => matches(one, certificate))) {
-      throw new AppError('peer-failed', 'the certificate of the peer is not the one its session description announced')
+      throw new AppError(
+        'peer-failed',
+        'the certificate does not match the fingerprint in the session description of the peer',
+      )
     }
     if (!this.#provesOwnership(certificate)) {
       throw new AppError('peer-failed', 'the peer did not prove that the certificate is its own')
@@ -142,8 +170,8 @@ export class DtlsSession {
   }
 
   /**
-   * werift compares no signature: without this check anyone on the path could show the certificate of another
-   * (it travels in clear) and be taken for its owner.
+   * werift verifies no signature: without this check anyone on the path could present another's certificate, which is
+   * sent in clear, and be taken for its owner.
    */
   #provesOwnership(certificate: Buffer): boolean {
     const { dtls, cipher } = this.#socket
@@ -167,39 +195,54 @@ export class DtlsSession {
   }
 
   /**
-   * What is left for werift once the handshake is over: the encrypted end of a handshake, sent again because ours was
-   * lost. Records in clear can be anyone's (RFC 6347 §4.1), and werift ends a session for any alert, authentic or not,
-   * and for content it does not know.
+   * What werift still needs after the handshake: the encrypted end of a handshake, retransmitted because ours was lost.
+   * Records in clear may be anyone's (RFC 6347 §4.1), and werift ends a session on any alert, authentic or not, and on
+   * unknown content.
    */
-  #encryptedHandshakes(datagram: Buffer): Buffer {
+  #encryptedHandshakes(datagram: Buffer): Buffer[] {
     const handshakes: Buffer[] = []
     for (let at = 0; at + RECORD_HEADER_BYTES <= datagram.length; ) {
       const end = at + RECORD_HEADER_BYTES + datagram.readUInt16BE(at + 11)
       const isEncrypted = end <= datagram.length && datagram.readUInt16BE(at + 3) > 0
       if (isEncrypted && datagram[at] === RECORD.handshake) handshakes.push(datagram.subarray(at, end))
       if (isEncrypted && datagram[at] === RECORD.alert) this.#alert(datagram.subarray(at, end))
+      if (isEncrypted && datagram[at] === RECORD.data) this.#data(datagram.subarray(at, end))
       at = end
     }
-    return Buffer.concat(handshakes)
+    return handshakes
   }
 
-  /** Fatal ones and close_notify end the session (RFC 5246 §7.2). Throws when the alert is not authentic. */
+  /** Fatal alerts and close_notify end the session (RFC 5246 §7.2). Throws if the alert is not authentic. */
   #alert(record: Buffer): void {
-    const { cipher, dtls } = this.#socket
-    const header = recordHeader(dtls.version, record.readUInt16BE(3), record.readUIntBE(5, 6), record.length)
-    const fragment = record.subarray(RECORD_HEADER_BYTES)
-    const [level, description] = cipher.decryptPacket({ recordLayerHeader: header, fragment } as DtlsRecord)
+    const [level, description] = this.#opened(RECORD.alert, record)
     if (level === FATAL || description === CLOSE_NOTIFY) this.#end()
   }
 
-  #closeNotify(): Buffer {
+  /** Throws if it is not authentic; duplicates are skipped (RFC 6347 §4.1.2.6). */
+  #data(record: Buffer): void {
+    if (!this.onData) return
+    const sequence = record.readUIntBE(5, 6)
+    if (this.#received?.has(sequence)) return
+    const data = this.#opened(RECORD.data, record)
+    this.#received ??= new ReplayWindow()
+    this.#received.add(sequence)
+    this.onData(data)
+  }
+
+  #opened(type: number, record: Buffer): Buffer {
+    const { cipher, dtls } = this.#socket
+    const header = recordHeader(type, dtls.version, record.readUInt16BE(3), record.readUIntBE(5, 6), record.length)
+    const fragment = record.subarray(RECORD_HEADER_BYTES)
+    return cipher.decryptPacket({ recordLayerHeader: header, fragment } as DtlsRecord)
+  }
+
+  #sealed(type: number, content: Buffer): Buffer {
     const { dtls, cipher } = this.#socket
     const { major, minor } = dtls.version
-    const recordLayerHeader = recordHeader(dtls.version, dtls.epoch, ++dtls.recordSequenceNumber, 2)
-    const alert = { recordLayerHeader, fragment: Buffer.from([WARNING, CLOSE_NOTIFY]) } as DtlsRecord
-    const { fragment } = cipher.encryptPacket(alert)
+    const recordLayerHeader = recordHeader(type, dtls.version, dtls.epoch, ++dtls.recordSequenceNumber, content.length)
+    const { fragment } = cipher.encryptPacket({ recordLayerHeader, fragment: content } as DtlsRecord)
     const header = Buffer.alloc(RECORD_HEADER_BYTES)
-    header.set([RECORD.alert, major, minor])
+    header.set([type, major, minor])
     header.writeUInt16BE(dtls.epoch, 3)
     header.writeUIntBE(recordLayerHeader.sequenceNumber, 5, 6)
     header.writeUInt16BE(fragment.length, 11)
@@ -208,13 +251,14 @@ export class DtlsSession {
 }
 
 type DtlsRecord = Parameters<DtlsServer['cipher']['encryptPacket']>[0]
+type Version = { major: number; minor: number }
 
-/** Of an alert, as werift wants it. */
-function recordHeader(version: { major: number; minor: number }, epoch: number, sequenceNumber: number, bytes: number) {
-  return { contentType: RECORD.alert, protocolVersion: version, epoch, sequenceNumber, contentLen: bytes }
+/** In werift's form. */
+function recordHeader(type: number, version: Version, epoch: number, sequenceNumber: number, bytes: number) {
+  return { contentType: type, protocolVersion: version, epoch, sequenceNumber, contentLen: bytes }
 }
 
-/** RFC 8122 §5; SHA-1 and older are not taken. */
+/** RFC 8122 §5; SHA-1 and older are not accepted. */
 function matches({ algorithm, value }: Fingerprint, certificate: Buffer): boolean {
   const hash = { 'sha-256': 'sha256', 'sha-384': 'sha384', 'sha-512': 'sha512' }[algorithm.toLowerCase()]
   if (!hash) return false
@@ -222,7 +266,7 @@ function matches({ algorithm, value }: Fingerprint, certificate: Buffer): boolea
   return actual === value.replaceAll(':', '').toLowerCase()
 }
 
-/** Numbers of hash and algorithm as RFC 5246 §7.4.1.4.1 has them. */
+/** Hash and algorithm are numbered as in RFC 5246 §7.4.1.4.1. */
 function verifies(certificate: Buffer, hash: number, algorithm: number, signed: Buffer, signature: Buffer): boolean {
   const name = { 4: 'sha256', 5: 'sha384', 6: 'sha512' }[hash]
   const { publicKey } = new X509Certificate(certificate)

@@ -1,208 +1,259 @@
-// An ICE-lite agent: RFC 8445 §2.5 and §6.1.1. It has host candidates only, answers checks, and lets the peer choose.
+// An ICE agent with host candidates only: RFC 8445 §2.5 and §6.1.1. By default it is lite: it answers checks and lets
+// the peer nominate. After `call` it is controlling: it checks the addresses that the peer names, and nominates the
+// first that answers.
 import { randomBytes } from 'node:crypto'
-import type { RemoteInfo, Socket } from 'node:dgram'
 import { parseBindingRequest, writeBindingSuccess, writeRoleConflict } from '../../codec/stun.ts'
 import { nowMs } from '../../core/clock.ts'
-import { type IceCredentials, IcePath, type PathOptions } from './path.ts'
-import { type HostAddress, hostAddresses, type IceSockets, openIceSockets } from './sockets.ts'
-import { listenTcp, type TcpListener, type TcpPeer } from './tcp.ts'
+import type { PacketBatch } from '../native/packet-batch.ts'
+import type { Primitives } from '../srtp/primitives.ts'
+import { type IceCredentials, IcePath, type Leading } from './path.ts'
+import { type Address, type IcePort, isStun, openPortOfRange, type Receiver } from './port.ts'
+import { type HostAddress, hostAddresses } from './sockets.ts'
+import type { Source } from './source.ts'
 
-/** A STUN or TURN server for clients, as browsers write it. */
+/** A STUN or TURN server for clients, in the form of the browsers' `RTCIceServer`. */
 export type IceServer = { urls: string | readonly string[]; username?: string; credential?: string }
 
 export type IceSettings = {
   /** Address to advertise before those of the interfaces. */
   publicIp?: string
-  /** First and last port; each session takes one, for UDP and, where it is free, for TCP. */
-  udpPorts: readonly [number, number]
-  /** For clients; the server itself needs none. */
-  iceServers: readonly IceServer[]
+  /** The one port of all sessions. */
+  sharedPort?: IcePort
+  /**
+   * Used instead of the shared port: first and last port of a range, of which each session takes one, for UDP and,
+   * where free, for TCP.
+   */
+  udpPorts?: readonly [number, number]
+  /** Primitives for encrypting media; default: OpenSSL itself if it can be called. */
+  primitives?: Primitives
 }
 
-/** As many addresses of one peer are remembered: its interfaces, twice. */
+const ANY_PORT = [1024, 65_535] as const
+/** Addresses that are checked at once, and the interval. */
+const MAX_CALLED = 8
+const CALL_EVERY_MS = 50
+/** Limit of remembered addresses of one peer: twice its usual number of interfaces. */
 const MAX_PATHS = 16
 
-/** Throws `capacity` when all ports are taken. */
-export async function openIceAgent(settings: IceSettings): Promise<IceAgent> {
-  const sockets = await openIceSockets(settings.udpPorts)
-  const agent = new IceAgent(sockets)
-  await agent.open(settings.publicIp)
-  return agent
+type Accepted = { local: IceCredentials; remote: IceCredentials; username: string }
+/** An address of the peer and its path. */
+type Way = { source: Source; path: IcePath }
+
+/** Throws `capacity` if all ports of the range are taken. */
+export async function openIceAgent({ sharedPort, udpPorts = ANY_PORT, publicIp }: IceSettings): Promise<IceAgent> {
+  const port = sharedPort ?? (await openPortOfRange(udpPorts))
+  return new IceAgent(port, hostCandidates(publicIp, port.port, hostAddresses(), port.tcp), port !== sharedPort)
 }
 
 /**
- * The path to one peer. Packets pass only from addresses that proved by a signed check (MESSAGE-INTEGRITY) to know the
- * password of this session, and only to those that answered a check of ours; all else gets no answer.
+ * The connection to one peer. Packets are accepted only from addresses that proved, by a check with MESSAGE-INTEGRITY,
+ * that they know this session's password, and sent only to those that answered our check; nothing else gets an answer.
  */
-export class IceAgent {
+export class IceAgent implements Receiver {
   local: IceCredentials = newCredentials()
   /** Values of `a=candidate`. */
-  candidates: readonly string[] = []
+  readonly candidates: readonly string[]
   /** Time of the last packet that was proven to be the peer's. */
   heardAt = nowMs()
-  /** Gets every packet from a proven address that is not STUN. */
+  /** Takes every packet from a proven address that is not STUN. */
   onData: (data: Buffer) => void = () => {}
   /** Resolves when the first address has answered a check. */
   readonly reachable: Promise<void>
-  readonly #sockets: IceSockets
-  readonly #paths = new Map<string, IcePath>()
+  readonly #port: IcePort
+  /** Whether the port belongs to this agent alone. */
+  readonly #alone: boolean
+  readonly #paths = new Map<string, Way>()
   readonly #reached: () => void
-  /** Pairs of credentials that checks may use: those in effect, and those of a restart until they are. */
-  #accepted: { local: IceCredentials; remote: IceCredentials; username: string }[] = []
-  #selected: IcePath | undefined
-  #tcp: TcpListener | undefined
+  /** Pairs of credentials that checks may use: those in effect, and those of a restart until they take effect. */
+  #accepted: Accepted[] = []
+  #selected: Way | undefined
+  /** The timer of its own checks; the role stays. */
+  #calling: NodeJS.Timeout | undefined
+  #leads = false
+  #closed = false
 
-  constructor(sockets: IceSockets) {
-    this.#sockets = sockets
+  constructor(port: IcePort, candidates: readonly string[], alone: boolean) {
+    this.#port = port
+    this.#alone = alone
+    this.candidates = candidates
     const { promise, resolve } = Promise.withResolvers<void>()
     this.reachable = promise
     this.#reached = resolve
-    for (const socket of sockets.sockets) socket.on('message', (data, from) => this.#receiveUdp(socket, data, from))
   }
 
-  /** Listens for TCP too, and makes the candidates. */
-  async open(publicIp: string | undefined): Promise<void> {
-    const { port } = this.#sockets
-    this.#tcp = await listenTcp(port, {
-      onPacket: (peer, data) => this.#receiveTcp(peer, data),
-      onClose: (peer) => this.#forget(peer),
-      isProven: (peer) => this.#paths.has(tcpKey(peer)),
-    })
-    this.candidates = hostCandidates(publicIp, port, hostAddresses(), this.#tcp !== undefined)
-  }
-
-  /** False once the last connection of a peer without UDP is closed; it may still come back. */
+  /** False once the last connection of a peer without UDP is closed; the peer may reconnect. */
   get hasPath(): boolean {
     return this.#selected !== undefined
   }
 
-  /** Tells the agent whose checks to answer. */
+  /** Sets the credentials of the peer whose checks to answer. */
   setRemote(remote: IceCredentials): void {
     const username = `${this.local.ufrag}:${remote.ufrag}`
-    this.#accepted = [...this.#accepted.slice(0, 1), { local: this.local, remote, username }]
+    this.#accept([...this.#accepted.slice(0, 1), { local: this.local, remote, username }])
   }
 
-  /** New credentials on both sides (RFC 8445 §9); the path in use stays until the peer chooses again. */
+  /**
+   * Checks these addresses of the peer until one is nominated; the agent is controlling from now on. Call after
+   * `setRemote`.
+   */
+  call(addresses: readonly Address[]): void {
+    this.#leads = true
+    for (const address of addresses.slice(0, MAX_CALLED)) {
+      const source = this.#port.reach(address)
+      if (source) this.#remember(source)
+    }
+    const knock = () => {
+      for (const way of this.#selected ? [this.#selected] : this.#paths.values()) this.#ask(way)
+      if (this.#selected?.path.nominated) clearInterval(this.#calling)
+    }
+    knock()
+    this.#calling = setInterval(knock, CALL_EVERY_MS)
+  }
+
+  /** New credentials on both sides (RFC 8445 §9); the path in use stays until the peer nominates again. */
   restart(remote: IceCredentials): void {
     this.local = newCredentials()
     this.setRemote(remote)
   }
 
-  /** Call about once a second: asks the peer whether it still wants what is sent to it. */
-  keepConsent(): void {
-    // A path whose consent is over gives way to one that still has it.
-    if (this.#selected && !this.#selected.hasConsent())
-      this.#selected = [...this.#paths.values()].findLast((path) => path.hasConsent()) ?? this.#selected
+  /** Call about once a second: renews the peer's consent. */
+  keepConsent(now = nowMs()): void {
+    // If the path in use has lost consent, one that still has it takes over.
+    if (this.#selected && !this.#selected.path.hasConsent(now))
+      this.#select(this.#lastWithConsent(now) ?? this.#selected)
+    if (this.#selected) this.#ask(this.#selected, now)
+  }
+
+  #ask(way: Way, now = nowMs()): void {
     const inEffect = this.#accepted[0]
-    if (inEffect) this.#selected?.askConsent(inEffect.local, inEffect.remote)
+    const leading: Leading | undefined = this.#leads ? { nominates: way === this.#selected } : undefined
+    if (inEffect) way.path.askConsent(inEffect.local, inEffect.remote, now, leading)
   }
 
   send(data: Buffer): void {
-    this.#selected?.send(data)
+    this.#selected?.path.send(data)
+  }
+
+  sendBatch(batch: PacketBatch): void {
+    this.#selected?.path.sendBatch(batch)
   }
 
   async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#calling)
     this.#selected = undefined
     this.onData = () => {}
-    await Promise.all([this.#sockets.close(), this.#tcp?.close()])
+    this.#port.name(this, [])
+    for (const { source } of this.#paths.values()) this.#port.release(this, source)
+    this.#paths.clear()
+    if (this.#alone) await this.#port.close()
   }
 
-  #receiveUdp(socket: Socket, data: Buffer, from: RemoteInfo): void {
-    const { address, port } = from
-    if (isStun(data)) {
-      const send = (out: Buffer) => socket.send(out, port, address)
-      this.#stun(data, udpKey(from), { address, port, send, connected: false })
-      return
+  receive(data: Buffer, source: Source): boolean {
+    const known = this.#paths.get(source.key)
+    if (!isStun(data)) {
+      if (!known || data.length === 0) return false
+      known.path.received(data.length)
+      this.onData(data)
+      return true
     }
-    const path = this.#isSelected(from) ? this.#selected : this.#paths.get(udpKey(from))
-    if (!path) return
-    path.received(data.length)
-    this.onData(data)
+    if (!known?.path.takeAnswer(data)) return this.#check(data, source)
+    this.heardAt = nowMs()
+    this.#consented(known)
+    return true
   }
 
-  #receiveTcp(peer: TcpPeer, data: Buffer): void {
-    const { address, port } = peer
-    if (isStun(data)) this.#stun(data, tcpKey(peer), { address, port, send: (out) => peer.send(out), connected: true })
-    else if (data.length > 0 && this.#paths.has(tcpKey(peer))) this.onData(data)
+  /** A connection is gone; another address of the peer may remain. */
+  forget(key: string): void {
+    const gone = this.#paths.get(key)
+    if (!gone) return
+    this.#drop(gone)
+    if (this.#selected === gone) this.#select(this.#lastWithConsent())
   }
 
-  #isSelected(from: RemoteInfo): boolean {
-    return this.#selected?.port === from.port && this.#selected.address === from.address
+  hasConsent(key: string): boolean {
+    return this.#paths.get(key)?.path.hasConsent() ?? false
   }
 
-  #stun(data: Buffer, key: string, from: PathOptions): void {
-    const known = this.#paths.get(key)
-    if (known?.takeAnswer(data)) {
-      this.heardAt = nowMs()
-      this.#consented(known)
-    } else this.#check(data, key, from)
-  }
-
-  #check(data: Buffer, key: string, from: PathOptions): void {
+  #check(data: Buffer, source: Source): boolean {
     const request = parseBindingRequest(data)
     const at = this.#accepted.findIndex(({ username }) => username === request?.username)
     const accepted = this.#accepted[at]
-    if (!request || !accepted || !request.signedWith(accepted.local.password)) return
+    if (this.#closed || !request || !accepted || !request.signedWith(accepted.local.password)) return false
     const { local, remote } = accepted
-    const path = this.#remember(key, from)
+    const way = this.#remember(source)
+    const { path } = way
     path.received(data.length)
-    if (request.controlled) {
+    if (request.controlled !== this.#leads) {
       path.send(writeRoleConflict(request, local.password))
-      return
+      return true
     }
     this.heardAt = nowMs()
     path.send(writeBindingSuccess(request, path, local.password))
-    path.askConsent(local, remote)
-    if (request.useCandidate) {
-      for (const other of this.#paths.values()) other.nominated = other === path
-      this.#accepted.splice(0, at)
+    if (this.#leads) this.#ask(way)
+    else path.askConsent(local, remote)
+    if (request.useCandidate && !this.#leads) {
+      for (const other of this.#paths.values()) other.path.nominated = other === way
+      // The port keeps the old ufrags until a restart takes effect.
+      if (at > 0) this.#accept(this.#accepted.slice(at))
     }
-    if (path.hasConsent()) this.#consented(path)
+    if (path.hasConsent()) this.#consented(way)
+    return true
   }
 
-  /** The first path that may be used is, and from then on the one that the peer chose. */
-  #consented(path: IcePath): void {
-    if (path.nominated || !this.#selected) this.#selected = path
-    this.#reached()
+  #accept(accepted: Accepted[]): void {
+    this.#accepted = accepted
+    this.#port.name(
+      this,
+      accepted.map(({ local }) => local.ufrag),
+    )
   }
 
-  #remember(key: string, from: PathOptions): IcePath {
-    const path = this.#paths.get(key) ?? new IcePath(from)
-    // The newest stand last, so that the first one is the one to forget.
-    this.#paths.delete(key)
-    this.#paths.set(key, path)
-    if (this.#paths.size > MAX_PATHS) {
-      for (const [oldest, one] of this.#paths) {
-        if (one === this.#selected) continue
-        this.#paths.delete(oldest)
-        break
-      }
-    }
-    return path
+  /** Uses the first path with consent, and from then on the one that the peer nominates. */
+  #consented(way: Way): void {
+    if (!this.#selected || (way.path.nominated && !this.#leads)) this.#select(way)
+    if (!this.#leads || way.path.nominated) this.#reached()
+    else if (way === this.#selected) this.#ask(way)
   }
 
-  /** A connection is gone; another address of the peer may still be there. */
-  #forget(peer: TcpPeer): void {
-    const path = this.#paths.get(tcpKey(peer))
-    this.#paths.delete(tcpKey(peer))
-    if (path && this.#selected === path) this.#selected = [...this.#paths.values()].findLast((one) => one.hasConsent())
+  #select(way: Way | undefined): void {
+    if (way === this.#selected) return
+    this.#selected?.source.prefer?.(false)
+    this.#selected = way
+    way?.source.prefer?.(true)
+  }
+
+  #lastWithConsent(now = nowMs()): Way | undefined {
+    return [...this.#paths.values()].findLast(({ path }) => path.hasConsent(now))
+  }
+
+  #remember(source: Source): Way {
+    const known = this.#paths.get(source.key)
+    if (!known) this.#port.claim(this, source)
+    const way = known ?? { source, path: new IcePath(source) }
+    // Re-inserted at the end, so that the first entry is the oldest.
+    this.#paths.delete(source.key)
+    this.#paths.set(source.key, way)
+    const oldest = [...this.#paths.values()].find((one) => one !== this.#selected)
+    if (this.#paths.size > MAX_PATHS && oldest) this.#drop(oldest)
+    return way
+  }
+
+  #drop(way: Way): void {
+    this.#paths.delete(way.source.key)
+    this.#port.release(this, way.source)
   }
 }
 
-/** RFC 7983 §7: 0 to 3. */
-const isStun = (data: Buffer): boolean => data.length > 0 && data[0]! <= 3
-const udpKey = ({ address, port }: { address: string; port: number }) => `udp ${address} ${port}`
-const tcpKey = ({ address, port }: { address: string; port: number }) => `tcp ${address} ${port}`
-
-/** RFC 8839 §5.4 asks for at least 24 bits of ufrag and 128 of password. */
+/** RFC 8839 §5.4 requires at least 24 bits of ufrag and 128 of password. */
 function newCredentials(): IceCredentials {
   return { ufrag: iceText(6), password: iceText(18) }
 }
 
-/** Base64 of random bytes has exactly the characters that ICE allows, as long as nothing is padded. */
+/** Base64 without padding has exactly the characters that ICE allows. */
 const iceText = (bytes: number) => randomBytes(bytes).toString('base64')
 
-/** The most likely first, since some clients look at one only: UDP before TCP, the public address, IPv4. */
+/** The most likely candidates first, because some clients try only one: UDP before TCP, the public address, IPv4. */
 export function hostCandidates(
   publicIp: string | undefined,
   port: number,
@@ -210,7 +261,7 @@ export function hostCandidates(
   tcp: boolean,
 ): string[] {
   const addresses = [...new Set([...(publicIp ? [publicIp] : []), ...hosts.map(({ address }) => address)])]
-  // RFC 8445 §5.1.2.1 with component 1; RFC 6544 §4.2 puts TCP behind UDP.
+  // RFC 8445 §5.1.2.1 with component 1; RFC 6544 §4.2 ranks TCP below UDP.
   const priority = (type: number, preference: number) => type * 2 ** 24 + preference * 2 ** 8 + 255
   const udp = addresses.map((address, i) => `${i + 1} 1 udp ${priority(126, 65_535 - i)} ${address} ${port} typ host`)
   if (!tcp) return udp

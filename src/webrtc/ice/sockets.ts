@@ -1,50 +1,43 @@
-// The UDP sockets of one ICE agent: one port, for IPv4 and, where the machine has it, IPv6.
-import { createSocket, type Socket } from 'node:dgram'
+// UDP sockets of ICE, and this machine's addresses.
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram'
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
-import { AppError } from '../../core/errors.ts'
-
-export type IceSockets = {
-  port: number
-  sockets: Socket[]
-  close(): Promise<void>
-}
+import type { UdpFamily } from '../native/udp.ts'
 
 /** Room for one large keyframe of a publisher while the event loop is busy. */
 export const SOCKET_BUFFER_BYTES = 1024 * 1024
 
-/** Binds the first free port of the range, from a random one on. Throws `capacity` when all are taken. */
-export async function openIceSockets([min, max]: readonly [number, number]): Promise<IceSockets> {
-  const count = max - min + 1
-  const first = Math.floor(Math.random() * count)
-  for (let i = 0; i < count; i++) {
-    const port = min + ((first + i) % count)
-    const sockets = await bindBoth(port)
-    if (sockets) return { port, sockets, close: () => closeAll(sockets) }
-  }
-  throw new AppError('capacity', `all UDP ports from ${min} to ${max} are taken`, { retryable: true })
+/**
+ * Binds a socket to the port on all addresses of the family; undefined if it is taken or not permitted. With
+ * `reusePort` other sockets of this user may bind to the same port.
+ */
+export function bindUdp(type: UdpFamily, port: number, reusePort = false): Promise<Socket | undefined> {
+  return openUdp(type, reusePort, (socket) => socket.bind(port))
 }
 
-async function bindBoth(port: number): Promise<Socket[] | undefined> {
-  const ipv4 = await bind('udp4', port)
-  if (!ipv4) return
-  if (!hostAddresses().some(({ family }) => family === 'IPv6')) return [ipv4]
-  const ipv6 = await bind('udp6', port)
-  return ipv6 ? [ipv4, ipv6] : [ipv4]
+/** A socket for a descriptor that is already bound; closing it closes the descriptor. */
+export function adoptUdp(type: UdpFamily, fd: number): Promise<Socket | undefined> {
+  return openUdp(type, true, (socket) => socket.bind({ fd, exclusive: true }))
 }
 
-async function bind(type: 'udp4' | 'udp6', port: number): Promise<Socket | undefined> {
-  const socket = createSocket({
+async function openUdp(
+  type: UdpFamily,
+  reusePort: boolean,
+  bind: (socket: Socket) => void,
+): Promise<Socket | undefined> {
+  const options: SocketOptions = {
     type,
     ipv6Only: type === 'udp6',
     recvBufferSize: SOCKET_BUFFER_BYTES,
     sendBufferSize: SOCKET_BUFFER_BYTES,
-    // Only addresses are sent to: looking them up would put every packet off to the next tick.
+    reusePort,
+    // Destinations are always IP addresses: a lookup would delay every packet to the next tick.
     lookup: (address, _options, callback) => callback(null, address, type === 'udp4' ? 4 : 6),
-  })
+  }
+  const socket = createSocket(options)
   try {
     const listening = once(socket, 'listening')
-    socket.bind(port)
+    bind(socket)
     await listening
   } catch (thrown) {
     socket.close()
@@ -52,12 +45,21 @@ async function bind(type: 'udp4' | 'udp6', port: number): Promise<Socket | undef
     if (code === 'EADDRINUSE' || code === 'EACCES' || type === 'udp6') return
     throw thrown
   }
-  // A packet that cannot be sent (no route, no buffer) is a lost packet.
+  // A packet that cannot be sent (no route, no buffer) counts as lost.
   socket.on('error', () => {})
   return socket
 }
 
-async function closeAll(sockets: readonly Socket[]): Promise<void> {
+/** One socket for IPv4 and, if the machine has it, one for IPv6. */
+export async function bindBoth(port: number, reusePort = false): Promise<Socket[] | undefined> {
+  const ipv4 = await bindUdp('udp4', port, reusePort)
+  if (!ipv4) return
+  if (!hostAddresses().some(({ family }) => family === 'IPv6')) return [ipv4]
+  const ipv6 = await bindUdp('udp6', port, reusePort)
+  return ipv6 ? [ipv4, ipv6] : [ipv4]
+}
+
+export async function closeUdp(sockets: readonly Socket[]): Promise<void> {
   await Promise.all(
     sockets.map((socket) => {
       const closed = once(socket, 'close')
@@ -69,7 +71,7 @@ async function closeAll(sockets: readonly Socket[]): Promise<void> {
 
 export type HostAddress = { address: string; family: 'IPv4' | 'IPv6' }
 
-/** Addresses by which this machine may be reached, IPv4 first; loopback only when there is no other. */
+/** This machine's addresses, IPv4 first; loopback only if there is no other. */
 export function hostAddresses(): HostAddress[] {
   const all = Object.values(networkInterfaces()).flatMap((one) => one ?? [])
   const usable = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))

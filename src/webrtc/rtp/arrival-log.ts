@@ -1,8 +1,8 @@
-// Notes when packets arrive and tells the sender, which finds its bit rate by it (transport-wide congestion control).
+// Records packet arrivals for the sender's bitrate estimation (transport-wide congestion control).
 import { writeTransportFeedback } from '../../codec/rtp/transport-cc.ts'
 import { Unwrapper } from '../../core/clock.ts'
 
-/** A feedback tells of so many packets at most; a longer gap is a new beginning. */
+/** Limit of packets in one feedback; after a longer gap the log starts anew. */
 const MAX_SPAN = 500
 
 export class ArrivalLog {
@@ -16,15 +16,15 @@ export class ArrivalLog {
     this.#senderSsrc = senderSsrc
   }
 
-  /** `sequence` is the transport-wide one, 0 to 65535; `at` is in milliseconds. */
+  /** `sequence` is the transport-wide number, 0 to 65535; `at` is in milliseconds. */
   add(sequence: number, at: number): void {
     const unwrapped = this.#unwrapper.unwrap(sequence)
     this.#from ??= unwrapped
-    // What a feedback has called lost stays lost.
+    // A packet that was reported lost stays lost.
     if (unwrapped >= this.#from && !this.#arrivals.has(unwrapped)) this.#arrivals.set(unwrapped, at)
   }
 
-  /** The feedback about what arrived since the last one; undefined when nothing did. */
+  /** Feedback about arrivals since the last one; undefined if there were none. */
   takeFeedback(mediaSsrc: number): Buffer | undefined {
     const all = [...this.#arrivals].map(([sequence, at]) => ({ sequence, at })).sort((a, b) => a.sequence - b.sequence)
     this.#arrivals.clear()

@@ -1,39 +1,37 @@
-// Puts the packets of one RTP stream in order. While they come in order it adds no delay.
-import { type RtpPacket, sequenceDistance } from '../../codec/rtp/packet.ts'
+// Puts the packets of one RTP stream in order. Adds no delay while they arrive in order.
+// Bound: at most 2,000 packets, 8 MiB together, wait at once, and as many missing ones are known; each packet takes no
+// more work than those 2,000.
+import { type OrderedPacket, type RtpPacket, sequenceDistance } from '../../codec/rtp/packet.ts'
 
 export type JitterBufferOptions = {
   /** How long a missing packet is waited for. */
   maxWaitMs: number
-  /** Longest time between two requests for the same packet. */
+  /** Minimum interval between requests for the same packet. */
   askEveryMs: number
-}
-
-/** A packet in its place. */
-export type OrderedPacket = {
-  packet: RtpPacket
-  /** Packets right before this one that never came. */
-  lostBefore: number
 }
 
 type Gap = { since: number; askedAt: number; asked: number }
 
-/** Packets this far apart do not belong together: the sender began anew. */
+/** A larger distance means that the sender started anew. */
 const MAX_DISTANCE = 2000
-/** Disorder of a network settles within this; a packet that is later was lost. */
+/** Network reordering settles within this time; a later packet was lost. */
 const REORDER_MS = 8
 const MAX_ASKS = 10
+/** Limit of waiting packets: half a second at 100 Mbit/s. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024
 
 export class JitterBuffer {
   /** Packets that were given up. */
   lost = 0
   readonly #options: JitterBufferOptions
-  /** Packets that came and are not in order yet, by sequence number. */
+  /** Packets that arrived and are not in order yet, by sequence number. */
   readonly #waiting = new Map<number, RtpPacket>()
-  /** Packets that are missing, by sequence number, in the order of the stream; the first is the one to come next. */
+  /** Missing packets by sequence number, in stream order; the first is the next one due. */
   readonly #gaps = new Map<number, Gap>()
-  /** Sequence number of the packet that comes next. */
+  /** Sequence number of the next packet due. */
   #next = 0
-  /** Highest sequence number that came; undefined before the first. */
+  #waitingBytes = 0
+  /** Highest sequence number so far; undefined before the first. */
   #newest: number | undefined
   #lostBefore = 0
 
@@ -41,17 +39,21 @@ export class JitterBuffer {
     this.#options = options
   }
 
-  /** True while packets are missing: then `giveUp` and `takeMissing` must be called now and then. */
+  /** True while packets are missing: then `giveUp` and `takeMissing` must be called regularly. */
   get hasGaps(): boolean {
     return this.#gaps.size > 0
   }
 
-  /** Returns what is in order now: nothing, this packet, or it and those that waited for it. Doubles are dropped. */
+  /**
+   * Returns the packets that are in order now: none, this one, or it and those that waited for it. Duplicates are
+   * dropped.
+   */
   push(packet: RtpPacket, now: number): OrderedPacket[] {
     const { sequence } = packet
     if (this.#newest === undefined) this.#begin(sequence)
     const ahead = sequenceDistance(this.#next, sequence)
-    if (Math.abs(ahead) > MAX_DISTANCE) {
+    const isFull = this.#waitingBytes + packet.payload.length > MAX_WAITING_BYTES
+    if (Math.abs(ahead) > MAX_DISTANCE || (isFull && ahead > 0)) {
       this.lost++
       this.#lostBefore++
       this.#begin(sequence)
@@ -62,10 +64,11 @@ export class JitterBuffer {
     if (sequenceDistance(this.#newest!, sequence) > 0) this.#newest = sequence
     this.#gaps.delete(sequence)
     this.#waiting.set(sequence, packet)
+    this.#waitingBytes += packet.payload.length
     return this.#drain()
   }
 
-  /** Goes on without the packets that were waited for long enough. */
+  /** Gives up packets that were waited for long enough, and returns those after them. */
   giveUp(now: number): OrderedPacket[] {
     const ordered: OrderedPacket[] = []
     for (const [sequence, { since }] of this.#gaps) {
@@ -79,7 +82,7 @@ export class JitterBuffer {
     return ordered
   }
 
-  /** Sequence numbers to ask the sender for now. */
+  /** Sequence numbers to request from the sender now. */
   takeMissing(now: number): number[] {
     const missing: number[] = []
     for (const [sequence, gap] of this.#gaps) {
@@ -94,6 +97,7 @@ export class JitterBuffer {
 
   #begin(sequence: number): void {
     this.#waiting.clear()
+    this.#waitingBytes = 0
     this.#gaps.clear()
     this.#next = sequence
     this.#newest = (sequence - 1) & 0xffff
@@ -103,6 +107,7 @@ export class JitterBuffer {
     const ordered: OrderedPacket[] = []
     for (let packet = this.#waiting.get(this.#next); packet; packet = this.#waiting.get(this.#next)) {
       this.#waiting.delete(packet.sequence)
+      this.#waitingBytes -= packet.payload.length
       ordered.push({ packet, lostBefore: this.#lostBefore })
       this.#lostBefore = 0
       this.#next = after(packet.sequence)

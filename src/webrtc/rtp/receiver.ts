@@ -1,27 +1,27 @@
-// One RTP stream of a publisher: order, loss and reports.
+// One RTP stream of a publisher: ordering, loss and reports.
 
-import type { RtpPacket } from '../../codec/rtp/packet.ts'
+import type { OrderedPacket, RtpPacket } from '../../codec/rtp/packet.ts'
+import type { StreamClock } from '../../codec/rtp/publisher-clock.ts'
 import type { ReceivedReport, RtcpMessage } from '../../codec/rtp/rtcp.ts'
 import { writeNack } from '../../codec/rtp/rtcp.ts'
 import { nowMs } from '../../core/clock.ts'
-import type { StreamClock } from '../whip/publisher-clock.ts'
-import { JitterBuffer, type OrderedPacket } from './jitter-buffer.ts'
+import { JitterBuffer } from './jitter-buffer.ts'
 import { Reception } from './reception.ts'
 
 export type RtpReceiverOptions = {
   ssrc: number
   clockRate: number
   clock: StreamClock
-  /** True when the publisher sends lost packets again. */
+  /** Whether the publisher retransmits lost packets. */
   repairs: boolean
   onPackets(packets: OrderedPacket[]): void
   /** Sends RTCP to the publisher. */
   sendRtcp(message: Buffer): void
-  /** SSRC under which this side reports. */
+  /** SSRC of our reports. */
   localSsrc: number
 }
 
-/** With repair there is time for a few tries over a long way; without, a late packet is only one that was overtaken. */
+/** With retransmission there is time for a few attempts over a long path; without it, only for reordered packets. */
 const WAIT_MS = { repaired: 400, plain: 40 }
 const ASK_EVERY_MS = 40
 const TICK_MS = 10
@@ -29,9 +29,9 @@ const TICK_MS = 10
 export class RtpReceiver {
   readonly clock: StreamClock
   bytes = 0
-  /** When the newest packet came, in milliseconds. */
+  /** Arrival of the newest packet, in milliseconds. */
   newestAt = 0
-  /** False for a stream whose losses do not matter at present: a layer that is not used. */
+  /** False for a stream whose losses do not matter now, such as an unused layer. */
   wanted = true
   readonly #options: RtpReceiverOptions
   readonly #buffer: JitterBuffer
@@ -46,12 +46,12 @@ export class RtpReceiver {
     this.#reception = new Reception(options.ssrc, options.clockRate)
   }
 
-  /** Packets that never came. */
+  /** Number of lost packets. */
   get lost(): number {
     return this.#buffer.lost
   }
 
-  /** `repair` marks a packet that was sent again in a stream of its own. */
+  /** `repair` marks a packet that was retransmitted in a stream of its own. */
   push(packet: RtpPacket, repair: boolean): void {
     const now = nowMs()
     if (!repair) this.#reception.add(packet, now)

@@ -1,4 +1,4 @@
-// What a receiver report says about one stream: RFC 3550 §6.4.1, appendices A.3 and A.8.
+// Reception statistics of one stream for receiver reports: RFC 3550 §6.4.1, appendices A.3 and A.8.
 
 import type { RtpPacket } from '../../codec/rtp/packet.ts'
 import { compactNtp, type NtpTime, type ReceivedReport } from '../../codec/rtp/rtcp.ts'
@@ -30,7 +30,7 @@ export class Reception {
     const transit = (now / 1000) * this.#clockRate - timestamp
     const change = Math.abs(transit - (this.#transit ?? transit))
     this.#transit = transit
-    // A turn of the time stamp is no jitter.
+    // A wraparound of the time stamp is not jitter.
     if (change < this.#clockRate) this.#jitter += (change - this.#jitter) / 16
   }
 

@@ -1,21 +1,23 @@
-// What a WHIP and a WHEP session have in common towards HTTP: RFC 9725 §4.3.
+// The HTTP side of WHIP and WHEP sessions: RFC 9725 §4.3.
 import { randomBytes } from 'node:crypto'
 import { parseSdpFragment, writeSdpFragment } from '../../codec/sdp/fragment.ts'
 import type { Resource } from '../../core/resource.ts'
 import type { Peer } from '../peer.ts'
 import type { Agreement } from './negotiate.ts'
 
-/** What the HTTP side needs of a session. */
+/** What the HTTP routes need of a session. */
 export interface SignalledSession extends Resource {
   /** A secret of 128 bits that names the session in its URL. */
   readonly id: string
+  /** Resolves when media can flow; rejects with `peer-failed` or `timeout`, which then also end the session. */
+  readonly connected: Promise<void>
   /** The SDP answer. */
   readonly answer: string
-  /** Strong entity tag of the ICE session; it changes when ICE restarts. */
+  /** Strong entity tag of the ICE session; changes when ICE restarts. */
   readonly etag: string
   /**
-   * Takes an SDP fragment: more candidates, or new ICE credentials. The latter restart ICE and are answered by a
-   * fragment of our own. Throws `invalid-request`.
+   * Takes an SDP fragment with more candidates or new ICE credentials. New credentials restart ICE and are answered by
+   * our own fragment. Throws `invalid-request`.
    */
   patch(fragment: string): { restarted: string | undefined }
 }
@@ -36,7 +38,7 @@ export class IceSignalling {
 
   patch(text: string): { restarted: string | undefined } {
     const { ufrag, password } = parseSdpFragment(text)
-    // An agent that answers checks only needs no candidates of the peer (RFC 8445 §6.1.1).
+    // An agent that only answers checks needs no candidates of the peer (RFC 8445 §6.1.1).
     if (ufrag === undefined || password === undefined || ufrag === this.#remoteUfrag) return { restarted: undefined }
     this.#peer.restart({ ufrag, password })
     this.#remoteUfrag = ufrag

@@ -1,60 +1,80 @@
-// WHEP: one viewer, watching by WebRTC (draft-ietf-wish-whep).
+// WHEP: one viewer over WebRTC (draft-ietf-wish-whep).
 import { randomBytes } from 'node:crypto'
 import { packetizeH264 } from '../../codec/rtp/h264.ts'
 import type { RtcpMessage } from '../../codec/rtp/rtcp.ts'
+import { packetizeVp8 } from '../../codec/rtp/vp8.ts'
 import { parseSdp } from '../../codec/sdp/session.ts'
 import type { Reader } from '../../core/broadcast.ts'
 import { nowMs } from '../../core/clock.ts'
 import { RateMeter } from '../../core/counters.ts'
 import type { EgressSink, EgressStats } from '../../core/media/endpoints.ts'
-import type { EncodedPacket } from '../../core/media/packet.ts'
+import type { EncodedPacket, ViewerCodec } from '../../core/media/packet.ts'
 import { type Closed, type Context, Scope, sleep } from '../../core/resource.ts'
+import { type ChannelServices, NO_SERVICES, serveChannels } from '../data/session-channels.ts'
 import type { IceSettings } from '../ice/agent.ts'
 import { openPeer, type Peer } from '../peer.ts'
 import { type MediaClock, RtpSender } from '../rtp/sender.ts'
 import { type LocalStream, writeAnswer } from '../signalling/answer.ts'
-import { type Agreement, negotiate } from '../signalling/negotiate.ts'
+import { type Agreement, negotiate, sentVideoCodec } from '../signalling/negotiate.ts'
 import { IceSignalling, type SignalledSession } from '../signalling/session.ts'
 import { BandwidthWatch } from './bandwidth.ts'
 import { Pacer } from './pacer.ts'
+import { Thinning } from './thinning.ts'
 
-export type WhepOptions = {
+export type WhepOptions = ViewerOptions & {
   /** SDP offer of the viewer. */
   offer: string
-  /** H.264 in Annex B and Opus. It is ended with the session, also when the session cannot be opened. */
-  reader: Reader
+  /** Available codecs, in order of preference; default: H.264, then VP8. */
+  codecs?: readonly ViewerCodec[]
   ice: IceSettings
-  /** The viewer needs a keyframe: it has just come, or lost what cannot be sent again. */
+}
+
+export type ViewerOptions = {
+  /**
+   * Video in the agreed codec, H.264 in Annex B, and Opus; packets in another codec are skipped. Closed with the
+   * session, also when the session cannot be opened.
+   */
+  reader: Reader
+  /** Services of its data channels, if the viewer offers any. */
+  channels?: ChannelServices
+  /**
+   * Added to the `pts` of the video for the RTP time stamps: a viewer of two views of a stream with the same offset can
+   * match their frames.
+   */
+  timestampOffset?: number
+  /** The viewer needs a keyframe: it has just joined, or lost what cannot be retransmitted. */
   requestKeyframe(): void
-  /** How long the viewer should hold frames back, up to 40,950 ms; 0 unless told. */
+  /** How long the viewer should buffer frames, up to 40,950 ms; default 0. */
   playoutDelayMs?(): number
+  /** The streams that our own offer has announced. */
+  streams?: Partial<Record<'audio' | 'video', LocalStream>>
 }
 
 export type WhepStats = EgressStats & {
-  /** What the viewer's network takes, in kbit/s, as far as its feedback tells; undefined while nothing limits it. */
+  /** Capacity of the viewer's network in kbit/s, as far as its feedback says; undefined while nothing limits it. */
   availableKbps: number | undefined
-  /** Packets sent again because the viewer missed them. */
+  /** Retransmitted packets. */
   resent: number
-  /** Asked for, and not sent again. */
+  /** Refused retransmission requests: too often, or beyond the viewer's share. */
   resendsRefused: number
+  /** Frames left out because the viewer's network carries less than the stream. */
+  thinned: number
 }
 
 export interface WhepSession extends EgressSink, SignalledSession {
-  /** Settles when media can pass; rejects with `peer-failed` or `timeout`, which then also end the session. */
-  readonly connected: Promise<void>
   stats(): WhepStats
 }
 
-/** With header, extensions and SRTP tag a packet stays within the 1,200 bytes that every path takes. */
+/** With header, extensions and SRTP tag a packet stays within the 1,200 bytes that every path carries. */
 const PAYLOAD_BYTES = 1150
 const REPORT_EVERY_MS = 1000
-/** A viewer repeats a request until a keyframe arrives; the first one is enough for this long. */
+/** A viewer repeats a request until a keyframe arrives; one request within this time is enough. */
 const KEYFRAME_EVERY_MS = 250
 
 /** Throws `invalid-request` or `unsupported-media` for an offer that cannot be answered, `capacity` without a port. */
 export async function openWhepSession(options: WhepOptions, context: Context): Promise<WhepSession> {
   try {
-    const agreement = negotiate(parseSdp(options.offer), 'send')
+    const agreement = negotiate(parseSdp(options.offer), 'send', { sendable: options.codecs })
     const peer = await openPeer(options.ice, agreement.transport, context)
     peer.connected.catch((err) => {
       if (err.code === 'timeout') context.log.info({ err, ...err.details }, 'viewer did not connect')
@@ -66,45 +86,51 @@ export async function openWhepSession(options: WhepOptions, context: Context): P
   }
 }
 
-type PacedPacket = { payload: Uint8Array; timestamp: number; marker: boolean }
-
-class Viewer implements WhepSession {
+/** Sends media to a peer, agreed by its offer or by its answer to ours. */
+export class Viewer implements WhepSession {
   readonly answer: string
   readonly connected: Promise<void>
   readonly #scope = new Scope()
   readonly #signalling: IceSignalling
   readonly #peer: Peer
-  readonly #options: WhepOptions
+  readonly #options: ViewerOptions
+  readonly #codec: ViewerCodec | undefined
   readonly #video: RtpSender | undefined
   readonly #audio: RtpSender | undefined
-  readonly #pacer = new Pacer<PacedPacket>(({ payload, timestamp, marker }) =>
-    this.#sendVideo(payload, timestamp, marker),
-  )
+  readonly #pacer = new Pacer((payloads, timestamp, isEnd) => this.#sendVideo(payloads, timestamp, isEnd))
   readonly #sent = new RateMeter()
-  readonly #bandwidth = new BandwidthWatch(this.#sent)
+  /** Video of the stream, sent or not. */
+  readonly #offered = new RateMeter()
+  readonly #bandwidth = new BandwidthWatch(this.#sent, this.#offered)
+  readonly #thinning = new Thinning()
   #clock: MediaClock | undefined
   #waitingForKey = true
   #keyframeAskedAt = Number.NEGATIVE_INFINITY
 
-  constructor(options: WhepOptions, agreement: Agreement, peer: Peer) {
+  constructor(options: ViewerOptions, agreement: Agreement, peer: Peer) {
     this.#options = options
     this.#peer = peer
+    this.#codec = sentVideoCodec(agreement)
     this.#signalling = new IceSignalling(agreement, peer)
     const cname = randomBytes(9).toString('base64url')
     const streams = new Map<number, LocalStream>()
     for (const media of agreement.media) {
-      const sender = new RtpSender(peer, media, cname)
+      const offset = media.kind === 'video' ? options.timestampOffset : undefined
+      const sender = new RtpSender(peer, media, options.streams?.[media.kind] ?? { cname }, offset)
       if (media.kind === 'video') this.#video = sender
       else this.#audio = sender
       streams.set(media.index, sender)
     }
-    this.answer = writeAnswer(agreement, peer.local, streams)
+    const { channels = NO_SERVICES } = options
+    this.answer = writeAnswer(agreement, peer.local, streams, channels.maxMessageBytes)
     this.connected = peer.connected
+    const served = serveChannels(peer, agreement, channels, (pts) => this.#video?.timestamp(pts))
     peer.onRtcp = (messages) => {
       for (const message of messages) this.#feedback(message)
     }
     void peer.closed.then((closed) => this.#scope.end(closed))
     this.#scope.use(peer)
+    this.#scope.defer(() => served?.close())
     this.#scope.defer(() => this.#pacer.clear())
     this.#scope.signal.addEventListener('abort', () => options.reader.end(), { once: true })
     this.#scope.spawn(() => this.#deliver())
@@ -133,7 +159,8 @@ class Viewer implements WhepSession {
       bytes: senders.reduce((sum, { stats }) => sum + stats.bytes, 0),
       resent: senders.reduce((sum, { stats }) => sum + stats.resent, 0),
       resendsRefused: senders.reduce((sum, { stats }) => sum + stats.resendsRefused, 0),
-      dropped: this.#options.reader.dropped,
+      dropped: this.#options.reader.dropped + this.#thinning.dropped,
+      thinned: this.#thinning.dropped,
       availableKbps: this.#bandwidth.availableKbps(),
     }
   }
@@ -169,29 +196,40 @@ class Viewer implements WhepSession {
       if (packet.track.codec === 'opus') this.#writeAudio(packet)
       return
     }
-    if (packet.track.codec !== 'h264' || !this.#video) return
+    if (packet.track.codec !== this.#codec || !this.#video) return
     if (packet.key) this.#waitingForKey = false
     else if (this.#waitingForKey) return
+    if (!this.#fits(packet)) return
     this.#video.playoutDelayMs = this.#options.playoutDelayMs?.() ?? 0
-    const timestamp = this.#video.timestamp(packet.pts)
-    const payloads = payloadsOf(packet)
-    this.#pacer.push(payloads.map((payload, i) => ({ payload, timestamp, marker: i === payloads.length - 1 })))
+    this.#pacer.push(payloadsOf(packet), this.#video.timestamp(packet.pts))
+  }
+
+  /** False for a frame that the viewer's network cannot carry. */
+  #fits({ data, key }: EncodedPacket): boolean {
+    const now = nowMs()
+    this.#offered.add(data.length, now)
+    const streamKbps = (this.#offered.perSecond(now) * 8) / 1000
+    const availableKbps = this.#bandwidth.availableKbps(now)
+    const fits = this.#thinning.take({ bytes: data.length, key, streamKbps, availableKbps }, now)
+    if (this.#thinning.wantsKeyframe(now)) this.#requestKeyframe()
+    return fits
   }
 
   #writeAudio({ data, pts }: EncodedPacket): void {
     const audio = this.#audio
     if (!audio || data.length === 0 || data.length > PAYLOAD_BYTES) return
     const first = audio.stats.packets === 0
-    audio.send(data, audio.timestamp(pts), first)
+    audio.send([data], audio.timestamp(pts), first)
     this.#sent.add(data.length)
     if (first) this.#reportOn(audio)
   }
 
-  #sendVideo(payload: Uint8Array, timestamp: number, marker: boolean): void {
+  #sendVideo(payloads: readonly Uint8Array[], timestamp: number, isEnd: boolean): void {
     const video = this.#video!
     const first = video.stats.packets === 0
-    video.send(payload, timestamp, marker)
-    this.#sent.add(payload.length)
+    const before = video.payloadBytes
+    video.send(payloads, timestamp, isEnd)
+    this.#sent.add(video.payloadBytes - before)
     if (first) this.#reportOn(video)
   }
 
@@ -202,7 +240,7 @@ class Viewer implements WhepSession {
     }
   }
 
-  /** All streams report on one clock, that of the presentation times, so that the viewer keeps lips and voice together. */
+  /** All streams report on one clock, that of presentation times, so that the viewer can sync audio and video. */
   #reportOn(sender: RtpSender): void {
     if (this.#clock) this.#peer.sendRtcp(sender.report(this.#clock))
   }
@@ -237,13 +275,14 @@ class Viewer implements WhepSession {
   }
 }
 
-/** Cut once for all viewers of a stream. */
+/** Packetized once for all viewers of a stream. */
 const payloadCache = new WeakMap<EncodedPacket, Uint8Array[]>()
 
 function payloadsOf(packet: EncodedPacket): Uint8Array[] {
   const known = payloadCache.get(packet)
   if (known) return known
-  const payloads = packetizeH264(packet.data, PAYLOAD_BYTES)
+  const packetize = packet.track.codec === 'vp8' ? packetizeVp8 : packetizeH264
+  const payloads = packetize(packet.data, PAYLOAD_BYTES)
   payloadCache.set(packet, payloads)
   return payloads
 }

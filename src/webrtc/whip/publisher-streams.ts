@@ -1,25 +1,26 @@
-// Sorts the packets of a publisher into streams: by payload type, SSRC and, for layers and repairs, by name (RFC 8852).
+// Sorts a publisher's packets into streams: by payload type, SSRC and, for layers and retransmissions, by name (RFC
+// 8852).
 
+import type { OrderedPacket } from '../../codec/rtp/packet.ts'
 import { extensionElement, type RtpPacket } from '../../codec/rtp/packet.ts'
+import { PublisherClock } from '../../codec/rtp/publisher-clock.ts'
 import type { RtcpMessage } from '../../codec/rtp/rtcp.ts'
-import type { OrderedPacket } from '../rtp/jitter-buffer.ts'
 import { RtpReceiver } from '../rtp/receiver.ts'
 import type { AgreedCodec } from '../signalling/codec-choice.ts'
 import { type AgreedMedia, type Agreement, EXTENSIONS } from '../signalling/negotiate.ts'
-import { PublisherClock } from './publisher-clock.ts'
 
 export type PublisherStreamsOptions = {
   agreement: Agreement
   localSsrc: number
   sendRtcp(message: Buffer): void
-  /** A stream of video begins; its packets follow. */
+  /** A video stream begins; its packets follow. */
   onVideoStream(ssrc: number, receiver: RtpReceiver, codec: AgreedCodec): void
   onVideoStreamEnd(ssrc: number): void
   onVideo(ssrc: number, packets: OrderedPacket[]): void
   onAudio(receiver: RtpReceiver, packets: OrderedPacket[]): void
 }
 
-/** Four layers and one change of each. */
+/** Four layers, and one change of each. */
 const MAX_STREAMS = 8
 
 type Stream = { media: AgreedMedia; codec: AgreedCodec; receiver: RtpReceiver; name: string | undefined }
@@ -28,7 +29,7 @@ export class PublisherStreams {
   readonly #options: PublisherStreamsOptions
   readonly #clock = new PublisherClock()
   readonly #streams = new Map<number, Stream>()
-  /** SSRCs of retransmissions against those of their streams. */
+  /** SSRC of each retransmission stream to that of its media stream. */
   readonly #repairs: Map<number, number>
   #bytes = 0
   #lost = 0
@@ -42,7 +43,7 @@ export class PublisherStreams {
     return [...this.#streams.values()].map(({ receiver }) => receiver)
   }
 
-  /** True when anything came. */
+  /** True once any packet came. */
   get heard(): boolean {
     return this.#streams.size > 0
   }
@@ -55,7 +56,8 @@ export class PublisherStreams {
   }
 
   push(packet: RtpPacket): void {
-    const { media } = this.#options.agreement
+    const { media, only } = this.#options.agreement
+    if (only && !only.has(packet.ssrc)) return
     for (const one of media) {
       for (const codec of one.codecs) {
         if (codec.payloadType === packet.payloadType) this.#stream(one, codec, packet).receiver.push(packet, false)
@@ -115,7 +117,7 @@ export class PublisherStreams {
     if (stream.media.kind === 'video') this.#options.onVideoStreamEnd(ssrc)
   }
 
-  /** RFC 4588 §4: the first two bytes are the sequence number of the packet that is sent again. */
+  /** RFC 4588 §4: the first two bytes are the sequence number of the retransmitted packet. */
   #repair(media: AgreedMedia, { payloadType }: AgreedCodec, packet: RtpPacket): void {
     if (packet.payload.length < 3) return
     const target = this.#repairedStream(media, packet)

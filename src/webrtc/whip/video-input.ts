@@ -1,36 +1,41 @@
-// The video of a publisher: the best of its layers, whole and in order.
-import { h264ParameterSets } from '../../codec/sdp/media.ts'
-import type { OrderedPacket } from '../rtp/jitter-buffer.ts'
+// A publisher's video: the best of its layers, complete and in order.
+
+import type { OrderedPacket } from '../../codec/rtp/packet.ts'
+import { RTP_VIDEO_CODECS, type RtpVideoCodec, type VideoUnit, VideoUnits } from '../../codec/rtp/video-units.ts'
+import { h264ParameterSets, h265ParameterSets } from '../../codec/sdp/media.ts'
 import type { RtpReceiver } from '../rtp/receiver.ts'
 import type { AgreedCodec } from '../signalling/codec-choice.ts'
-import { type VideoUnit, VideoUnits } from './video-units.ts'
 
 export type VideoInputOptions = {
   onUnit(unit: VideoUnit, layer: Layer): void
-  /** Asks the publisher for a keyframe of one stream. */
+  /** Requests a keyframe of one stream from the publisher. */
   requestKeyframe(ssrc: number): void
 }
 
 export type Layer = {
   ssrc: number
-  codec: 'h264' | 'vp8'
-  /** How long damaged frames are held back, for a keyframe to come. */
+  codec: RtpVideoCodec
+  /** How long damaged frames are held back while a keyframe is awaited. */
   patienceMs: number
   receiver: RtpReceiver
   units: VideoUnits
-  /** Of the last keyframe; 0 before. */
+  /** Size of the last keyframe; 0 before. */
   pixels: number
-  /** When frames began to be damaged for want of a keyframe, in milliseconds. */
+  /** When frames began to be damaged, in milliseconds. */
   brokenAt: number | undefined
 }
 
+const OFFERED_SETS: Partial<Record<RtpVideoCodec, (offered: AgreedCodec) => Uint8Array[]>> = {
+  h264: h264ParameterSets,
+  hevc: h265ParameterSets,
+}
 const UNKNOWN = 0
-/** A layer that sent nothing for this long is off: publishers stop the upper ones when their network gets narrow. */
+/** A layer that has sent nothing for this long is off: publishers stop the upper ones when their network is slow. */
 const SILENT_MS = 1000
-/** OBS takes requests for keyframes and sends none; a damaged frame is then better than one that stands for long. */
+/** OBS ignores keyframe requests; after this time a damaged frame is better than a frozen one. */
 const PATIENCE_MS = 1000
 
-/** Passes on the frames of the largest layer that is alive; changes between layers happen at keyframes. */
+/** Passes on the frames of the largest active layer, and changes layers at keyframes. */
 export class VideoInput {
   readonly #options: VideoInputOptions
   readonly #layers = new Map<number, Layer>()
@@ -42,8 +47,8 @@ export class VideoInput {
 
   /** Adds a stream; its packets go to `push`. */
   add(ssrc: number, receiver: RtpReceiver, offered: AgreedCodec): void {
-    const codec = offered.name as 'h264' | 'vp8'
-    const units = new VideoUnits(codec, codec === 'h264' ? h264ParameterSets(offered) : [])
+    const codec = RTP_VIDEO_CODECS[offered.name as keyof typeof RTP_VIDEO_CODECS]
+    const units = new VideoUnits(codec, OFFERED_SETS[codec]?.(offered))
     const patienceMs = offered.feedback.includes('nack pli') ? PATIENCE_MS : 0
     this.#layers.set(ssrc, { ssrc, codec, patienceMs, receiver, units, pixels: UNKNOWN, brokenAt: undefined })
   }
@@ -68,15 +73,15 @@ export class VideoInput {
     }
   }
 
-  /** Asks for a keyframe of the layer in use, or of all while there is none. */
+  /** Requests a keyframe of the layer in use, or of all layers if there is none. */
   requestKeyframe(): void {
     const layers = this.#selected ? [this.#selected] : [...this.#layers.values()]
     for (const { ssrc } of layers) this.#options.requestKeyframe(ssrc)
   }
 
   /**
-   * To be called about twice a second: asks again where a keyframe is still missing, of layers that may be better than
-   * the one in use, and of the best of the others when that fell silent.
+   * Call about twice a second: repeats the request if a keyframe is still missing, also for layers that may be better
+   * than the one in use, and for the best remaining one when that stopped.
    */
   check(now: number): void {
     const alive = [...this.#layers.values()].filter(({ receiver }) => now - receiver.newestAt < SILENT_MS)
@@ -97,7 +102,7 @@ export class VideoInput {
       layer.brokenAt = undefined
       if (unit.size) layer.pixels = unit.size.width * unit.size.height
       if (this.#isBetter(layer, now)) this.#selected = layer
-      // Losses of the others do not matter, once it is known that they are smaller.
+      // Losses of the other layers do not matter once they are known to be smaller.
       for (const one of this.#layers.values()) {
         one.receiver.wanted = one === this.#selected || one.pixels === UNKNOWN || one.pixels > this.#selected!.pixels
       }

@@ -1,39 +1,46 @@
-// WHIP: one publisher by WebRTC (RFC 9725).
+// WHIP: one publisher over WebRTC (RFC 9725).
 import { randomInt } from 'node:crypto'
+import type { OrderedPacket } from '../../codec/rtp/packet.ts'
 import { extensionElement, type RtpPacket } from '../../codec/rtp/packet.ts'
 import { type RtcpMessage, writePictureLoss, writeReceiverReport } from '../../codec/rtp/rtcp.ts'
+import type { VideoUnit } from '../../codec/rtp/video-units.ts'
 import { parseSdp } from '../../codec/sdp/session.ts'
 import { Broadcast, type Reader } from '../../core/broadcast.ts'
 import { nowMs } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import type { IngestSource, IngestStats } from '../../core/media/endpoints.ts'
-import type { AudioTrack, EncodedPacket, Track, VideoTrack } from '../../core/media/packet.ts'
+import type { AudioTrack, EncodedPacket, Track, VideoCodec, VideoTrack } from '../../core/media/packet.ts'
 import { type Closed, type Context, Scope, sleep } from '../../core/resource.ts'
+import { type ChannelServices, NO_SERVICES, serveChannels } from '../data/session-channels.ts'
 import type { IceSettings } from '../ice/agent.ts'
 import { openPeer, type Peer } from '../peer.ts'
 import { ArrivalLog } from '../rtp/arrival-log.ts'
-import type { OrderedPacket } from '../rtp/jitter-buffer.ts'
 import type { RtpReceiver } from '../rtp/receiver.ts'
 import { writeAnswer } from '../signalling/answer.ts'
 import { type Agreement, EXTENSIONS, negotiate } from '../signalling/negotiate.ts'
 import { IceSignalling, type SignalledSession } from '../signalling/session.ts'
 import { PublisherStreams } from './publisher-streams.ts'
 import { type Layer, VideoInput } from './video-input.ts'
-import type { VideoUnit } from './video-units.ts'
 
 export type WhipOptions = {
   /** SDP offer of the publisher. */
   offer: string
   ice: IceSettings
+  /** Video with a decoder; default: all kinds. */
+  codecs?: readonly VideoCodec[]
+  /** Services of its data channels, if the publisher offers any. */
+  channels?: ChannelServices
+  /** Whether it may come without video. */
+  audioAlone?: boolean
+  /** Settles when the publisher gets its answer: from then on it has ten seconds to connect. Default: at once. */
+  answered?: Promise<void>
 }
 
 export interface WhipSession extends SignalledSession {
-  /** Settles when media can pass; rejects with `peer-failed` or `timeout`, which then also end the session. */
-  readonly connected: Promise<void>
   /**
    * The publisher's media, once its tracks are known: with its first keyframe, and its audio if that comes within a
-   * second. Its end is the end of the session, and the other way round. Rejects when the session ends before, with
-   * `timeout` when the publisher is connected but sends nothing that can be shown.
+   * second. Source and session end together. Rejects if the session ends before, and with `timeout` if the publisher is
+   * connected but sends nothing that can be decoded.
    */
   readonly source: Promise<IngestSource>
 }
@@ -41,22 +48,24 @@ export interface WhipSession extends SignalledSession {
 const TICK_MS = 50
 const REPORT_EVERY_MS = 1000
 const CHECK_EVERY_MS = 500
-/** A publisher repeats a keyframe request soon enough by itself when the first one was lost. */
+/** If the first request was lost, the publisher's own repetition comes soon enough. */
 const KEYFRAME_EVERY_MS = 250
 const FIRST_PACKET_MS = 5000
-/** Publishers that ignore requests send keyframes some seconds apart. */
+/** Publishers that ignore requests send keyframes a few seconds apart. */
 const FIRST_KEYFRAME_MS = 15_000
 const SOUND_MS = 1000
 
 /** Throws `invalid-request` or `unsupported-media` for an offer that cannot be answered, `capacity` without a port. */
 export async function openWhipSession(options: WhipOptions, context: Context): Promise<WhipSession> {
-  const agreement = negotiate(parseSdp(options.offer), 'receive')
-  const peer = await openPeer(options.ice, agreement.transport, context)
-  return new Publisher(agreement, peer)
+  const { codecs, audioAlone = false } = options
+  const agreement = negotiate(parseSdp(options.offer), 'receive', { audioAlone, ...(codecs && { readable: codecs }) })
+  const peer = await openPeer(options.ice, agreement.transport, context, options.answered)
+  return new Publisher(agreement, peer, 'whip', options.channels)
 }
 
-class Publisher implements WhipSession, IngestSource {
-  readonly kind = 'whip'
+/** Receives media from a peer, agreed by its offer or by its answer to ours. */
+export class Publisher implements WhipSession, IngestSource {
+  readonly kind: 'whip' | 'whep' | 'livekit'
   readonly answer: string
   readonly connected: Promise<void>
   readonly source: Promise<IngestSource>
@@ -76,11 +85,13 @@ class Publisher implements WhipSession, IngestSource {
   #audio: AudioTrack | undefined
   #videoAt = 0
 
-  constructor(agreement: Agreement, peer: Peer) {
+  constructor(agreement: Agreement, peer: Peer, kind: Publisher['kind'], channels = NO_SERVICES) {
+    this.kind = kind
     this.#agreement = agreement
     this.#peer = peer
     this.#signalling = new IceSignalling(agreement, peer)
-    this.answer = writeAnswer(agreement, peer.local)
+    this.answer = writeAnswer(agreement, peer.local, new Map(), channels.maxMessageBytes)
+    const served = serveChannels(peer, agreement, channels)
     this.connected = peer.connected
     this.source = this.#ready.promise
     this.source.catch(() => {})
@@ -106,9 +117,10 @@ class Publisher implements WhipSession, IngestSource {
       for (const message of messages) this.#report(message)
     }
     void peer.closed.then((closed) => this.#scope.end(closed))
-    // At once, and not after the loops: one of them waits for the peer.
+    // Immediately, not after the loops: one of them waits for the peer.
     this.#scope.signal.addEventListener('abort', () => peer.close(), { once: true })
     this.#scope.use(peer)
+    this.#scope.defer(() => served?.close())
     this.#scope.defer(() => this.#streams.close())
     this.#scope.defer(() => this.#broadcast.end())
     this.#scope.spawn((signal) => this.#run(signal))
@@ -175,10 +187,13 @@ class Publisher implements WhipSession, IngestSource {
     }
   }
 
-  /** Opens the source when it is time to; returns why it never will be. */
+  /** Opens the source once possible; returns the reason if it never will be. */
   #open(sinceConnectedMs: number, now: number): AppError | undefined {
-    const waitsForAudio = !this.#audio && this.#agreement.media.some(({ kind }) => kind === 'audio')
-    if (this.#video) {
+    const agreed = (wanted: Track['kind']) => this.#agreement.media.some(({ kind }) => kind === wanted)
+    // LiveKit announces microphones that are muted too.
+    const waitsForAudio = !this.#audio && agreed('audio') && this.kind !== 'livekit'
+    if (this.#audio && !agreed('video')) this.#ready.resolve(this)
+    else if (this.#video) {
       if (!waitsForAudio || now - this.#videoAt >= SOUND_MS) this.#ready.resolve(this)
     } else if (!this.#streams.heard && sinceConnectedMs >= FIRST_PACKET_MS) {
       return new AppError('timeout', `the publisher sent no media within ${FIRST_PACKET_MS} ms`, { retryable: true })
@@ -226,8 +241,8 @@ class Publisher implements WhipSession, IngestSource {
   }
 
   /**
-   * A compound begins with a report, if only an empty one (RFC 3550 §6.1), unless it was agreed that it need not: then it
-   * must not either, since ffmpeg understands a NACK only when nothing else is with it.
+   * A compound begins with a report, if only an empty one (RFC 3550 §6.1), unless reduced size was agreed; then it must
+   * not, because ffmpeg understands a NACK only when it stands alone.
    */
   #sendRtcp(message: Buffer): void {
     const reduced = this.#agreement.media.every(({ kind, reducedSize }) => reducedSize || kind === 'audio')

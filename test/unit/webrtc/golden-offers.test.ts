@@ -8,7 +8,7 @@ import { negotiate } from '../../../src/webrtc/signalling/negotiate.ts'
 
 const FOLDER = join(import.meta.dirname, 'offers')
 
-/** First codec of the answer's video, and its payload type. */
+/** Name and payload type of the first video codec in the answer. */
 const EXPECTED: Record<string, string> = {
   'whep-aiortc': 'h264 101',
   'whep-chrome': 'h264 108',
@@ -38,6 +38,14 @@ const EXPECTED: Record<string, string> = {
   'whip-safari': 'h264 96',
 }
 
+/** Header extensions useful to a receiver. */
+const RECEIVED = new Set([
+  'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
+  'urn:ietf:params:rtp-hdrext:sdes:mid',
+  'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
+  'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
+])
+
 const LOCAL = {
   ufrag: 'ufragufr',
   password: 'passwordpasswordpassword',
@@ -56,7 +64,7 @@ function answerTo(name: string): { offer: Sdp; answer: Sdp; text: string } {
   return { offer, answer: parseSdp(text), text }
 }
 
-test('every offer has its expectation', () => {
+test('every offer has its expected answer', () => {
   const files = readdirSync(FOLDER).map((file) => file.replace('.sdp', ''))
   expect(files.sort()).toEqual(Object.keys(EXPECTED).sort())
 })
@@ -64,19 +72,21 @@ test('every offer has its expectation', () => {
 describe.each(Object.keys(EXPECTED))('the answer to %s', (name) => {
   const { offer, answer, text } = answerTo(name)
   const sections = answer.media.map((media, i) => ({ media, offered: offer.media[i]! }))
-  const open = sections.filter(({ media }) => media.port > 0)
+  const all = sections.filter(({ media }) => media.port > 0)
+  const open = all.filter(({ media }) => media.kind !== 'application')
 
   test('mirrors the sections', () => {
     expect(answer.media.map(({ kind, protocol }) => [kind, protocol])).toEqual(
       offer.media.map(({ kind, protocol }) => [kind, protocol]),
     )
     for (const { media, offered } of sections) expect(attribute(media, 'mid')).toBe(attribute(offered, 'mid'))
-    const mids = open.map(({ media }) => attribute(media, 'mid')).join(' ')
+    const mids = all.map(({ media }) => attribute(media, 'mid')).join(' ')
     expect(attributeValues(answer, 'group')).toEqual([`BUNDLE ${mids}`])
     expect(open.map(({ media }) => media.kind).sort()).toEqual(['audio', 'video'])
+    expect(all.length - open.length).toBe(name.endsWith('data-channel') ? 1 : 0)
   })
 
-  test('names only payload types that were offered, the best first', () => {
+  test('uses only offered payload types, the best first', () => {
     for (const { media, offered } of open) {
       expect(offered.formats).toEqual(expect.arrayContaining(media.formats))
       const known = rtpCodecs(offered)
@@ -92,7 +102,7 @@ describe.each(Object.keys(EXPECTED))('the answer to %s', (name) => {
     expect(`${first!.name} ${first!.payloadType}`).toBe(EXPECTED[name])
   })
 
-  test('takes the other side of each choice', () => {
+  test('takes the complementary direction and role', () => {
     for (const { media, offered } of open) {
       expect(direction(answer, media)).toBe(name.startsWith('whep') ? 'sendonly' : 'recvonly')
       expect(attribute(media, 'setup')).toBe(inherited(offer, offered, 'setup') === 'passive' ? 'active' : 'passive')
@@ -105,28 +115,52 @@ describe.each(Object.keys(EXPECTED))('the answer to %s', (name) => {
     }
   })
 
-  test('says in each section how to connect, the reachable address first', () => {
-    for (const { media } of open) {
+  test('has transport and candidates in each section, the reachable address first', () => {
+    for (const { media } of all) {
       expect(attribute(media, 'ice-ufrag')).toBe(LOCAL.ufrag)
       expect(attribute(media, 'ice-pwd')).toBe(LOCAL.password)
       expect(attribute(media, 'fingerprint')).toBe('sha-256 AA:BB')
     }
-    expect(attributeValues(open[0]!.media, 'candidate')).toEqual(LOCAL.candidates)
+    expect(attributeValues(all[0]!.media, 'candidate')).toEqual(LOCAL.candidates)
     expect(attribute(answer, 'ice-lite')).toBe('')
   })
 
-  test('declares what it sends in one stream of the viewer', () => {
-    if (name.startsWith('whip')) return
+  test.runIf(name.startsWith('whep'))('declares its media in one stream of the viewer', () => {
     const streams = open.map(({ media }) => attribute(media, 'msid')!.split(' ')[0])
     expect(new Set(streams)).toEqual(new Set(['millrace']))
     for (const { media } of open) {
       const grouped = attribute(media, 'ssrc-group')?.split(' ').slice(1) ?? []
       const declared = attributeValues(media, 'ssrc').map((value) => value.split(' ')[0])
+      expect(declared.length).toBeGreaterThan(0)
       expect(declared).toEqual(expect.arrayContaining(grouped))
     }
   })
 
-  test('is short enough for ffmpeg, and has lines that end as they must', () => {
+  test.runIf(name.startsWith('whip'))('accepts everything receivable, and sends nothing', () => {
+    for (const { media, offered } of open) {
+      for (const ours of ['msid', 'ssrc', 'ssrc-group']) expect(attributeValues(media, ours)).toEqual([])
+      const taken = rtpCodecs(media).filter((codec) => codec.name !== 'rtx')
+      expect(taken.map(({ payloadType }) => payloadType)).toEqual(
+        rtpCodecs(offered)
+          .filter(({ name: codec, parameters }) =>
+            media.kind === 'audio'
+              ? codec === 'opus'
+              : codec === 'vp8' || (codec === 'h264' && Number(parameters['packetization-mode'] ?? 0) <= 1),
+          )
+          .map(({ payloadType }) => payloadType),
+      )
+      // Losses are repaired only by mechanisms the publisher supports.
+      for (const codec of taken) {
+        const offeredCodec = rtpCodecs(offered).find(({ payloadType }) => payloadType === codec.payloadType)!
+        const useful = offeredCodec.feedback.filter((one) => ['nack', 'nack pli', 'transport-cc'].includes(one))
+        expect(codec.feedback).toEqual(useful)
+      }
+      const uris = headerExtensions(offered).map(({ uri }) => uri)
+      expect(headerExtensions(media).map(({ uri }) => uri)).toEqual(uris.filter((uri) => RECEIVED.has(uri)))
+    }
+  })
+
+  test('is short enough for ffmpeg, with valid line endings', () => {
     expect(text.startsWith('v=0\r\n')).toBe(true)
     expect(text.length).toBeLessThan(8192)
     expect(text.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/)

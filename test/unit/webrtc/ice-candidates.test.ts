@@ -6,7 +6,7 @@ const HOSTS = [
   { address: 'fd00::2', family: 'IPv6' },
 ] as const
 
-test('the public address is the first, UDP comes before TCP', () => {
+test('the public address is first, and UDP comes before TCP', () => {
   const candidates = hostCandidates('203.0.113.9', 50_000, HOSTS, true)
   expect(candidates.map((candidate) => candidate.split(' ').toSpliced(3, 1).join(' '))).toEqual([
     '1 1 udp 203.0.113.9 50000 typ host',
@@ -21,7 +21,7 @@ test('the public address is the first, UDP comes before TCP', () => {
   expect(new Set(priorities).size).toBe(6)
 })
 
-test('an address is named once', () => {
+test('each address is listed once', () => {
   expect(hostCandidates('192.0.2.2', 50_000, HOSTS, false)).toHaveLength(2)
   expect(hostCandidates(undefined, 50_000, HOSTS, false)).toHaveLength(2)
 })

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createSelfSignedCertificate } from 'werift'
 import { type DtlsCertificate, type DtlsRole, DtlsSession, dtlsCertificate } from '../../../../src/webrtc/dtls/dtls.ts'
-import { SRTP_PROFILES } from '../../../../src/webrtc/dtls/srtp.ts'
+import { SRTP_PROFILES } from '../../../../src/webrtc/srtp/profile.ts'
 
 async function makeCertificate(): Promise<DtlsCertificate> {
   const { certPem, keyPem } = await createSelfSignedCertificate({ signature: 3, hash: 4 }, 23)
@@ -24,7 +24,7 @@ afterEach(() => {
 
 type Side = { certificate: DtlsCertificate; expects?: DtlsCertificate; role: DtlsRole }
 
-/** Two ends with nothing between them; `wire` sees what goes to each. */
+/** Two directly connected ends; `wire` sees the datagrams to each. */
 function connect(a: Side, b: Side, wire: (to: DtlsRole, data: Buffer) => void = () => {}): [DtlsSession, DtlsSession] {
   const sides: DtlsSession[] = []
   const make = ({ certificate, role, expects }: Side, self: number, other: Side) =>
@@ -66,12 +66,12 @@ describe('a handshake', () => {
 
   test('fails with another certificate than the announced one', async () => {
     const [a] = connect(server(ours, ours), client(theirs))
-    await expect(a.keys).rejects.toMatchObject({ code: 'peer-failed', message: expect.stringContaining('announced') })
+    await expect(a.keys).rejects.toMatchObject({ code: 'peer-failed', message: expect.stringContaining('fingerprint') })
     const [, b] = connect(server(ours), client(theirs, theirs))
-    await expect(b.keys).rejects.toMatchObject({ code: 'peer-failed', message: expect.stringContaining('announced') })
+    await expect(b.keys).rejects.toMatchObject({ code: 'peer-failed', message: expect.stringContaining('fingerprint') })
   })
 
-  test('fails with a certificate that is not the own one', async () => {
+  test('fails with a certificate other than its own', async () => {
     const stolen = { ...theirs, keyPem: ours.keyPem }
     const [a] = connect(server(ours), client(stolen))
     await expect(a.keys).rejects.toMatchObject({ code: 'peer-failed', message: expect.stringContaining('its own') })
@@ -86,7 +86,7 @@ describe('after the handshake', () => {
     return await Promise.race([session.ended.then(() => 'ended'), later])
   }
 
-  test('a goodbye reaches the other side', async () => {
+  test('a close_notify reaches the other side', async () => {
     const [a, b] = connect(server(ours), client(theirs))
     await Promise.all([a.keys, b.keys])
     a.close()
@@ -97,7 +97,7 @@ describe('after the handshake', () => {
     expect(await ended(c)).toBe('ended')
   })
 
-  test('nobody else can say it', async () => {
+  test('cannot be forged', async () => {
     const [a, b] = connect(server(ours), client(theirs))
     await Promise.all([a.keys, b.keys])
     for (const record of [
@@ -127,7 +127,37 @@ describe('after the handshake', () => {
     expect(await ended(a)).toBe('goes on')
   })
 
-  test('nothing is sent once it is closed', async () => {
+  test('data passes both ways, each datagram once and no altered one', async () => {
+    const wire: Buffer[] = []
+    const [a, b] = connect(server(ours), client(theirs), (to, data) => to === 'server' && wire.push(Buffer.from(data)))
+    await Promise.all([a.keys, b.keys])
+    const [atA, atB]: [string[], string[]] = [[], []]
+    a.onData = (data) => atA.push(String(data))
+    b.onData = (data) => atB.push(String(data))
+    for (const text of ['one', 'two', 'x'.repeat(1191)]) {
+      a.sendData(Buffer.from(`${text} from a`))
+      b.sendData(Buffer.from(`${text} from b`))
+    }
+    await ended(a)
+    expect(atA).toEqual(['one from b', 'two from b', `${'x'.repeat(1191)} from b`])
+    expect(atB).toEqual(['one from a', 'two from a', `${'x'.repeat(1191)} from a`])
+    const records = wire.filter((record) => record[0] === 23)
+    expect(records).toHaveLength(3)
+    for (const record of records) a.receive(record)
+    b.sendData(Buffer.from('three'))
+    const changed = Buffer.from(wire.at(-1)!)
+    changed[5 + 5]! += 1
+    a.receive(changed)
+    await ended(a)
+    expect(atA.slice(3)).toEqual(['three'])
+    a.close()
+    b.close()
+    a.sendData(Buffer.from('late'))
+    b.receive(records[0]!)
+    expect([atA, atB].map(({ length }) => length)).toEqual([4, 3])
+  })
+
+  test('nothing is sent after close', async () => {
     let sent = 0
     const [a] = connect(server(ours), client(theirs), (to) => {
       if (to === 'client') sent++
@@ -141,9 +171,21 @@ describe('after the handshake', () => {
   })
 })
 
-test('the certificate of the process is made once, and anew after a week', async () => {
+test('the process creates its certificate once, and again after a week', async () => {
   const now = Date.now()
   const [first, same] = await Promise.all([dtlsCertificate(now), dtlsCertificate(now)])
   expect(same.fingerprint).toEqual(first.fingerprint)
   expect((await dtlsCertificate(now + 8 * 24 * 3600 * 1000)).fingerprint).not.toEqual(first.fingerprint)
+})
+
+test('an endless handshake is refused', async () => {
+  const certificate = await dtlsCertificate()
+  const session = new DtlsSession({ role: 'server', certificate, fingerprints: [], send: () => {} })
+  // A one-byte fragment of a ClientHello of 60,000 bytes (RFC 6347 §4.2.2).
+  const fragment = Buffer.from('16feff0000000000000000000d0100ea60000000000000000001', 'hex')
+  fragment.writeUInt16BE(13, 11)
+  const datagram = Buffer.concat([fragment, Buffer.of(0)])
+  for (let i = 0; i < 6000; i++) session.receive(datagram)
+  await expect(session.keys).rejects.toMatchObject({ code: 'peer-failed', message: expect.stringContaining('131072') })
+  session.close()
 })

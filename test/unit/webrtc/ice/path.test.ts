@@ -9,7 +9,7 @@ function open() {
   const sent: Buffer[] = []
   const clock = { now: 0 }
   const path = new IcePath({ address: '192.0.2.1', port: 4000, send: (data) => sent.push(data), connected: false })
-  /** The answer of a peer that reads what is sent there. */
+  /** Response of a peer that receives what is sent. */
   const answer = (password = REMOTE.password) => {
     const request = parseBindingRequest(sent.at(-1)!)!
     return writeBindingSuccess(request, path, password)
@@ -22,14 +22,14 @@ function open() {
   return { path, sent, clock, answer, media, received, ask, take }
 }
 
-test('without consent no more is sent than three times what came', () => {
+test('without consent, at most three times the bytes received are sent', () => {
   const { media, received } = open()
   expect(media(1)).toHaveLength(0)
   received(1000)
   expect(media(10)).toHaveLength(3)
 })
 
-test('the answer to a check of ours gives consent, once, and only when it is signed', () => {
+test('the response to one of our checks gives consent, once, and only when signed', () => {
   const { path, sent, clock, answer, media, received, ask, take } = open()
   received(200)
   ask()
@@ -42,7 +42,7 @@ test('the answer to a check of ours gives consent, once, and only when it is sig
   expect(take(good)).toBe(false)
 })
 
-test('consent ends 30 s after the last answer, and what came meanwhile is no budget', () => {
+test('consent ends 30 s after the last response, and bytes received meanwhile give no budget', () => {
   const { clock, answer, media, received, ask, take } = open()
   received(200)
   ask()
@@ -52,14 +52,14 @@ test('consent ends 30 s after the last answer, and what came meanwhile is no bud
   expect(media(5)).toHaveLength(5)
   clock.now += 2000
   expect(media(5)).toHaveLength(0)
-  // What comes now may be answered, so that the path can be used again.
+  // New packets may be answered, so that the path becomes usable again.
   received(200)
   ask()
   expect(take(answer())).toBe(true)
   expect(media(5)).toHaveLength(5)
 })
 
-test('a check is sent again each half second until it is answered, and then each few seconds', () => {
+test('a check is repeated every half second until answered, then every few seconds', () => {
   const { sent, clock, answer, received, ask, take } = open()
   received(100_000)
   const checksIn = (ms: number) => {
@@ -73,4 +73,24 @@ test('a check is sent again each half second until it is answered, and then each
   expect(checksIn(3000)).toBe(6)
   expect(take(answer())).toBe(true)
   expect(checksIn(9000)).toBeLessThanOrEqual(3)
+})
+
+test('the controlling side sends checks without a budget, and nominates by a check of its own', () => {
+  const sent: Buffer[] = []
+  const to = { address: '192.0.2.1', port: 4000, send: (data: Buffer) => sent.push(data), connected: false }
+  const path = new IcePath({ ...to, called: true })
+  const answer = () => writeBindingSuccess(parseBindingRequest(sent.at(-1)!)!, path, REMOTE.password)
+  path.askConsent(LOCAL, REMOTE, 0, { nominates: false })
+  expect(parseBindingRequest(sent[0]!)).toMatchObject({ controlled: false, useCandidate: false })
+  // Media still needs consent.
+  expect(path.send(Buffer.alloc(10), 0)).toBe(false)
+  expect([path.takeAnswer(answer(), 10), path.hasConsent(10), path.nominated]).toEqual([true, true, false])
+  // At once: media waits for it.
+  path.askConsent(LOCAL, REMOTE, 10, { nominates: true })
+  path.askConsent(LOCAL, REMOTE, 20, { nominates: true })
+  path.askConsent(LOCAL, REMOTE, 60, { nominates: true })
+  expect(sent.slice(1).map((data) => parseBindingRequest(data)?.useCandidate)).toEqual([true, true])
+  expect([path.takeAnswer(answer(), 130), path.nominated]).toEqual([true, true])
+  path.askConsent(LOCAL, REMOTE, 1000, { nominates: true })
+  expect(sent).toHaveLength(3)
 })

@@ -7,7 +7,7 @@ import {
 } from 'werift'
 import { ArrivalLog } from '../../../../src/webrtc/rtp/arrival-log.ts'
 
-/** What the feedback says: when each packet that it names arrived, in milliseconds. */
+/** Arrival time of each packet in the feedback, in milliseconds. */
 function read(feedback: Buffer): { base: number; arrivals: Map<number, number> } {
   const [packet] = RtcpPacketConverter.deSerialize(feedback) as RtcpTransportLayerFeedback[]
   const cc = packet!.feedback as TransportWideCC
@@ -24,8 +24,8 @@ function read(feedback: Buffer): { base: number; arrivals: Map<number, number> }
   return { base: cc.baseSequenceNumber, arrivals }
 }
 
-describe('a feedback, as another implementation reads it', () => {
-  test('tells when packets arrived, to a quarter of a millisecond', () => {
+describe('feedback, as another implementation parses it', () => {
+  test('has arrival times to a quarter of a millisecond', () => {
     const log = new ArrivalLog(1)
     const times = new Map([
       [65_533, 6400.0],
@@ -41,7 +41,7 @@ describe('a feedback, as another implementation reads it', () => {
     for (const [sequence, at] of times) expect(Math.abs(arrivals.get(sequence)! - at)).toBeLessThanOrEqual(0.125)
   })
 
-  test('goes on where the one before ended, and tells each arrival once', () => {
+  test('continues where the previous one ended, and reports each arrival once', () => {
     const log = new ArrivalLog(1)
     for (let i = 10; i < 20; i++) log.add(i, i * 5)
     expect(read(log.takeFeedback(2)!).arrivals.size).toBe(10)
@@ -53,7 +53,7 @@ describe('a feedback, as another implementation reads it', () => {
     expect([...arrivals.keys()]).toEqual([22])
   })
 
-  test('is of bounded size', () => {
+  test('is bounded in size', () => {
     const log = new ArrivalLog(1)
     log.add(1, 0)
     log.add(20_000, 1)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { RtpPacket } from '../../../../src/codec/rtp/packet.ts'
-import { JitterBuffer, type OrderedPacket } from '../../../../src/webrtc/rtp/jitter-buffer.ts'
+import type { OrderedPacket, RtpPacket } from '../../../../src/codec/rtp/packet.ts'
+import { JitterBuffer } from '../../../../src/webrtc/rtp/jitter-buffer.ts'
 
 const packet = (sequence: number): RtpPacket => ({
   payloadType: 96,
@@ -18,7 +18,7 @@ const buffer = () => new JitterBuffer({ maxWaitMs: 400, askEveryMs: 40 })
 const numbers = (ordered: readonly OrderedPacket[]) => ordered.map(({ packet }) => packet.sequence)
 
 describe('packets', () => {
-  test('in order pass at once, also round the turn', () => {
+  test('in order pass at once, also across the wrap', () => {
     const jitter = buffer()
     for (const sequence of [65_533, 65_534, 65_535, 0, 1]) {
       expect(numbers(jitter.push(packet(sequence), 0))).toEqual([sequence])
@@ -26,7 +26,7 @@ describe('packets', () => {
     }
   })
 
-  test('out of order wait for those before them', () => {
+  test('out of order wait for earlier ones', () => {
     const jitter = buffer()
     jitter.push(packet(10), 0)
     expect(jitter.push(packet(13), 1)).toEqual([])
@@ -46,7 +46,7 @@ describe('packets', () => {
     expect(numbers(jitter.push(packet(11), 0))).toEqual([11, 12])
   })
 
-  test('that do not come are given up, and the next one tells', () => {
+  test('that do not arrive are given up, and the next one reports it', () => {
     const jitter = buffer()
     jitter.push(packet(10), 0)
     jitter.push(packet(13), 100)
@@ -60,7 +60,7 @@ describe('packets', () => {
     expect(jitter.push(packet(11), 601)).toEqual([])
   })
 
-  test('far away begin anew', () => {
+  test('far away restart the buffer', () => {
     const jitter = buffer()
     jitter.push(packet(10), 0)
     jitter.push(packet(12), 0)
@@ -72,7 +72,7 @@ describe('packets', () => {
 })
 
 describe('missing packets', () => {
-  test('are asked for after a moment, and again', () => {
+  test('are requested after a moment, and again', () => {
     const jitter = buffer()
     jitter.push(packet(65_535), 0)
     jitter.push(packet(2), 0)
@@ -83,7 +83,7 @@ describe('missing packets', () => {
     expect(jitter.takeMissing(50)).toEqual([0])
   })
 
-  test('are asked for a few times only', () => {
+  test('are requested a few times only', () => {
     const jitter = buffer()
     jitter.push(packet(0), 0)
     jitter.push(packet(2), 0)
@@ -93,7 +93,7 @@ describe('missing packets', () => {
   })
 })
 
-test('any disorder comes out in order, once, or as lost', () => {
+test('reordered packets come out in order, once, or as lost', () => {
   const jitter = buffer()
   const out: OrderedPacket[] = []
   const total = 20_000

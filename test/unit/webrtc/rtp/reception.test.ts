@@ -9,7 +9,7 @@ test('nothing is reported before the first packet', () => {
   expect(new Reception(1, 90_000).report(0)).toBeUndefined()
 })
 
-test('losses are counted since the report before, and in all', () => {
+test('losses are counted since the previous report, and in total', () => {
   const reception = new Reception(7, 90_000)
   for (let i = 0; i < 100; i++) if (i % 4 !== 1) reception.add(packet(65_500 + i, i * 3000), i * 33.3)
   expect(reception.report(5000)).toMatchObject({ ssrc: 7, lost: 25, highestSequence: 65_599, fractionLost: 0.25 })
@@ -29,7 +29,7 @@ test('jitter is zero for even arrivals, and grows with uneven ones', () => {
   expect(uneven.report(0)!.jitter).toBeLessThan(901)
 })
 
-test('the last sender report is named, with the time since', () => {
+test('the last sender report is referenced, with the time since', () => {
   const reception = new Reception(1, 90_000)
   reception.add(packet(1, 0), 0)
   reception.reported(3_900_000_000_123, 1000)

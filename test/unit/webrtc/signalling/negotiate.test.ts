@@ -9,6 +9,10 @@ const chrome = read('whip-chrome')
 const obs = read('whip-obs-30')
 const ffmpeg = read('whip-ffmpeg-8.0')
 
+/** An offer of a viewer without H.264. */
+const av1Only = ffmpeg.replace('H264/90000', 'AV1/90000').replace(/a=fmtp:.*packetization-mode.*\n/, '')
+const vp8Only = read('whep-firefox').replaceAll('H264/90000', 'AV1/90000')
+
 const publish = (text: string) => negotiate(parseSdp(text), 'receive')
 const watch = (text: string) => negotiate(parseSdp(text), 'send')
 
@@ -36,37 +40,75 @@ describe('an offer is refused', () => {
   })
 
   test.each<[string, () => unknown]>([
-    ['HEVC', () => publish(ffmpeg.replace('H264/90000', 'H265/90000'))],
+    ['H.263', () => publish(ffmpeg.replace('H264/90000', 'H263-1998/90000'))],
+    [
+      'H.265 out of order',
+      () => publish(ffmpeg.replace('H264/90000', 'H265/90000').replace('packetization-mode', 'sprop-max-don-diff')),
+    ],
+    ['AV1 in 4:4:4', () => publish(ffmpeg.replace('H264/90000', 'AV1/90000').replace('packetization-mode', 'profile'))],
     ['interleaved H.264', () => publish(ffmpeg.replace('packetization-mode=1', 'packetization-mode=2'))],
     ['G.711', () => publish(ffmpeg.replace('opus/48000/2', 'PCMU/8000'))],
-    ['VP8, to watch', () => watch(ffmpeg.replace('H264', 'VP8').replaceAll('sendonly', 'recvonly'))],
+    ['VP9, to watch', () => watch(ffmpeg.replace('H264', 'VP9').replaceAll('sendonly', 'recvonly'))],
+    ['AV1, where nothing decodes it', () => negotiate(parseSdp(av1Only), 'receive', { readable: ['h264', 'hevc'] })],
+    ['VP8, to watch where nothing encodes it', () => negotiate(parseSdp(vp8Only), 'send', { sendable: ['h264'] })],
   ])('with nothing but %s', (_, answer) => {
     expect(answer).toThrow(expect.objectContaining({ code: 'unsupported-media' }))
   })
 })
 
-describe('an offer is taken', () => {
-  test('with what it says for the whole session', () => {
+test('audio only is accepted where only audio is processed', () => {
+  const offer = parseSdp(ffmpeg.slice(0, ffmpeg.indexOf('m=video')).replace('BUNDLE 0 1', 'BUNDLE 0'))
+  expect(negotiate(offer, 'receive', { audioAlone: true }).media.map(({ kind }) => kind)).toEqual(['audio'])
+})
+
+test('the error lists the codecs that can be decoded', () => {
+  expect(() => negotiate(parseSdp(av1Only), 'receive', { readable: ['h264', 'hevc'] })).toThrow(
+    expect.objectContaining({ details: { offered: ['av1'], accepted: ['h264', 'h265'] } }),
+  )
+  const both = ffmpeg.replace('H264/90000', 'H265/90000').replace(/packetization-mode=\d/, '')
+  expect(() => negotiate(parseSdp(both), 'receive', { readable: ['h264', 'av1'] })).toThrow('no video codec')
+})
+
+describe('a viewer receives', () => {
+  const sent = (text: string) =>
+    watch(text)
+      .media.find(({ kind }) => kind === 'video')!
+      .codecs.map(({ name }) => name)
+  test('H.264 when offered, wherever it stands in the offer', () => {
+    expect(sent(read('whep-firefox'))).toEqual(['h264'])
+  })
+  test('VP8 when H.264 is not offered', () => {
+    expect(sent(vp8Only)).toEqual(['vp8'])
+  })
+  test('an error that lists the codecs when it offers neither', () => {
+    expect(() => sent(vp8Only.replaceAll('VP8/90000', 'VP9/90000'))).toThrow(
+      expect.objectContaining({ details: { offered: expect.anything(), accepted: ['h264', 'vp8'] } }),
+    )
+  })
+})
+
+describe('an offer is accepted', () => {
+  test('with session-level attributes', () => {
     expect(publish(obs).transport).toMatchObject({ ufrag: '5Ko2', role: 'server' })
   })
 
-  test('of one that is only a DTLS server', () => {
+  test('of a DTLS server', () => {
     expect(publish(ffmpeg).transport.role).toBe('client')
   })
 
-  test('with both ways open', () => {
+  test('with both directions', () => {
     const both = chrome.replaceAll('a=sendonly', 'a=sendrecv')
     expect(publish(both).media).toHaveLength(2)
     expect(watch(both).media).toHaveLength(2)
     expect(watch(both.replaceAll('a=sendrecv\n', '')).media).toHaveLength(2)
   })
 
-  test('of video alone', () => {
+  test('with video only', () => {
     const video = ffmpeg.slice(0, ffmpeg.indexOf('m=audio')) + ffmpeg.slice(ffmpeg.indexOf('m=video'))
     expect(publish(video).media.map(({ kind }) => kind)).toEqual(['video'])
   })
 
-  test('with its header extensions where they have a use here', () => {
+  test('with the header extensions used here', () => {
     const { transportSequence, mid, streamId, repairedStreamId, absoluteSendTime, playoutDelay } = EXTENSIONS
     const [audio, video] = publish(chrome).media
     expect([...audio!.extensions.keys()].sort()).toEqual([transportSequence, mid].sort())

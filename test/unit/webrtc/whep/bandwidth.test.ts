@@ -8,7 +8,7 @@ class Viewer {
   now = 10_000
   #highest = 1000
 
-  /** A second of `packets` packets of 1000 bytes, told of in four reports. */
+  /** A second of `packets` packets of 1000 bytes, reported in four feedbacks. */
   second(packets: number, fractionLost = 0): void {
     for (let quarter = 0; quarter < 4; quarter++) {
       for (let i = 0; i < packets / 4; i++) this.sent.add(1000, this.now + (i * 1000) / packets)
@@ -28,8 +28,8 @@ class Viewer {
   }
 }
 
-describe('what a viewer can take is not limited', () => {
-  test('by what nobody told', () => {
+describe('the bandwidth of a viewer is not limited', () => {
+  test('without an estimate', () => {
     const viewer = new Viewer()
     expect(viewer.kbps).toBeUndefined()
     for (let i = 0; i < 5; i++) viewer.second(300)
@@ -45,7 +45,7 @@ describe('what a viewer can take is not limited', () => {
     }
   })
 
-  test('by an estimate that falls and is still above what is sent', () => {
+  test('by an estimate that falls but is still above what is sent', () => {
     const viewer = new Viewer()
     for (let i = 0; i < 3; i++) viewer.second(300)
     viewer.estimates(4000)
@@ -53,14 +53,14 @@ describe('what a viewer can take is not limited', () => {
     expect(viewer.kbps).toBeUndefined()
   })
 
-  test('by losses that can be mended', () => {
+  test('by losses that can be repaired', () => {
     const viewer = new Viewer()
     for (let i = 0; i < 10; i++) viewer.second(300, 0.06)
     expect(viewer.kbps).toBeUndefined()
   })
 })
 
-describe('what a viewer can take falls', () => {
+describe('the bandwidth of a viewer falls', () => {
   test('with an estimate below what is sent, and grows slowly until it limits nothing', () => {
     const viewer = new Viewer()
     for (let i = 0; i < 3; i++) viewer.second(300)
@@ -76,7 +76,7 @@ describe('what a viewer can take falls', () => {
     expect(viewer.kbps).toBeUndefined()
   })
 
-  test('with heavy losses, and comes back when they end', () => {
+  test('with heavy losses, and recovers when they end', () => {
     const viewer = new Viewer()
     for (let i = 0; i < 4; i++) viewer.second(300)
     for (let i = 0; i < 4; i++) viewer.second(300, 0.3)

@@ -1,6 +1,12 @@
 // Both directions of SRTP: packet index, rollover counter and replay window (RFC 3711 §3.3).
+// Bound: of packets that are not authentic nothing is kept, and at most 32 windows of 8 KiB are kept for those that
+// are; each is deciphered once.
 import { parseRtp, type RtpPacket } from '../../codec/rtp/packet.ts'
-import { type SrtpCipher, type SrtpProfile, srtpCipher } from './srtp.ts'
+import type { NativeMemory } from '../native/memory.ts'
+import type { SrtpCipher } from './cipher.ts'
+import { openSslPrimitives } from './openssl.ts'
+import { nodePrimitives, type Primitives } from './primitives.ts'
+import { type SrtpProfile, srtpCipher } from './profile.ts'
 
 export type SrtpKeys = {
   profile: SrtpProfile
@@ -10,11 +16,11 @@ export type SrtpKeys = {
   remoteSalt: Buffer
 }
 
-/** As many streams of one peer are followed; simulcast with retransmission has 7, and the rest is not media. */
+/** Limit of streams per peer; simulcast with retransmission has 7. */
 const MAX_STREAMS = 32
 const REPLAY_WINDOW = 1024
 
-/** SRTP between us and one peer, from the keys that DTLS gave. */
+/** SRTP with one peer, with the keys of the DTLS handshake. */
 export class SrtpSession {
   readonly #out: SrtpCipher
   readonly #in: SrtpCipher
@@ -22,9 +28,15 @@ export class SrtpSession {
   readonly #rtcpWindows = new Map<number, ReplayWindow>()
   #rtcpIndex = 0
 
-  constructor(keys: SrtpKeys) {
-    this.#out = srtpCipher(keys.profile, keys.localKey, keys.localSalt)
-    this.#in = srtpCipher(keys.profile, keys.remoteKey, keys.remoteSalt)
+  constructor(keys: SrtpKeys, primitives: Primitives = openSslPrimitives() ?? nodePrimitives) {
+    this.#out = srtpCipher(keys.profile, keys.localKey, keys.localSalt, primitives)
+    this.#in = srtpCipher(keys.profile, keys.remoteKey, keys.remoteSalt, primitives)
+  }
+
+  /** Discards the keys. Nothing else may be called afterwards. */
+  free(): void {
+    this.#out.free()
+    this.#in.free()
   }
 
   get overheadBytes(): number {
@@ -32,8 +44,8 @@ export class SrtpSession {
   }
 
   /** See `SrtpCipher.protectRtp`. */
-  protectRtp(packet: Buffer, headerBytes: number, payload: Uint8Array, rollover: number): void {
-    this.#out.protectRtp(packet, headerBytes, payload, rollover)
+  protectRtp(memory: NativeMemory, at: number, headerBytes: number, payloadBytes: number, rollover: number): void {
+    this.#out.protectRtp(memory, at, headerBytes, payloadBytes, rollover)
   }
 
   protectRtcp(packet: Buffer): Buffer {
@@ -41,43 +53,44 @@ export class SrtpSession {
     return this.#out.protectRtcp(packet, this.#rtcpIndex)
   }
 
-  /** The packet in the clear; undefined when it is not authentic or came before. */
+  /** The decrypted packet; undefined if it is not authentic or is a replay. */
   unprotectRtp(data: Buffer): RtpPacket | undefined {
     const sealed = parseRtp(data)
     if (!sealed) return
     const known = this.#streams.get(sealed.ssrc)
-    const window = known ?? new ReplayWindow()
-    const index = window.estimate(sealed.sequence, 16)
-    if (index < 0 || window.has(index)) return
+    const index = known ? known.estimate(sealed.sequence, 16) : sealed.sequence
+    if (index < 0 || known?.has(index)) return
     const clear = this.#in.unprotectRtp(data, sealed.payloadOffset, Math.floor(index / 65536))
     if (!clear) return
-    if (!known) remember(this.#streams, sealed.ssrc, window)
+    const window = known ?? remember(this.#streams, sealed.ssrc)
     window.add(index)
     return parseRtp(clear)
   }
 
-  /** Likewise, a compound of RTCP. */
+  /** The same for an RTCP compound. */
   unprotectRtcp(data: Buffer): Buffer | undefined {
     const clear = this.#in.unprotectRtcp(data)
     if (!clear) return
     const ssrc = data.readUInt32BE(4)
-    const window = this.#rtcpWindows.get(ssrc) ?? new ReplayWindow()
-    if (window.has(clear.index)) return
-    if (!this.#rtcpWindows.has(ssrc)) remember(this.#rtcpWindows, ssrc, window)
+    const known = this.#rtcpWindows.get(ssrc)
+    if (known?.has(clear.index)) return
+    const window = known ?? remember(this.#rtcpWindows, ssrc)
     window.add(clear.index)
     return clear.packet
   }
 }
 
-function remember(streams: Map<number, ReplayWindow>, ssrc: number, window: ReplayWindow): void {
+function remember(streams: Map<number, ReplayWindow>, ssrc: number): ReplayWindow {
+  const window = new ReplayWindow()
   streams.set(ssrc, window)
   if (streams.size > MAX_STREAMS) streams.delete(streams.keys().next().value!)
+  return window
 }
 
-/** Which of the newest packets of one stream came already (RFC 3711 §3.3.2). */
+/** Which recent packets of one stream were received (RFC 3711 §3.3.2). */
 export class ReplayWindow {
   #highest = -1
-  /** Index of the packet last put in each slot; a float holds all 48 bits. */
+  /** Index of the last packet in each slot; a float holds all 48 bits. */
   readonly #seen = new Float64Array(REPLAY_WINDOW).fill(-1)
 
   /** Index of a packet from its lowest `bits` bits: the one nearest to the highest so far (Appendix A). */
@@ -89,7 +102,7 @@ export class ReplayWindow {
     return candidates.reduce((a, b) => (Math.abs(b - this.#highest) < Math.abs(a - this.#highest) ? b : a))
   }
 
-  /** True when the packet came already, or is too old to tell. */
+  /** True if the packet was received before, or is too old to tell. */
   has(index: number): boolean {
     if (index > this.#highest) return false
     if (index <= this.#highest - REPLAY_WINDOW) return true

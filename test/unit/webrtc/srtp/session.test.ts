@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { RtcpRrPacket, RtpHeader, SrtcpSession, SrtpSession as WeriftSrtp } from 'werift'
 import { writePictureLoss } from '../../../../src/codec/rtp/rtcp.ts'
-import { deriveKey, masterSaltBytes, SRTP_PROFILES, type SrtpProfile } from '../../../../src/webrtc/dtls/srtp.ts'
-import { ReplayWindow, SrtpSession } from '../../../../src/webrtc/dtls/srtp-session.ts'
+import { NativeMemory } from '../../../../src/webrtc/native/memory.ts'
+import { deriveKey, masterSaltBytes, SRTP_PROFILES, type SrtpProfile } from '../../../../src/webrtc/srtp/profile.ts'
+import { ReplayWindow, SrtpSession } from '../../../../src/webrtc/srtp/session.ts'
 
 test('keys are derived as in RFC 3711 appendix B.3', () => {
   const key = Buffer.from('E1F97A0D3E018BE0D64FA32C06DE4139', 'hex')
@@ -55,17 +56,19 @@ function weriftConfig(profile: SrtpProfile, mirrored: boolean) {
 const payload = Buffer.from('the payload of a packet')
 
 function protect(session: SrtpSession, sequence: number, rollover = 0): Buffer {
-  const packet = Buffer.alloc(12 + payload.length + session.overheadBytes)
+  const memory = new NativeMemory(12 + payload.length + session.overheadBytes)
+  const { bytes: packet } = memory
   packet.set([0x80, 102])
   packet.writeUInt16BE(sequence, 2)
   packet.writeUInt32BE(90_000, 4)
   packet.writeUInt32BE(0xdeadbeef, 8)
-  session.protectRtp(packet, 12, payload, rollover)
+  packet.set(payload, 12)
+  session.protectRtp(memory, 0, 12, payload.length, rollover)
   return packet
 }
 
 describe.each(profiles)('%s', (_, profile) => {
-  test('werift reads our packets, and we read those of werift', () => {
+  test('werift decrypts our packets, and we decrypt those of werift', () => {
     const ours = new SrtpSession(keys(profile))
     const werift = new WeriftSrtp(weriftConfig(profile, true))
     expect(werift.decrypt(protect(ours, 5)).subarray(12)).toEqual(payload)
@@ -73,7 +76,7 @@ describe.each(profiles)('%s', (_, profile) => {
     expect(ours.unprotectRtp(werift.encrypt(payload, header))).toMatchObject({ sequence: 9, ssrc: 3, payload })
   })
 
-  test('likewise RTCP', () => {
+  test('the same for RTCP', () => {
     const ours = new SrtpSession(keys(profile))
     const werift = new SrtcpSession(weriftConfig(profile, true))
     const message = writePictureLoss(1, 2)
@@ -82,7 +85,7 @@ describe.each(profiles)('%s', (_, profile) => {
     expect(ours.unprotectRtcp(werift.encrypt(report))).toEqual(report)
   })
 
-  test('nothing changed passes', () => {
+  test('altered packets are refused', () => {
     const { here, there } = ends(profile)
     const packet = protect(here, 1)
     const compound = here.protectRtcp(writePictureLoss(1, 2))
@@ -100,7 +103,7 @@ describe.each(profiles)('%s', (_, profile) => {
     expect(there.unprotectRtcp(compound)).toBeDefined()
   })
 
-  test('nothing passes twice', () => {
+  test('replayed packets are refused', () => {
     const { here, there } = ends(profile)
     const packet = protect(here, 1)
     const compound = here.protectRtcp(writePictureLoss(1, 2))
@@ -110,7 +113,7 @@ describe.each(profiles)('%s', (_, profile) => {
     expect(there.unprotectRtcp(compound)).toBeUndefined()
   })
 
-  test('the turn of the sequence number is followed through losses and disorder', () => {
+  test('the sequence number wrap is followed through losses and reordering', () => {
     const { here, there } = ends(profile)
     const order: [number, number][] = [
       [65_000, 0],
@@ -141,7 +144,7 @@ describe.each(profiles)('%s', (_, profile) => {
   })
 })
 
-test('a window forgets what is too old', () => {
+test('the replay window refuses packets that are too old', () => {
   const window = new ReplayWindow()
   window.add(5000)
   expect(window.has(5000)).toBe(true)
