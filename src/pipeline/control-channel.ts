@@ -1,23 +1,24 @@
+// Bound: each byte is copied at most twice; a line has `maxLineBytes` at most, and one message comes out of each.
 import type { Duplex } from 'node:stream'
 import { AppError } from '../core/errors.ts'
 
-/** A message may be this long; params of a megabyte and the schema of a large pipeline fit many times over. */
-export const MAX_LINE_BYTES = 16 * 1024 * 1024
-/** What a peer that does not read leaves behind. */
+/** Limit of one message; a megabyte of params and the schema of a large pipeline fit many times. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024
+/** Limit of unsent data for a peer that does not read. */
 const MAX_WAITING_BYTES = 4 * MAX_LINE_BYTES
 
 const NEWLINE = 0x0a
 
 export type ChannelListeners = {
   onMessage(message: unknown): void
-  /** Told once: a line that is not JSON, one that is too long, or a peer that does not read. Nothing is read after it. */
+  /** Called once: a line is not JSON or too long, or the peer does not read. Nothing is read afterwards. */
   onBroken(error: AppError): void
 }
 
 /**
- * Control messages between the server and a runner: one JSON value a line (UTF-8, `\n`) over a plain socket, so that a
- * runner can be written in any language. Whatever the peer writes, nothing is thrown, and no more than one line and the
- * chunk it ends in is kept; reading takes time in proportion to the bytes.
+ * Control messages between the server and a runner: one JSON value per line (UTF-8, `\n`) over a plain socket, so that
+ * a runner can be written in any language. Never throws, whatever the peer writes; keeps at most one line and the chunk
+ * that it ends in; reading takes time proportional to the bytes.
  */
 export class ControlChannel {
   readonly #socket: Duplex
@@ -32,11 +33,11 @@ export class ControlChannel {
     this.#listeners = listeners
     this.#maxLineBytes = maxLineBytes
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    // The peer's end is noticed by whoever owns the process.
+    // The owner of the process notices the peer's end.
     socket.on('error', () => {})
   }
 
-  /** `onSent` is called when the message has left this process, or never will. */
+  /** `onSent` is called when the message has left this process or never will. */
   send(message: unknown, onSent?: () => void): void {
     if (this.#socket.destroyed || !this.#socket.writable) {
       onSent?.()

@@ -3,23 +3,23 @@ import { isAbsolute, relative, resolve } from 'node:path'
 import semver from 'semver'
 import { AppError } from '../../core/errors.ts'
 
-/** One package to install, known to be harmless as an argument of npm. */
+/** One package to install, checked to be harmless as an argument of npm. */
 export type InstallSpec = {
   kind: 'registry' | 'tarball' | 'git'
-  /** As npm takes it. */
+  /** In npm's form. */
   argument: string
 }
 
-/** RFC 3986's unreserved characters and what names of packages, versions, paths and addresses need beside them. */
+/** RFC 3986's unreserved characters, and those that package names, versions, paths and URLs also need. */
 const HARMLESS = /^[A-Za-z0-9@/._~+:#-]+$/
 const NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/
 const GIT = /^git\+(https|ssh):\/\/[^#]+#[0-9a-f]{40}$/
 const ACCEPTED =
-  'a name with an exact version (my-pipeline@1.2.3), a .tgz file below the folder the server is started in or below PIPELINE_DIR, or a git address with a whole commit (git+https://example.org/my-pipeline.git#0123…)'
+  'a name with an exact version (my-pipeline@1.2.3), a .tgz file below the working directory or PIPELINE_DIR, or a git URL with a full commit (git+https://example.org/my-pipeline.git#0123…)'
 
 /**
- * Reads one spec of `AUTO_INSTALL_PIPELINE`. What it names is fixed: no ranges, tags, branches or folders. `folders` are
- * where files may lie. Throws `invalid-request` with what is accepted.
+ * Parses one spec of `AUTO_INSTALL_PIPELINE`. A spec must name fixed contents: no ranges, tags, branches or folders.
+ * Files must be in one of `folders`. Throws `invalid-request` with the accepted forms.
  */
 export function readSpec(spec: string, folders: readonly string[]): InstallSpec {
   const refuse = (why: string): never => {
@@ -52,7 +52,7 @@ function readTarball(path: string, folders: readonly string[], refuse: (why: str
   } catch {
     return refuse('does not exist')
   }
-  // Where it really lies counts, whatever links lead there.
+  // Links are resolved: the real location counts.
   const inside = folders.some((folder) => isBelow(file, folder))
   if (!inside) return refuse('lies outside of the folders that are searched')
   if (!statSync(file).isFile()) return refuse('is not a file')

@@ -4,20 +4,20 @@ import { AppError } from '../../core/errors.ts'
 import { type Context, deadline } from '../../core/resource.ts'
 
 export type InstallerOptions = {
-  /** Package specs, for the message of a failure. */
+  /** The package specs, for the error message. */
   what: string
   command: string
   args: string[]
   cwd?: string
   env?: NodeJS.ProcessEnv
   limitMs: number
-  /** Lines that say what is wrong; the last line it printed where none does. */
+  /** Lines that state the error; without one, the last printed line is used. */
   isReason: RegExp
 }
 
 /**
- * Runs npm, pip or uv to its end, or until the context's signal is aborted; gives the last lines that it printed. Throws
- * `pipeline-failed` with its reason.
+ * Runs npm, pip or uv to its end, or until the context's signal aborts; returns the last lines printed. Throws
+ * `pipeline-failed` with the tool's error.
  */
 export async function runInstaller(options: InstallerOptions, context: Context): Promise<string[]> {
   const { what, command, args, cwd, env, limitMs, isReason } = options

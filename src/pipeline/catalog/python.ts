@@ -1,17 +1,19 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
+import { env } from 'node:process'
 import type { PipelineEntry } from './entry.ts'
 import { type Manifest, NAME, type Rejected } from './manifest.ts'
+import { findSpecs } from './python-spec.ts'
 
-/** `ai_runner.pipelines` is the group of packages written for ai-runner; the other one means the same. */
-const GROUPS = ['ai_runner.pipelines', 'millrace.pipelines']
+/** `ai_runner.pipelines` is the group used by packages written for ai-runner; both mean the same. */
+export const GROUPS = ['ai_runner.pipelines', 'millrace.pipelines']
 const ENTRY = /^([^=\s]+)\s*=\s*([\w.]+)\s*:\s*([\w.]+)\s*$/
 
 export type PythonEnvironment = { interpreter: string; sitePackages: string[] }
 
 /**
- * The environment of `python`: a virtual environment's folder, an interpreter's path or its name on PATH. Undefined when
- * there is none, or none whose packages can be found without running it.
+ * The environment of `python`: the folder of a virtual environment, or an interpreter by path or by name on PATH.
+ * Undefined if there is none, or if its packages cannot be found without running it.
  */
 export function findEnvironment(python: string): PythonEnvironment | undefined {
   const interpreter = findInterpreter(python)
@@ -21,15 +23,15 @@ export function findEnvironment(python: string): PythonEnvironment | undefined {
   return sitePackages.length > 0 ? { interpreter, sitePackages } : undefined
 }
 
-/** True when both hold the same packages, by whatever path they are named. */
+/** Whether both hold the same packages, whatever path names them. */
 export function isSameEnvironment(a: PythonEnvironment, b: PythonEnvironment): boolean {
   const folders = new Set(a.sitePackages.map((folder) => realpathSync(folder)))
   return b.sitePackages.some((folder) => folders.has(realpathSync(folder)))
 }
 
-/** The virtual environments that are direct folders of `directory`. */
+/** The virtual environments that are direct subfolders of `directory`. */
 export function environmentsIn(directory: string): PythonEnvironment[] {
-  if (!existsSync(directory)) return []
+  if (!isFolder(directory)) return []
   return readdirSync(directory)
     .filter((name) => !name.startsWith('.'))
     .map((name) => join(directory, name))
@@ -37,22 +39,33 @@ export function environmentsIn(directory: string): PythonEnvironment[] {
     .flatMap((folder) => findEnvironment(folder) ?? [])
 }
 
-/** The pipelines that the packages of an environment declare, read from their `entry_points.txt`; no Python runs. */
+/** The pipelines that an environment's packages declare, read from their `entry_points.txt`; no Python runs. */
 export function readEnvironment({ interpreter, sitePackages }: PythonEnvironment): Manifest {
   const manifest: Manifest = { entries: [], rejected: [] }
   for (const folder of sitePackages) {
     for (const name of readdirSync(folder)) {
       const info = join(folder, name)
-      const file = join(info, 'entry_points.txt')
-      if (name.endsWith('.dist-info') && existsSync(file)) readDistribution(info, file, interpreter, manifest)
+      if (name.endsWith('.dist-info')) readDistribution(info, interpreter, manifest)
     }
   }
   return manifest
 }
 
-function readDistribution(info: string, file: string, interpreter: string, { entries, rejected }: Manifest): void {
-  const about = readMetadata(info)
-  for (const line of declarations(readFileSync(file, 'utf8'))) {
+/** The folders of `PYTHONPATH`, which Python searches before its environment; it may name archives too. */
+export function pythonPath(): string[] {
+  return (env.PYTHONPATH ?? '').split(delimiter).filter((folder) => folder && isFolder(folder))
+}
+
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+function readDistribution(info: string, interpreter: string, { entries, rejected }: Manifest): void {
+  const metadata = readHead(join(info, 'METADATA'))
+  const file = join(info, 'entry_points.txt')
+  const lines = existsSync(file) ? declarations(readFileSync(file, 'utf8')) : []
+  const declared = lines.length > 0 ? lines : findSpecs(info, metadata).map((one) => `${one.name} = ${one.exportName}`)
+  if (declared.length === 0) return
+  const about = readMetadata(info, metadata)
+  for (const line of declared) {
     const [, name, module, object] = ENTRY.exec(line) ?? []
     const reason = !name
       ? `entry point ${JSON.stringify(line)} must be name = module:Class`
@@ -65,13 +78,13 @@ function readDistribution(info: string, file: string, interpreter: string, { ent
     }
     const entry: PipelineEntry = {
       name,
-      entryFile: file,
+      entryFile: lines.length > 0 ? file : join(info, 'RECORD'),
       exportName: `${module}:${object}`,
       interpreter,
       params: {},
       package: { ...about, directory: info },
     }
-    // One distribution may name a pipeline in both groups.
+    // A distribution may name a pipeline in both groups.
     if (!entries.some((other) => other.name === name && other.package.directory === info)) entries.push(entry)
   }
 }
@@ -89,17 +102,19 @@ function declarations(text: string): string[] {
   return found
 }
 
-/** Core metadata (PEP 566): headers up to the first empty line. */
-function readMetadata(info: string): { name: string; version: string; description?: string } {
-  const file = join(info, 'METADATA')
-  const head = existsSync(file) ? (readFileSync(file, 'utf8').split(/\r?\n\r?\n/)[0] ?? '') : ''
+/** Core metadata (PEP 566): the headers up to the first empty line. */
+function readHead(file: string): string {
+  return existsSync(file) ? (readFileSync(file, 'utf8').split(/\r?\n\r?\n/)[0] ?? '') : ''
+}
+
+function readMetadata(info: string, head: string): { name: string; version: string; description?: string } {
   const field = (name: string) => new RegExp(`^${name}: *(.+)$`, 'im').exec(head)?.[1]?.trim()
   const [name = '', version = '0'] = basename(info, '.dist-info').split('-')
   const description = field('Summary')
   return { name: field('Name') ?? name, version: field('Version') ?? version, ...(description && { description }) }
 }
 
-/** A program by its path, its name on PATH, or the folder of a virtual environment. */
+/** Finds an interpreter by its path, its name on PATH, or the folder of a virtual environment. */
 export function findInterpreter(python: string): string | undefined {
   const path = process.env.PATH ?? ''
   const files = python.includes('/')

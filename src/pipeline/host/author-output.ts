@@ -5,8 +5,8 @@ const TAIL_LINES = 100
 const TAIL_BYTES = 32 * 1024
 
 /**
- * What a runner prints, as lines: so many a second, and the last hundred kept. Beyond that nothing is decoded, so that
- * a pipeline that prints without end costs the server next to nothing.
+ * A runner's printed lines: rate-limited, with the last hundred kept. Beyond the limit nothing is decoded, so a
+ * pipeline that prints endlessly costs next to nothing.
  */
 export class AuthorOutput {
   readonly #onLine: (line: string) => void
@@ -41,7 +41,7 @@ export class AuthorOutput {
     for (const line of lines) this.line(line)
   }
 
-  /** One whole line, from elsewhere too: it is kept among the last, and told if there is room. */
+  /** Takes one complete line, also from elsewhere: it is kept among the last, and emitted within the rate limit. */
   line(line: string): void {
     if (line === '') return
     if (this.#left-- <= 0) {
@@ -52,7 +52,7 @@ export class AuthorOutput {
     this.#onLine(line.slice(0, LINE_CHARS))
   }
 
-  /** Kept among the last lines without being told. */
+  /** Keeps a line among the last without emitting it. */
   keep(line: string): void {
     this.#kept.push(line.slice(0, LINE_CHARS))
     if (this.#kept.length > TAIL_LINES) this.#kept.shift()

@@ -1,33 +1,40 @@
-import { closeSync } from 'node:fs'
+import { pid, platform } from 'node:process'
 import { nowMs } from '../../core/clock.ts'
 import type { Emitter } from '../../core/emitter.ts'
 import { AppError } from '../../core/errors.ts'
+import type { AudioFrame } from '../../core/media/audio.ts'
 import type { VideoFrame } from '../../core/media/frame.ts'
 import { type Closed, type Context, deadline, type Resource } from '../../core/resource.ts'
+import type { PipelineEntry } from '../catalog/entry.ts'
 import type { Description, RunnerMessage, ServerMessage, UpdateMode, Values } from '../protocol.ts'
+import { SHARED_BYTES } from '../ring/audio-layout.ts'
+import { AudioRing, type EpochAudio } from '../ring/audio-ring.ts'
 import { Doorbell } from '../ring/doorbell.ts'
-import { REGION, REGION_BYTES } from '../ring/frame-layout.ts'
+import { REGION } from '../ring/frame-layout.ts'
 import { type EpochFrame, FrameRing, formatRegion } from '../ring/frame-ring.ts'
-import { createSharedFile, mapSharedFile, type SharedMemory } from '../ring/shared-memory.ts'
-import { type RunnerOptions, RunnerProcess } from './process.ts'
+import { openSharedMemory, type SharedMemory } from '../ring/shared-memory.ts'
+import { type Runner, type RunnerOptions, RunnerProcess } from './process.ts'
+import { importMs } from './program.ts'
 import { type FrameCounts, readFrameCounts } from './ring-counters.ts'
 
-const IMPORT_MS = 30_000
 const RELEASE_MS = 10_000
 const UPDATE_MS = 15_000
-/** Updates sent and not yet answered. */
+/** Limit of updates sent and not yet answered. */
 const MAX_UPDATES = 1000
 
 export type HostEvents = {
   /** `reloading` begins a new epoch. */
   phase: 'loading' | 'ready' | 'reloading'
   params: { revision: number; params: Values; given: Values }
-  error: { message: string; during: string; count: number }
+  error: { message: string; during: string; count: number; stack?: string[] | undefined }
+  data: { pts: number; value: unknown; lost: number }
   log: { level: 'debug' | 'info' | 'warn' | 'error'; message: string; fields?: Values }
 }
 
 export type HostOptions = Omit<RunnerOptions, 'mode' | 'frames'> & {
-  /** Told what happens, from before `open` resolves. */
+  /** Opens its process; by default a new one. */
+  openProcess?: (options: RunnerOptions & { framesPath?: string }, context: Context) => Promise<Runner>
+  /** Receives events, also those before `open` resolves. */
   events: Emitter<HostEvents>
 }
 
@@ -35,43 +42,50 @@ type Imported = Pick<Extract<RunnerMessage, { type: 'imported' }>, 'description'
 
 export type Reply = { status: 'applied' | 'accepted'; revision: number; params: Values }
 
-/** One runner process with its frame memory: frames go in and come out, params are updated. */
+/** One runner process with its frame memory: takes and returns frames, and updates params. */
 export class PipelineHost implements Resource {
   readonly closed: Promise<Closed>
   /** On the clock of `nowMs`. */
   readonly startedAt = nowMs()
   phase: HostEvents['phase'] = 'loading'
-  /** When the phase began. */
+  /** When the current phase began. */
   phaseSince = nowMs()
-  /** Of the newest reload; frames carry it. */
+  /** Epoch of the newest reload; frames carry it. */
   epoch = 0
-  /** Gets each output, in order. */
+  /** Called with each output, in order. */
   onFrame: ((output: EpochFrame) => void) | undefined
-  /** Memory for the next output; fresh memory while undefined. */
+  /** Called with the pipeline's audio, in order. */
+  onAudio: ((output: EpochAudio) => void) | undefined
+  /** Allocates memory for the next output; new memory if undefined. */
   allocate: ((bytes: number) => Uint8Array) | undefined
-  readonly #runner: RunnerProcess
+  readonly #runner: Runner
   readonly #memory: SharedMemory
   readonly #doorbell: Doorbell
   readonly #input: FrameRing
   readonly #output: FrameRing
+  readonly #audio: { input: AudioRing; output: AudioRing }
   readonly #counters: Int32Array
   readonly #heartbeat: Int32Array
   readonly #requests = new Map<number, PromiseWithResolvers<Reply>>()
   readonly #events: Emitter<HostEvents>
   #imported: Imported | undefined
+  #inForce: HostEvents['params'] | undefined
   #lastId = 0
   #final: FrameCounts | undefined
 
-  private constructor(runner: RunnerProcess, memory: SharedMemory, events: Emitter<HostEvents>) {
+  private constructor(runner: Runner, memory: SharedMemory, events: Emitter<HostEvents>) {
     this.#runner = runner
     this.#memory = memory
     this.#events = events
     this.#input = new FrameRing(memory.buffer, 'input')
     this.#output = new FrameRing(memory.buffer, 'output')
+    this.#audio = { input: new AudioRing(memory.buffer, 'input'), output: new AudioRing(memory.buffer, 'output') }
     this.#counters = new Int32Array(memory.buffer, REGION.runnerCounters, 16)
     this.#input.onReturn = this.#output.onReturn = () => this.#unmap()
     this.#heartbeat = new Int32Array(memory.buffer, REGION.heartbeat, 1)
     this.#doorbell = new Doorbell(runner.doorbell!, () => this.#drain())
+    const working = new Int32Array(memory.buffer, REGION.working, 1)
+    runner.busy = () => !this.#final && Atomics.load(working, 0) !== 0
     runner.events.on('message', (message) => this.#receive(message))
     runner.events.on('line', (message) => events.emit('log', { level: 'info', message }))
     this.closed = this.#end()
@@ -79,13 +93,13 @@ export class PipelineHost implements Resource {
 
   /**
    * Starts a runner. Resolves when the author's module is imported and the params are checked; the model loads from
-   * then on. Rejects with `invalid-params` or `pipeline-failed`, and leaves nothing.
+   * then on. Rejects with `invalid-params` or `pipeline-failed`, and leaves nothing behind.
    */
   static async open(options: HostOptions, context: Context): Promise<PipelineHost> {
     const { runner, memory } = await start(options, context)
     const host = new PipelineHost(runner, memory, options.events)
     try {
-      host.#imported = await imported(runner, context)
+      host.#imported = await imported(runner, options.entry, context)
       return host
     } catch (thrown) {
       runner.kill(AppError.from(thrown))
@@ -98,21 +112,28 @@ export class PipelineHost implements Resource {
     return this.#imported!.description
   }
 
-  /** The params it loads with, defaults filled in. */
+  /** The params in effect, or those it loads with, with defaults. */
   get params(): Values {
-    return this.#imported!.params
+    return this.#inForce?.params ?? this.#imported!.params
+  }
+
+  /**
+   * The params in effect as they were given; undefined while it loads. A pipeline may load without what it was given.
+   */
+  get given(): Values | undefined {
+    return this.#inForce?.given
   }
 
   get pid(): number {
     return this.#runner.pid
   }
 
-  /** The last lines it printed. */
+  /** The last printed lines. */
   get tail(): string[] {
     return this.#runner.tail
   }
 
-  /** Grows while the runner's event loop turns. */
+  /** Grows while the runner's event loop runs. */
   get heartbeat(): number {
     return this.#final ? 0 : Atomics.load(this.#heartbeat, 0)
   }
@@ -121,30 +142,43 @@ export class PipelineHost implements Resource {
     return this.#runner.memoryBytes()
   }
 
-  /** It does not work at all; a pipeline that is busy does. */
+  /** Whether the runner does no work at all; a busy pipeline does. */
   stuck(): Promise<boolean> {
-    return this.#runner.stuck()
+    return this.#runner.stuck(this.phase !== 'ready')
   }
 
-  /** Memory for a frame that will be written, to save a copy; `undefined` while there is none to spare. */
+  /** Memory for a frame to write, which saves a copy; undefined if none is free. */
   take(bytes: number): Uint8Array | undefined {
     return this.#final ? undefined : this.#input.take(bytes)
   }
 
-  /** The frame's memory is the host's from now on if it was taken from it. */
+  /** Memory from `take` belongs to the host afterwards. */
   write(frame: VideoFrame): void {
     if (this.#final) return
     this.#input.write(frame, this.epoch)
     this.#doorbell.ring()
   }
 
-  /** A stream begins. */
+  /** False if there is no room. */
+  writeAudio(frame: AudioFrame): boolean {
+    if (this.#final || !this.#audio.input.write(frame, this.epoch)) return false
+    this.#doorbell.ring()
+    return true
+  }
+
+  /** Input frames that it has not taken yet, and output frames lost on the way; zeros after its end. */
+  audioCounts(): { waiting: number; lost: number } {
+    if (this.#final) return { waiting: 0, lost: 0 }
+    return { waiting: this.#audio.input.waiting, lost: this.#audio.output.lost }
+  }
+
+  /** Begins a stream. */
   lease(requestId: string, revision: number, params: Values): Promise<Reply> {
     const epoch = ++this.epoch
     return this.#ask((id) => ({ type: 'lease', id, requestId, epoch, revision, params }), UPDATE_MS)
   }
 
-  /** The stream is over; resolves when the runner is as it was before it. */
+  /** Ends the stream; resolves when the runner is reset. */
   release(): Promise<Reply> {
     const epoch = ++this.epoch
     return this.#ask((id) => ({ type: 'release', id, epoch }), RELEASE_MS)
@@ -156,14 +190,19 @@ export class PipelineHost implements Resource {
     return this.#ask((id) => ({ type: 'update', id, mode, value }), UPDATE_MS)
   }
 
-  /** What became of its frames; after its end, for good. */
+  /** Rejects as `update` would if the pipeline refuses the params; changes nothing. */
+  async check(mode: UpdateMode, value: Values): Promise<void> {
+    await this.#ask((id) => ({ type: 'check', id, mode, value }), UPDATE_MS)
+  }
+
+  /** Frame counters; final after its end. */
   frameCounts(): FrameCounts {
     return this.#final ?? readFrameCounts(this.#input, this.#output, this.#counters, false)
   }
 
-  /** Ends it at once, for a reason. */
-  kill(reason: AppError): void {
-    this.#runner.kill(reason)
+  /** Kills it with a reason; `all`: together with the other streams of its process. */
+  kill(reason: AppError, all = false): void {
+    this.#runner.kill(reason, all)
   }
 
   async close(): Promise<Closed> {
@@ -204,7 +243,12 @@ export class PipelineHost implements Resource {
         this.#enter('reloading')
         break
       case 'params':
+        this.#inForce = message
         this.#events.emit('params', message)
+        break
+      case 'data':
+        // Otherwise it belongs to an earlier stream or load.
+        if (message.epoch >= this.epoch) this.#events.emit('data', message)
         break
       case 'error':
         this.#events.emit('error', message)
@@ -225,9 +269,11 @@ export class PipelineHost implements Resource {
   #drain(): void {
     while (!this.#final) {
       try {
+        const audio = this.#audio.output.take()
+        if (audio) this.onAudio?.(audio)
         const output = this.#output.takeOldest(this.allocate)
-        if (!output) return
-        this.onFrame?.(output)
+        if (output) this.onFrame?.(output)
+        if (!output && !audio) return
       } catch (thrown) {
         this.kill(AppError.from(thrown))
         return
@@ -235,14 +281,14 @@ export class PipelineHost implements Resource {
     }
   }
 
-  /** Frames of it may still be on their way to the encoder, and memory for one on its way from the decoder. */
+  /** Frames in it may still be on their way to the encoder, and memory lent to the decoder. */
   #unmap(): void {
     if (this.#final && this.#input.lent + this.#output.lent === 0) this.#memory.unmap()
   }
 
   async #end(): Promise<Closed> {
     const closed = await this.#runner.closed
-    // Frames it had finished are as good as any.
+    // Finished frames are still good.
     this.#drain()
     this.#final = readFrameCounts(this.#input, this.#output, this.#counters, true)
     this.#doorbell.close()
@@ -256,33 +302,32 @@ function gone(): AppError {
   return new AppError('pipeline-failed', "the pipeline's process has ended", { retryable: true })
 }
 
-async function start(options: HostOptions, context: Context): Promise<{ runner: RunnerProcess; memory: SharedMemory }> {
-  const fd = createSharedFile(REGION_BYTES)
-  let memory: SharedMemory | undefined
+async function start(options: HostOptions, context: Context): Promise<{ runner: Runner; memory: SharedMemory }> {
+  const memory = openSharedMemory(SHARED_BYTES)
   try {
-    memory = mapSharedFile(fd, REGION_BYTES)
     formatRegion(memory.buffer)
-    return { runner: await RunnerProcess.open({ ...options, mode: 'serve', frames: fd }, context), memory }
+    const { openProcess = RunnerProcess.open } = options
+    const framesPath = platform === 'linux' ? { framesPath: `/proc/${pid}/fd/${memory.fd}` } : {}
+    const request = { ...options, mode: 'serve' as const, frames: memory.fd, ...framesPath }
+    return { runner: await openProcess(request, context), memory }
   } catch (thrown) {
-    memory?.unmap()
+    memory.unmap()
     throw thrown
-  } finally {
-    closeSync(fd)
   }
 }
 
-/** Waits until a runner says that it imported the author's module. */
-export async function imported(runner: RunnerProcess, context: Context): Promise<Imported> {
+/** Waits until a runner reports that it has imported the author's module. */
+export async function imported(runner: Runner, entry: PipelineEntry, context: Context): Promise<Imported> {
   const { promise, resolve, reject } = Promise.withResolvers<Imported>()
   const off = runner.events.on('message', (message) => {
     if (message.type === 'imported') resolve(message)
   })
-  const onAbort = () => reject(new AppError('pipeline-failed', 'the start of the pipeline was broken off'))
+  const onAbort = () => reject(new AppError('pipeline-failed', 'the start of the pipeline was aborted'))
   context.signal?.addEventListener('abort', onAbort, { once: true })
   if (context.signal?.aborted) onAbort()
   void runner.closed.then(({ error }) => reject(error ?? gone()))
   try {
-    return await deadline(promise, IMPORT_MS, 'importing the pipeline')
+    return await deadline(promise, importMs(entry), 'importing the pipeline')
   } finally {
     off()
     context.signal?.removeEventListener('abort', onAbort)

@@ -15,8 +15,9 @@ import { programOf } from './program.ts'
 import { killMarked, type Reaper } from './reaper.ts'
 
 /**
- * glibc gives the memory of freed frames back to the system and takes it anew, page by page, for the next ones: more work
- * than the frames themselves. It may keep this much, and serve frames of up to the second size from it (mallopt(3)).
+ * glibc returns the memory of freed frames to the system and requests it again, page by page, for the next ones, which
+ * costs more than the frames themselves. It may keep this much, and serve blocks up to the second size from it
+ * (mallopt(3)).
  */
 const KEPT_MEMORY = {
   MALLOC_TRIM_THRESHOLD_: String(512 * 1024 * 1024),
@@ -28,21 +29,34 @@ export type RunnerOptions = {
   mode: 'serve' | 'describe' | 'prepare'
   initial: Values
   params: Values
-  /** Of those params. */
+  /** Revision of those params. */
   revision: number
   modelDir: string
   reaper: Reaper
-  /** A descriptor of the frame memory; only for `serve`. */
+  /** Descriptor of the frame memory; only for `serve`. */
   frames?: number
+  /** A frame of the stream may have ended the previous process. */
+  suspect?: boolean
 }
 
-/** One run of `runner.ts`: its process, its messages and what it prints. */
+/** A process, or one stream's seat in it. */
+export type Runner = Pick<
+  RunnerProcess,
+  'events' | 'closed' | 'pid' | 'doorbell' | 'tail' | 'send' | 'close' | 'memoryBytes' | 'stuck'
+> & {
+  /** Kills it with a reason; `all`: with every stream in it. */
+  kill(reason: AppError, all?: boolean): void
+  /** Whether a frame of its stream is being processed. */
+  busy?: () => boolean
+}
+
+/** One run of `runner.ts`: its process, messages and output. */
 export class RunnerProcess implements Resource {
   readonly events: Emitter<{ message: RunnerMessage; line: string }>
-  /** Settles when it is gone, with all that it started; `failed` carries its last lines. */
+  /** Settles when it and everything that it started is gone; `failed` includes its last lines. */
   readonly closed: Promise<Closed>
   readonly pid: number
-  /** The other end of its doorbell. */
+  /** The server's end of its doorbell. */
   readonly doorbell: Duplex | undefined
   readonly #child: Child
   readonly #control: Duplex
@@ -67,8 +81,7 @@ export class RunnerProcess implements Resource {
     this.#channel = new ControlChannel(this.#control, {
       onMessage: (raw) => {
         const parsed = RunnerMessage.safeParse(raw)
-        if (!parsed.success)
-          log.warn({ issues: parsed.error.issues.length }, 'the runner sent a message of no known kind')
+        if (!parsed.success) log.warn({ issues: parsed.error.issues.length }, 'the runner sent an unknown message')
         else this.#receive(parsed.data)
       },
       onBroken: (error) => this.kill(error),
@@ -89,14 +102,14 @@ export class RunnerProcess implements Resource {
     })
     options.reaper.watch(child.pid, mark)
     const runner = new RunnerProcess(child, options, mark, context)
-    const { entry, mode, initial, params, revision, modelDir } = options
+    const { entry, mode, initial, params, revision, modelDir, suspect = false } = options
     const { name, entryFile, exportName } = entry
     const start = { type: 'start', version: PROTOCOL_VERSION, mode, name, entryFile, exportName } as const
-    runner.send({ ...start, initial, params, revision, modelDir })
+    runner.send({ ...start, initial, params, revision, modelDir, suspect })
     return runner
   }
 
-  /** The last hundred lines it printed or logged. */
+  /** The last hundred lines printed or logged. */
   get tail(): string[] {
     return this.#output.tail
   }
@@ -105,7 +118,7 @@ export class RunnerProcess implements Resource {
     this.#channel.send(message)
   }
 
-  /** Ends it at once; `reason` is what it then closed with. */
+  /** Kills it; `reason` becomes its closing error. */
   kill(reason: AppError): void {
     this.#failure ??= reason
     this.#child.process.kill('SIGKILL')
@@ -122,22 +135,28 @@ export class RunnerProcess implements Resource {
     await this.close()
   }
 
-  /** Bytes of its own memory, without what it shares with the server; undefined where the system does not tell. */
+  /** Bytes of private memory, without what it shares with the server; undefined if the system does not report it. */
   async memoryBytes(): Promise<number | undefined> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '')
     const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]
     return kilobytes ? Number(kilobytes) * 1024 : undefined
   }
 
-  /** It is stopped, or waits in a driver that does not answer: no work of its own. False where the system does not tell. */
-  async stuck(): Promise<boolean> {
+  /**
+   * Whether it is stopped, or waits in a driver that does not answer, and so does no work. While `loading`, waiting for
+   * a disk looks the same and does not count. False if the system does not report it.
+   */
+  async stuck(loading: boolean): Promise<boolean> {
     const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '')
-    return /^State:\s+[TtD]/m.test(status)
+    return (loading ? /^State:\s+[Tt]/m : /^State:\s+[TtD]/m).test(status)
   }
 
   #receive(message: RunnerMessage): void {
-    if (message.type === 'failed') this.#failure ??= AppError.fromJSON(message.error)
-    else if (message.type === 'log') this.#output.keep(message.message)
+    if (message.type === 'failed') {
+      this.#failure ??= AppError.fromJSON(message.error)
+      // The runner waits for this, so that its last message arrives.
+      this.#control.end()
+    } else if (message.type === 'log') this.#output.keep(message.message)
     else if (message.type === 'error') this.#output.keep(`${message.during}: ${message.message}`)
     this.events.emit('message', message)
   }
@@ -146,7 +165,7 @@ export class RunnerProcess implements Resource {
     const { process: child } = this.#child
     const disconnected = new Promise<void>((resolve) => this.#control.once('close', () => resolve()))
     const closed = await this.#child.closed
-    // Its last messages may still be on their way; what it started may hold its pipes open.
+    // Its last messages may still be in flight, and its children may hold its pipes open.
     if (!this.#control.destroyed) await deadline(disconnected, 500, 'the last message').catch(() => {})
     await killMarked(mark)
     reaper.forget(this.pid, mark)

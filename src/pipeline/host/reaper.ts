@@ -4,8 +4,8 @@ import type { Closed, Resource } from '../../core/resource.ts'
 import { MARK_VARIABLE } from '../protocol.ts'
 
 /**
- * Lines `+ GROUP MARK` and `- GROUP MARK` come in; at the end of the input, which is the end of the server however it
- * came, what is left of the groups is killed, and what they started outside of their group.
+ * Reads lines `+ GROUP MARK` and `- GROUP MARK`. At the end of input, when the server ends in whatever way, it kills
+ * the remaining groups, and what they started outside their group.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -26,7 +26,7 @@ done 2>/dev/null
 exit 0
 `
 
-/** Ends runners, and what they left behind, when the server can no longer do it: a shell that outlives it by a moment. */
+/** Kills runners and their children when the server can no longer do it: a shell that briefly outlives it. */
 export class Reaper implements Resource {
   readonly closed: Promise<Closed>
   readonly #child: Child
@@ -39,7 +39,7 @@ export class Reaper implements Resource {
 
   static async open(): Promise<Reaper> {
     const stdio = ['pipe', 'ignore', 'ignore'] as ['pipe', 'ignore', 'ignore']
-    // Its own group, so that what is sent to the server's group, as by a terminal, does not end it too early.
+    // In its own group, so that signals to the server's group, as from a terminal, do not end it too early.
     return new Reaper(await Child.spawn({ command: '/bin/sh', args: ['-c', SCRIPT], stdio, group: true }))
   }
 
@@ -66,7 +66,7 @@ export class Reaper implements Resource {
   }
 }
 
-/** Kills what a runner started and what left its process group, where the system shows other processes' environment. */
+/** Kills what a runner started outside its process group, if the system shows other processes' environment. */
 export async function killMarked(mark: string): Promise<void> {
   const pids = await readdir('/proc').catch(() => [])
   for (const pid of pids) {

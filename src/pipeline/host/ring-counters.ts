@@ -1,21 +1,24 @@
 import { RUNNER_COUNTERS } from '../ring/frame-layout.ts'
-import type { FrameRing } from '../ring/frame-ring.ts'
+import { difference, type FrameRing } from '../ring/frame-ring.ts'
 
-/** What became of frames. `offered = beforePipeline + failed + accepted + inside`, always. */
+/**
+ * Frame counters. Always `offered = beforePipeline + failed + accepted + inside`, modulo 2^32: the ring's counters wrap
+ * there, after 828 days at 60 frames per second.
+ */
 export type FrameCounts = {
-  /** Frames put into the ring. */
+  /** Frames written to the ring. */
   offered: number
-  /** Replaced by a newer one, or left behind, before the pipeline took them. */
+  /** Replaced by a newer frame, or discarded, before the pipeline took them. */
   beforePipeline: number
-  /** On which the pipeline threw, or its process ended. */
+  /** Frames on which the pipeline threw or its process ended. */
   failed: number
-  /** The pipeline took them without an exception. */
+  /** Frames that the pipeline processed without an exception. */
   accepted: number
-  /** In the ring or in the pipeline at this moment. */
+  /** Frames in the ring or in the pipeline now. */
   inside: number
-  /** Outputs that were lost or refused on their way to the server. */
+  /** Outputs dropped or refused on their way to the server. */
   afterPipeline: number
-  /** Outputs that arrived here. */
+  /** Outputs that reached the server. */
   arrived: number
 }
 
@@ -29,18 +32,21 @@ export const NO_FRAMES: FrameCounts = {
   arrived: 0,
 }
 
-/** Read from the shared counters, which survive the runner. `gone`: it will not work on what it has any more. */
+/** Reads the shared counters, which outlive the runner. `gone`: it will not process what it has any more. */
 export function readFrameCounts(input: FrameRing, output: FrameRing, runner: Int32Array, gone: boolean): FrameCounts {
   const at = (name: keyof typeof RUNNER_COUNTERS) => Atomics.load(runner, RUNNER_COUNTERS[name])
   const [accepted, failed] = [at('accepted'), at('failed')]
   const [queued, queueLost, produced, refused] = [at('queued'), at('queueLost'), at('produced'), at('refused')]
   const before = input.count()
   const after = output.count()
-  const inPipeline = before.taken - accepted - failed
+  const inPipeline = difference(before.taken - accepted - failed)
   const replaced = before.overwritten + before.skipped + before.stale
   const lost = queueLost + refused + after.overwritten + after.skipped
-  // In a queue, or in hand, when the process ended.
-  const buried = Math.max(0, queued - queueLost - produced) + (produced - refused - after.written) + after.waiting
+  // In a queue or in processing when the process ended.
+  const buried =
+    Math.max(0, difference(queued - queueLost - produced)) +
+    difference(produced - refused - after.written) +
+    after.waiting
   return {
     offered: before.written,
     beforePipeline: replaced + (gone ? before.waiting : 0),
@@ -52,9 +58,9 @@ export function readFrameCounts(input: FrameRing, output: FrameRing, runner: Int
   }
 }
 
-/** `a + sign · b`, field by field. */
+/** `a + sign · b`, field by field, modulo 2^32. */
 export function combine(a: FrameCounts, b: FrameCounts, sign: 1 | -1): FrameCounts {
   const sum = { ...a }
-  for (const key of Object.keys(sum) as (keyof FrameCounts)[]) sum[key] += sign * b[key]
+  for (const key of Object.keys(sum) as (keyof FrameCounts)[]) sum[key] = difference(a[key] + sign * b[key])
   return sum
 }

@@ -1,19 +1,19 @@
 /**
- * Where everything lies in the memory that the server and one runner share; `docs/frame-ring.md` is the same for a
- * reader who writes a runner in another language. All fields are little-endian; fields marked atomic are written and
- * read with sequentially consistent 32-bit operations.
+ * Layout of the memory shared by the server and a runner; `docs/frame-ring.md` specifies it for runners in other
+ * languages. All fields are little-endian; fields marked atomic are accessed with sequentially consistent 32-bit
+ * operations.
  */
 
 /** "MRFR" */
 export const MAGIC = 0x52_46_52_4d
-export const LAYOUT_VERSION = 1
+export const LAYOUT_VERSION = 3
 
-/** The largest frame a slot holds: 3840x2160, 4 bytes a pixel. */
-export const SLOT_BYTES = 3840 * 2160 * 4
+/** Largest frame of a slot: 3840x3840 with 4 bytes per pixel, the largest that params allow. */
+export const SLOT_BYTES = 3840 * 3840 * 4
 
-/** From the server to the runner: one being read, one being written, and a burst of a publisher's. */
+/** Server to runner: one slot being read, one being written, and a publisher's burst. */
 export const INPUT_SLOTS = 8
-/** From the runner to the server: a batch of outputs may come at once. */
+/** Runner to server: a batch of outputs may come at once. */
 export const OUTPUT_SLOTS = 8
 
 /** Byte offsets in the region's header. */
@@ -23,8 +23,10 @@ export const REGION = {
   inputSlots: 8,
   outputSlots: 12,
   slotBytes: 16,
-  /** Atomic: the runner adds one at least four times a second while its event loop turns. */
+  /** Atomic: the runner increments it at least four times a second while its event loop runs. */
   heartbeat: 20,
+  /** Atomic: 1 while a frame of this stream is in author code, in a process that several streams share. */
+  working: 24,
   inputCounters: 64,
   outputCounters: 128,
   runnerCounters: 192,
@@ -38,40 +40,40 @@ export const SLOT_HEADER_BYTES = 64
 /** Offsets in a slot's header, in 32-bit words; `pts` is a 64-bit float at an even word. */
 export const SLOT = { state: 0, seq: 1, epoch: 2, format: 3, width: 4, height: 5, bytes: 6, pts: 8 } as const
 
-/** Values of a slot's `state`, which is atomic and tells who owns the slot. */
+/** Values of a slot's `state`, which is atomic and says who owns the slot. */
 export const STATE = { free: 0, writing: 1, filled: 2, reading: 3 } as const
 
-/** Atomic counters of one direction, in words; each is written by one side only. */
+/** Atomic counters of one direction, in words; each has one writing side. */
 export const RING_COUNTERS = {
-  /** Frames put in, by the writer. */
+  /** Frames written, by the writer. */
   written: 0,
-  /** Filled frames that a newer one replaced, by the writer. */
+  /** Filled frames replaced by a newer one, by the writer. */
   overwritten: 1,
-  /** Frames taken out, by the reader. */
+  /** Frames taken, by the reader. */
   taken: 2,
-  /** Filled frames passed over for a newer one, by the reader. */
+  /** Filled frames skipped for a newer one, by the reader. */
   skipped: 3,
-  /** Filled frames of another epoch than the reader's, by the reader. */
+  /** Filled frames of an epoch other than the reader's, by the reader. */
   stale: 4,
 } as const
 
-/** Atomic counters of what the runner does with frames, in words. */
+/** Atomic counters of the runner, in words. */
 export const RUNNER_COUNTERS = {
-  /** Input frames the pipeline took without an exception. */
+  /** Input frames processed without an exception. */
   accepted: 0,
-  /** Input frames on which it threw. */
+  /** Input frames on which the pipeline threw. */
   failed: 1,
   /** Outputs that entered its queue. */
   queued: 2,
-  /** Outputs lost there because nobody took them in time. */
+  /** Outputs dropped there because nobody took them in time. */
   queueLost: 3,
   /** Outputs that left the pipeline. */
   produced: 4,
-  /** Of those, the ones not sent on: of another request, of before a reload, or not a frame. */
+  /** Outputs among these that were not sent: of another request, from before a reload, or not a valid frame. */
   refused: 5,
 } as const
 
 export const REGION_BYTES = REGION.pixels + (INPUT_SLOTS + OUTPUT_SLOTS) * SLOT_BYTES
 
-/** Codes of pixel formats in a slot's header. */
+/** Pixel format codes in a slot's header, by index. */
 export const FORMAT_CODES = ['yuv420p', 'rgb24', 'rgba', 'gray'] as const

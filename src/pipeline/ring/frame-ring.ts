@@ -18,21 +18,24 @@ import {
 export type Direction = 'input' | 'output'
 export type RingCount = { -readonly [K in keyof typeof RING_COUNTERS]: number } & { waiting: number }
 
-/** A frame with the epoch it was written in. */
+/** A frame with the epoch in which it was written. */
 export type EpochFrame = { frame: VideoFrame; epoch: number }
 
 type Slot = {
   words: Int32Array
   pts: Float64Array
   pixels: Uint8Array
-  /** What someone of this process holds of the pixels, until it is written as a frame or given back. */
+  /** The pixels while this process has lent them, until they are written as a frame or returned. */
   lent?: Uint8Array | undefined
 }
 
-/** So many slots of a direction may be lent at once; the others are for what comes meanwhile. */
+/** Counters of two processes are read one after the other, and may differ by this much. */
+const RACE = 2 ** 16
+
+/** Slots per direction that may be lent at once; the others are for frames that come meanwhile. */
 const MAX_LENT = { input: 2, output: 4 } as const
 
-/** Writes what the layout says at the head of new memory. */
+/** Writes the header of new memory. */
 export function formatRegion(buffer: ArrayBuffer): void {
   const head = new DataView(buffer)
   head.setUint32(REGION.version, LAYOUT_VERSION, true)
@@ -42,20 +45,21 @@ export function formatRegion(buffer: ArrayBuffer): void {
   head.setUint32(REGION.magic, MAGIC, true)
 }
 
-/** Throws when the memory was laid out by another version. */
+/** Throws if the memory has another version's layout. */
 export function checkRegion(buffer: ArrayBuffer): void {
   const head = new DataView(buffer)
   const version = head.getUint32(REGION.version, true)
   if (head.getUint32(REGION.magic, true) !== MAGIC || version !== LAYOUT_VERSION)
-    throw new AppError('internal', `frame memory has layout ${version}, this runner speaks ${LAYOUT_VERSION}`)
+    throw new AppError('internal', `frame memory has layout ${version}, this runner expects ${LAYOUT_VERSION}`)
 }
 
 /**
- * One direction of frames in shared memory, for one writer and one reader in different processes. Who changes a slot's
- * state by compare-and-swap owns the slot, so a frame is seen whole or not at all, and neither side ever waits.
+ * One direction of frames in shared memory, for one writer and one reader in different processes. Whoever changes a
+ * slot's state by compare-and-swap owns the slot, so a frame is seen complete or not at all, and neither side ever
+ * waits.
  */
 export class FrameRing {
-  /** Something that was lent is back. */
+  /** Called when lent memory was returned. */
   onReturn: (() => void) | undefined
   readonly #slots: Slot[]
   readonly #maxLent: number
@@ -78,19 +82,19 @@ export class FrameRing {
     this.#counters = new Int32Array(buffer, input ? REGION.inputCounters : REGION.outputCounters, 16)
   }
 
-  /** True while a write would have to replace a frame that nobody read. */
+  /** True while a write would replace a frame that nobody has read. */
   get full(): boolean {
     return this.#slots.every(({ words }) => Atomics.load(words, SLOT.state) !== STATE.free)
   }
 
-  /** How much of the memory is lent now. */
+  /** Number of slots lent now. */
   get lent(): number {
     return this.#slots.reduce((sum, { lent }) => (lent ? sum + 1 : sum), 0)
   }
 
   /**
-   * Writer: memory for the pixels of a frame, which then need not be copied when the frame is written; `undefined` while
-   * there is none to spare. Whoever does not write it gives it back.
+   * Writer: memory for the pixels of a frame, which then need not be copied when it is written; undefined if none is
+   * free. Return it if it is not written.
    */
   take(bytes: number): Uint8Array | undefined {
     if (bytes > SLOT_BYTES || this.lent >= this.#maxLent) return undefined
@@ -99,8 +103,8 @@ export class FrameRing {
   }
 
   /**
-   * Writer: puts the frame, or a copy of it when its memory is no slot's, in a free slot, else over the oldest filled one.
-   * Throws `pipeline-failed` for a frame that no slot can hold or whose bytes do not match its resolution.
+   * Writer: puts the frame, or a copy of it if its memory is not a slot's, into a free slot, or else over the oldest
+   * filled one. Throws `pipeline-failed` for a frame that no slot can hold or whose bytes do not match its resolution.
    */
   write(frame: VideoFrame, epoch: number): void {
     checkFits(frame)
@@ -117,7 +121,7 @@ export class FrameRing {
       try {
         pixels.set(frame.data)
       } catch (thrown) {
-        // A slot that stayed in the state `writing` would be lost for good.
+        // A slot left in the state `writing` would be lost for good.
         Atomics.store(words, SLOT.state, STATE.free)
         throw thrown
       }
@@ -134,10 +138,11 @@ export class FrameRing {
   }
 
   /**
-   * Reader: a frame of `epoch`, newer than any it took before: the oldest when no more than `backlog` wait, so that a
-   * burst passes whole, else the newest. Those passed over, and those of other epochs, are freed and counted.
+   * Reader: a frame of `epoch` newer than any it took before: the oldest if no more than `backlog` wait, so that a
+   * burst passes complete, or else the newest. Skipped frames, and those of other epochs or of a resolution other than
+   * `size`, are freed and counted.
    */
-  takeNext(epoch: number, backlog = 0): EpochFrame | undefined {
+  takeNext(epoch: number, backlog = 0, size: { width?: number; height?: number } = {}): EpochFrame | undefined {
     for (;;) {
       const filled = this.#filled()
       const oldestFirst = filled.length <= backlog
@@ -145,7 +150,8 @@ export class FrameRing {
       if (!next) return undefined
       if (!this.#own(next.slot, oldestFirst ? next.seq : undefined)) continue
       const { words } = next.slot
-      if (words[SLOT.epoch] !== epoch) {
+      const { width = words[SLOT.width], height = words[SLOT.height] } = size
+      if (words[SLOT.epoch] !== epoch || words[SLOT.width] !== width || words[SLOT.height] !== height) {
         this.#free(next.slot, 'stale')
         continue
       }
@@ -156,8 +162,8 @@ export class FrameRing {
   }
 
   /**
-   * Reader: the oldest frame, so that order is kept. Its memory is the slot's own, to be given back by whoever holds it
-   * last, or while too many are held a copy in memory from `allocate`, fresh unless told.
+   * Reader: the oldest frame, so that order is kept. Its memory is the slot's own, to be returned by its last holder;
+   * if too many slots are held, a copy in memory from `allocate`, by default new memory.
    */
   takeOldest(allocate?: (bytes: number) => Uint8Array): EpochFrame | undefined {
     for (;;) {
@@ -169,16 +175,18 @@ export class FrameRing {
     }
   }
 
-  /** Counters as both sides have written them up to now; `waiting` are the frames nobody has taken or replaced. */
+  /** The counters that both sides have written so far; `waiting` are frames that nobody has taken or replaced. */
   count(): RingCount {
     const at = (name: keyof typeof RING_COUNTERS) => Atomics.load(this.#counters, RING_COUNTERS[name])
     const [written, overwritten, taken] = [at('written'), at('overwritten'), at('taken')]
     const [skipped, stale] = [at('skipped'), at('stale')]
-    return { written, overwritten, taken, skipped, stale, waiting: written - overwritten - taken - skipped - stale }
+    const waiting = difference(written - overwritten - taken - skipped - stale)
+    return { written, overwritten, taken, skipped, stale, waiting }
   }
 
   #claim(): Slot | undefined {
-    // A sane reader holds some slots and never all, so the first look succeeds, or the second when the reader was just as quick.
+    // A correct reader never holds all slots, so the first look succeeds, or the second if the reader was equally
+    // quick.
     for (let look = 0; look < 8; look++) {
       for (const slot of this.#slots) if (swap(slot, STATE.free, STATE.writing)) return slot
       for (const { slot } of this.#filled()) {
@@ -190,7 +198,7 @@ export class FrameRing {
     return undefined
   }
 
-  /** Filled slots, oldest first, with the numbers that say so. */
+  /** Filled slots with their sequence numbers, oldest first. */
   #filled(): { slot: Slot; seq: number }[] {
     const filled = this.#slots.filter(({ words }) => Atomics.load(words, SLOT.state) === STATE.filled)
     return filled
@@ -199,8 +207,8 @@ export class FrameRing {
   }
 
   /**
-   * False when the slot is not to be read: the writer is replacing it, or has done so since `expected` was seen there,
-   * or it is of before the last one taken. That one was missed: a slot may be filled just after a look has passed it.
+   * False if the slot must not be read: the writer is replacing it, or has done so since `expected` was seen, or it is
+   * older than the last one taken. Such a frame was missed: a slot may be filled just after a look has passed it.
    */
   #own(slot: Slot, expected: number | undefined): boolean {
     if (!swap(slot, STATE.filled, STATE.reading)) return false
@@ -231,7 +239,7 @@ export class FrameRing {
   #copyOut(slot: Slot, allocate?: (bytes: number) => Uint8Array): EpochFrame {
     try {
       const { bytes, frame, epoch } = this.#readHeader(slot)
-      // Fresh memory that is not zeroed first: every byte is written here.
+      // Not zeroed first, because every byte is written here.
       const data = allocate?.(bytes) ?? new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
       data.set(slot.pixels.subarray(0, bytes))
       return { frame: { data, ...frame }, epoch }
@@ -251,7 +259,7 @@ export class FrameRing {
     }
   }
 
-  /** Of a slot that is owned. */
+  /** The slot must be owned. */
   #readHeader({ words, pts }: Slot): { bytes: number; frame: Omit<VideoFrame, 'data'>; epoch: number } {
     const [width, height, bytes] = [words[SLOT.width]!, words[SLOT.height]!, words[SLOT.bytes]!]
     const format = FORMAT_CODES[words[SLOT.format]!]
@@ -279,13 +287,13 @@ export class FrameRing {
   }
 }
 
-/** Before a slot is claimed, and on both sides: the reader ends a runner whose slot headers do not add up. */
+/** Checked before a slot is claimed, on both sides: the server kills a runner whose slot headers are inconsistent. */
 function checkFits(frame: VideoFrame): void {
   const problem = slotProblem(frame)
   if (problem) throw new AppError('pipeline-failed', problem)
 }
 
-/** Why no slot can hold this frame, or undefined when one can. */
+/** Why no slot can hold this frame; undefined if one can. */
 export function slotProblem({ data, format, width, height }: Omit<VideoFrame, 'pts'>): string | undefined {
   const what = `a ${format} frame of ${width}x${height}`
   if (data.length > SLOT_BYTES) return `${what} has ${data.length} bytes; accepted are at most ${SLOT_BYTES}`
@@ -297,7 +305,14 @@ function swap({ words }: Slot, from: number, to: number): boolean {
   return Atomics.compareExchange(words, SLOT.state, from, to) === from
 }
 
-/** Sequence numbers wrap. */
+/**
+ * Difference of counters that wrap at 32 bits, as a number of frames; slightly negative if one was read before another.
+ */
+export function difference(frames: number): number {
+  return ((frames + RACE) >>> 0) - RACE
+}
+
+/** Whether `seq` precedes `other`; sequence numbers wrap. */
 function isBefore(seq: number, other: number): boolean {
   return ((seq - other) | 0) < 0
 }

@@ -15,11 +15,11 @@ const SEAL_SEAL_SHRINK_GROW = 1 | 2 | 4
 /** Memory that several processes of one machine map. */
 export type SharedMemory = {
   readonly buffer: ArrayBuffer
-  /** Takes the mapping away; every view of `buffer` has length 0 from then on. */
+  /** Unmaps it; every view of `buffer` has length 0 afterwards. */
   unmap(): void
 }
 
-/** Memory that was never unmapped goes when nothing refers to it any more. */
+/** Memory that was never unmapped is freed when nothing refers to it any more. */
 const forgotten = new FinalizationRegistry<{ pointer: bigint; bytes: number }>(({ pointer, bytes }) => {
   munmap(pointer, bytes)
 })
@@ -29,8 +29,8 @@ const mmap = libc.func('void *mmap(void *addr, size_t length, int prot, int flag
 const munmap = libc.func('int munmap(void *addr, size_t length)')
 
 /**
- * A file descriptor of new, zeroed memory that has no name, so nothing of it can be left behind. On Linux it is sealed:
- * no process it is handed to can change its size and so break the others. Pages take no memory until they are used.
+ * A file descriptor of new, zeroed memory without a name, so that none of it can be left behind. On Linux it is sealed:
+ * no process that gets it can change its size and so break the others. Pages take no memory until they are used.
  */
 export function createSharedFile(bytes: number): number {
   const fd = process.platform === 'linux' ? createMemfd() : createUnlinked()
@@ -60,6 +60,50 @@ function createUnlinked(): number {
   return fd
 }
 
+/** How another thread of this process, or another process, finds the memory. */
+export type Place = {
+  /** Identifies this memory within the process. */
+  key: number
+  fd: number
+  /** Size of the whole memory. */
+  bytes: number
+  /** Offset of the data in it. */
+  offset: number
+}
+
+const places = new WeakMap<ArrayBufferLike, Omit<Place, 'offset'>>()
+let lastKey = 0
+
+/** New shared memory that is found by its descriptor, which stays open until it is unmapped. */
+export function openSharedMemory(bytes: number): SharedMemory & { fd: number } {
+  const fd = createSharedFile(bytes)
+  let memory: SharedMemory
+  try {
+    memory = mapSharedFile(fd, bytes)
+  } catch (thrown) {
+    closeSync(fd)
+    throw thrown
+  }
+  const { buffer } = memory
+  places.set(buffer, { key: ++lastKey, fd, bytes })
+  let open = true
+  return {
+    buffer,
+    fd,
+    unmap() {
+      if (open) closeSync(fd)
+      open = false
+      memory.unmap()
+    },
+  }
+}
+
+/** Undefined for data outside the memory of `openSharedMemory`. */
+export function placeOf(data: Uint8Array): Place | undefined {
+  const place = places.get(data.buffer)
+  return place && { ...place, offset: data.byteOffset }
+}
+
 /** Maps a shared file for reading and writing. The descriptor may be closed afterwards. */
 export function mapSharedFile(fd: number, bytes: number): SharedMemory {
   const pointer: bigint | null = mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)
@@ -74,7 +118,7 @@ export function mapSharedFile(fd: number, bytes: number): SharedMemory {
       if (!mapped) return
       mapped = false
       forgotten.unregister(buffer)
-      // Detached first: a late access then fails as JavaScript does, instead of ending the process.
+      // Detached first, so that a late access fails in JavaScript instead of crashing the process.
       buffer.transfer()
       munmap(pointer, bytes)
     },

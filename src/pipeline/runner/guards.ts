@@ -8,8 +8,8 @@ const PR_SET_PDEATHSIG = 1
 const SIGKILL = 9
 
 /**
- * Ties this process's life to the server's. The kernel's signal works even when author code blocks the event loop or
- * the process is stopped; the watch of the parent is for systems without it, and for a parent that died just before.
+ * Ends this process with the server. The kernel's signal works even when author code blocks the event loop or the
+ * process is stopped; watching the parent is for systems without it, and for a parent that died just before.
  */
 export function guardLife(control: Socket, onOrphaned: () => void): void {
   const parent = process.ppid
@@ -23,16 +23,16 @@ export function guardLife(control: Socket, onOrphaned: () => void): void {
   }, 1000).unref()
 }
 
-/** When memory runs out the model goes first, not the server with all its streams. */
+/** When memory runs out, the kernel should kill the model, not the server with all its streams. */
 function preferForKilling(): void {
   try {
     writeFileSync('/proc/self/oom_score_adj', '500')
   } catch {
-    // Not allowed here; the memory watch of the server remains.
+    // Not allowed here; the server's memory watch remains.
   }
 }
 
-/** What author code starts can be told by the mark. */
+/** The mark identifies everything that author code starts. */
 export function setMark(mark: string): void {
   env[MARK_VARIABLE] = mark
 }

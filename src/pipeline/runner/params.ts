@@ -4,47 +4,51 @@ import { mergePatch } from '../../codec/merge-patch.ts'
 import { AppError, type Issue } from '../../core/errors.ts'
 import type { ParamsSchema } from '../../sdk/base-params.ts'
 import type { UpdateMode, Values } from '../protocol.ts'
+import { shownParams } from './shown-params.ts'
 
-/** Params that the schema accepted: as they were given, and with defaults filled in. */
-export type Checked = { given: Values; value: z.output<ParamsSchema> }
+/** Params accepted by the schema: as given, as the pipeline gets them, and as the API shows them. */
+export type Checked = { given: Values; value: z.output<ParamsSchema>; shown: Values }
 
 export type Answer =
   | { id: number; ok: true; status: 'applied' | 'accepted'; revision: number; params: Values }
   | { id: number; ok: false; error: AppError }
 
 type Update = { id: number; mode: UpdateMode | 'set'; value: Values; answered: boolean }
-type Size = { width?: number; height?: number }
 
-/** Of the update back to the variant's own params; those of the server are above it. */
+/** Id of the update back to the variant's own params; the server's ids are above it. */
 const RELEASE_ID = 0
-const SIDES = ['width', 'height'] as const
 
 /**
- * The one authority on params. Every update is checked at once against the newest accepted value, so a wrong one
- * changes nothing; of those that wait, only the newest value is applied, and all of them are answered.
+ * The only authority on params. Each update is validated at once against the newest accepted value, so an invalid one
+ * changes nothing; of waiting updates only the newest value is applied, and all of them are answered.
  */
 export class ParamsStore {
   readonly #schema: ParamsSchema
+  readonly #checkMore: (value: z.output<ParamsSchema>) => void
   readonly #initial: Values
   readonly #answer: (answer: Answer) => void
   #inForce: Checked
   #wanted: Checked
   #pending: Update[] = []
-  #size: Size | undefined
-  /** The params that the stream began with could not be put in force. */
+  /** The initial params of the stream could not be applied. */
   startFailed = false
-  /** While true, updates are answered as soon as they are checked. */
+  /** While true, updates are answered as soon as they are validated. */
   loading = true
-  /** Counts what was applied. */
+  /** Incremented with each applied change. */
   revision: number
 
-  /** `params` are those the pipeline loads with. Throws `invalid-params`. */
+  /**
+   * `params` are those the pipeline loads with; `checkMore` throws for params that the schema accepts and the pipeline
+   * refuses. Throws `invalid-params`.
+   */
   constructor(
     schema: ParamsSchema,
     { initial, params, revision }: { initial: Values; params: Values; revision: number },
     answer: (answer: Answer) => void,
+    checkMore: (value: z.output<ParamsSchema>) => void = () => {},
   ) {
     this.#schema = schema
+    this.#checkMore = checkMore
     this.#initial = initial
     this.revision = revision
     this.#answer = answer
@@ -59,28 +63,30 @@ export class ParamsStore {
     return this.#pending.length > 0
   }
 
-  /** A stream begins with these params; its frame size does not change from here on. */
+  /** The initial params of the stream, or of its newest publisher, are not in effect yet. */
+  get startWaits(): boolean {
+    return this.#pending.some(isStart)
+  }
+
+  /** A stream begins with these params, or a publisher joins it with its own. */
   lease(id: number, params: Values, revision: number): void {
-    this.#size = undefined
     try {
       const checked = this.#check(params)
-      this.#size = { width: checked.value.width, height: checked.value.height }
       this.revision = revision
       if (!isDeepStrictEqual(checked.value, this.#wanted.value))
         this.#push({ id, mode: 'set', value: params, answered: true }, checked)
-      this.#answer({ id, ok: true, status: 'accepted', revision, params: checked.value })
+      this.#answer({ id, ok: true, status: 'accepted', revision, params: checked.shown })
     } catch (thrown) {
       this.#answer({ id, ok: false, error: AppError.from(thrown) })
     }
   }
 
-  /** The stream is over: whatever waits is refused, and the variant's own params come back. */
+  /** The stream is over: waiting updates are refused, and the variant's own params return. */
   release(): void {
     const gone = new AppError('pipeline-failed', 'the stream ended before its params were applied')
     for (const update of this.#pending) this.#refuse(update, gone)
     this.#pending = []
-    this.#size = undefined
-    const initial = this.#check(this.#initial)
+    const initial = this.#parse(this.#initial)
     this.#wanted = this.#inForce
     if (!isDeepStrictEqual(initial.value, this.#inForce.value))
       this.#push({ id: RELEASE_ID, mode: 'set', value: this.#initial, answered: true }, initial)
@@ -96,15 +102,25 @@ export class ParamsStore {
     }
   }
 
-  /** Answers what waits, since applying it will take long. */
+  /** Answers as `update` would, without applying it. */
+  check(id: number, mode: UpdateMode, value: Values): void {
+    try {
+      const { shown } = this.#combine(this.#wanted, { id, mode, value, answered: false })
+      this.#answer({ id, ok: true, status: 'accepted', revision: this.revision, params: shown })
+    } catch (thrown) {
+      this.#answer({ id, ok: false, error: AppError.from(thrown) })
+    }
+  }
+
+  /** Answers waiting updates, because applying them will take long. */
   acceptAll(batch: readonly Update[]): void {
     for (const update of batch) this.#accept(update)
   }
 
   /**
-   * Applies the newest waiting value. `apply` gets a function to call when it turns out to take long; `applied` is
-   * called when the value is in force and nobody has been answered yet. Returns what `apply` threw, after the updates
-   * in question were refused and the rest was checked anew without them.
+   * Applies the newest waiting value. `apply` gets a function to call if it turns out to take long; `applied` is called
+   * when the value is in effect and nobody has been answered yet. Returns the error of `apply`, after the updates
+   * concerned were refused and the rest was validated again without them.
    */
   async applyNext(
     apply: (next: Checked, takesLong: () => void) => Promise<void>,
@@ -118,7 +134,7 @@ export class ParamsStore {
     } catch (thrown) {
       const error = AppError.from(thrown, 'pipeline-failed')
       for (const update of batch) this.#refuse(update, error)
-      if (batch.some(({ id, mode }) => mode === 'set' && id !== RELEASE_ID)) this.startFailed = true
+      if (batch.some(isStart)) this.startFailed = true
       this.#recombine()
       return error
     }
@@ -126,12 +142,12 @@ export class ParamsStore {
     this.revision++
     applied()
     for (const { id, answered } of batch) {
-      if (!answered) this.#answer({ id, ok: true, status: 'applied', revision: this.revision, params: next.value })
+      if (!answered) this.#answer({ id, ok: true, status: 'applied', revision: this.revision, params: next.shown })
     }
     return undefined
   }
 
-  /** After a failure: what still waits was built on params that never came in force. */
+  /** After a failure: waiting updates were based on params that never took effect. */
   #recombine(): void {
     const waiting = this.#pending
     this.#pending = []
@@ -154,7 +170,7 @@ export class ParamsStore {
     if (update.answered) return
     update.answered = true
     const { id } = update
-    this.#answer({ id, ok: true, status: 'accepted', revision: this.revision, params: this.#wanted.value })
+    this.#answer({ id, ok: true, status: 'accepted', revision: this.revision, params: this.#wanted.shown })
   }
 
   #refuse(update: Update, error: AppError): void {
@@ -170,26 +186,28 @@ export class ParamsStore {
   }
 
   #check(given: Values): Checked {
-    const size = this.#size ?? {}
-    // A running stream keeps its size, so leaving it out means "as it is".
-    const whole = { ...given }
-    for (const side of SIDES) if (whole[side] === undefined && size[side] !== undefined) whole[side] = size[side]
-    const parsed = this.#schema.safeParse(whole)
+    const checked = this.#parse(given)
+    try {
+      this.#checkMore(checked.value)
+    } catch (thrown) {
+      const { message, issues } = AppError.from(thrown, 'invalid-params')
+      throw invalid(issues ?? [{ path: [], message }])
+    }
+    return checked
+  }
+
+  #parse(given: Values): Checked {
+    const parsed = this.#schema.safeParse(given)
     if (!parsed.success) throw invalid(parsed.error.issues.map(toIssue))
     const value = parsed.data
     if ((value.width === undefined) !== (value.height === undefined))
       throw invalid([{ path: [value.width ? 'height' : 'width'], message: 'width and height go together' }])
-    if (this.#size) {
-      const changed = SIDES.filter((side) => value[side] !== size[side])
-      if (changed.length > 0) {
-        const now = size.width ? `${size.width}x${size.height}` : "the source's own"
-        throw new AppError('conflict', `the size of a running stream cannot change; it is ${now}`, {
-          issues: changed.map((side) => ({ path: [side], message: 'needs a new stream' })),
-        })
-      }
-    }
-    return { given: whole, value }
+    return { given, value, shown: shownParams(this.#schema, given, value) }
   }
+}
+
+function isStart({ id, mode }: Update): boolean {
+  return mode === 'set' && id !== RELEASE_ID
 }
 
 function invalid(issues: Issue[]): AppError {

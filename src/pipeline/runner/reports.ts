@@ -1,39 +1,45 @@
 import type { Log } from '../../core/log.ts'
 import type { RunnerMessage } from '../protocol.ts'
+import { authorPlace, authorStack, isError } from './author-stack.ts'
 
 type Send = (message: RunnerMessage) => void
 
 const INTERVAL_MS = 1000
 const LINES_PER_INTERVAL = 50
+const MAX_CAUSES = 4
 
-/** Exceptions of author code, at most one message a second for each place they come from. */
+/** Reports exceptions of author code, at most one message per second for each place that throws. */
 export class ErrorReports {
   readonly #send: Send
-  readonly #open = new Map<string, { message: string; count: number }>()
+  readonly #open = new Map<string, { thrown: unknown; count: number }>()
 
   constructor(send: Send) {
     this.#send = send
   }
 
   report(during: string, thrown: unknown): void {
-    const message = describe(thrown)
     const open = this.#open.get(during)
     if (open) {
-      open.message = message
+      open.thrown = thrown
       open.count++
       return
     }
-    this.#send({ type: 'error', message, during, count: 1 })
-    this.#open.set(during, { message, count: 0 })
+    this.#tell(during, thrown, 1)
+    this.#open.set(during, { thrown, count: 0 })
     setTimeout(() => {
-      const { message, count } = this.#open.get(during)!
+      const { thrown, count } = this.#open.get(during)!
       this.#open.delete(during)
-      if (count > 0) this.#send({ type: 'error', message, during, count })
+      if (count > 0) this.#tell(during, thrown, count)
     }, INTERVAL_MS).unref()
+  }
+
+  #tell(during: string, thrown: unknown, count: number): void {
+    const stack = authorStack(thrown)
+    this.#send({ type: 'error', message: describe(thrown), during, count, ...(stack.length > 0 && { stack }) })
   }
 }
 
-/** The `log` an author gets: lines go to the server, so many a second. */
+/** The author's `log`: rate-limited, because lines are sent to the server. */
 export class AuthorLog {
   readonly #send: Send
   #left = LINES_PER_INTERVAL
@@ -74,7 +80,7 @@ export class AuthorLog {
   }
 }
 
-/** As JSON would carry it, errors included; what JSON cannot carry becomes a string. */
+/** As JSON, with errors spelled out; what JSON cannot hold becomes a string. */
 function plain(fields: Record<string, unknown>): Record<string, unknown> {
   try {
     return JSON.parse(JSON.stringify(fields, (_, value) => (value instanceof Error ? describe(value) : value)))
@@ -83,9 +89,37 @@ function plain(fields: Record<string, unknown>): Record<string, unknown> {
   }
 }
 
-/** The error and where it was thrown, short enough for a message. */
+/** The error, the author's line that threw it, and its causes, short enough for a message. */
 export function describe(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown).slice(0, 2000)
-  const at = thrown.stack?.split('\n').find((line) => line.trimStart().startsWith('at '))
-  return `${thrown.name}: ${thrown.message}${at ? ` (${at.trim()})` : ''}`.slice(0, 2000)
+  const parts = [inOneLine(thrown)]
+  for (let error = causeOf(thrown); error !== undefined && parts.length < MAX_CAUSES; error = causeOf(error))
+    parts.push(inOneLine(error))
+  return parts.join('; caused by ').slice(0, 2000)
+}
+
+/** Of an error of several, such as that of `Promise.any`, the first. */
+function causeOf(thrown: unknown): unknown {
+  try {
+    if (!isError(thrown)) return undefined
+    return thrown.cause ?? (thrown as Partial<AggregateError>).errors?.[0]
+  } catch {
+    return undefined
+  }
+}
+
+function inOneLine(thrown: unknown): string {
+  try {
+    if (!isError(thrown)) return wordsOf(thrown)
+    const place = authorPlace(thrown)
+    return `${thrown.name}: ${thrown.message}${place ? ` (${place})` : ''}`
+  } catch {
+    return 'something was thrown that cannot be told in words'
+  }
+}
+
+/** Libraries throw plain objects too, some with a message. */
+function wordsOf(thrown: unknown): string {
+  if (thrown === null || typeof thrown !== 'object') return String(thrown)
+  const { message } = thrown as { message?: unknown }
+  return typeof message === 'string' ? message : (JSON.stringify(thrown) ?? String(thrown))
 }

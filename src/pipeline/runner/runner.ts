@@ -1,37 +1,42 @@
 /** The process that runs an author's pipeline; the only place where author code is imported. */
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { AppError } from '../../core/errors.ts'
-import { deadline } from '../../core/resource.ts'
+import { aborted, deadline } from '../../core/resource.ts'
 import type { PipelineClass, PipelineContext } from '../../sdk/pipeline-class.ts'
 import { ControlChannel } from '../control-channel.ts'
 import { FD, type RunnerMessage, ServerMessage } from '../protocol.ts'
+import { SHARED_BYTES } from '../ring/audio-layout.ts'
 import { Doorbell } from '../ring/doorbell.ts'
-import { REGION_BYTES } from '../ring/frame-layout.ts'
-import { checkRegion } from '../ring/frame-ring.ts'
-import { mapSharedFile } from '../ring/shared-memory.ts'
+import { mapSharedFile, type SharedMemory } from '../ring/shared-memory.ts'
 import { describePipeline, importPipeline, useServerSdk } from './author.ts'
+import { authorStack, setAuthor } from './author-stack.ts'
 import { guardLife, setMark } from './guards.ts'
-import { ParamsStore } from './params.ts'
-import { ProcessLoop } from './process-loop.ts'
-import { AuthorLog, describe, ErrorReports } from './reports.ts'
+import { AuthorLog, describe } from './reports.ts'
+import { Seat } from './seat.ts'
+import { SharedModel } from './shared-model.ts'
 
 type Start = Extract<ServerMessage, { type: 'start' }>
+type Join = Pick<Start, 'params' | 'revision' | 'suspect'>
 
-/** Author code gets this long to stop in order. */
+/** Time for the server to read why this process ends. */
+const READ_MS = 1000
+/** Time for author code to stop. */
 const STOP_MS = 2000
 
 const stopping = new AbortController()
 const control = new Socket({ fd: FD.control, readable: true, writable: true })
 const channel = new ControlChannel(control, { onMessage, onBroken: fail })
-let loop: ProcessLoop | undefined
-let store: ParamsStore | undefined
+/** The streams of this process by number; only one unless the pipeline is shared. */
+const seats = new Map<number, Seat>()
+/** Called when another stream comes. */
+let join: ((message: Extract<ServerMessage, { type: 'join' }>) => void) | undefined
 
 function send(message: RunnerMessage): void {
   channel.send(message)
 }
 
-/** Ends this process when all its messages are out. */
+/** Ends this process once all its messages are sent. */
 function leave(): void {
   channel.send({ type: 'log', level: 'debug', message: 'the runner ends' } satisfies RunnerMessage, () =>
     process.exit(0),
@@ -40,13 +45,24 @@ function leave(): void {
 
 function fail(thrown: unknown): void {
   const error = AppError.from(thrown, 'pipeline-failed')
-  const cause = error.cause ? { details: { ...error.details, cause: describe(error.cause) } } : {}
-  channel.send({ type: 'failed', error: { ...error.toJSON(), ...cause } } satisfies RunnerMessage, () =>
-    process.exit(1),
+  // An author's error is reported with its line; our own errors are complete messages.
+  const message = error === thrown ? error.message : describe(thrown)
+  const [stack = []] = [error.cause, thrown].map(authorStack).filter(({ length }) => length > 0)
+  const details = {
+    ...error.details,
+    ...(error === thrown && error.cause !== undefined && { cause: describe(error.cause) }),
+    ...(stack.length > 0 && { stack }),
+  }
+  const told = { ...error.toJSON(), message, ...(Object.keys(details).length > 0 && { details }) }
+  // The server closes the channel when it has read the message, and that ends this process: exiting with an unread
+  // message of the server's would discard our own last ones.
+  channel.send({ type: 'failed', error: told } satisfies RunnerMessage, () =>
+    setTimeout(() => process.exit(1), READ_MS),
   )
 }
 
 async function run(start: Start): Promise<void> {
+  setAuthor(start.entryFile)
   const Author = await importPipeline(start.entryFile, start.exportName)
   const description = describePipeline(Author, start.initial)
   mkdirSync(start.modelDir, { recursive: true })
@@ -66,28 +82,63 @@ async function serve(
   description: ReturnType<typeof describePipeline>,
   context: PipelineContext,
 ): Promise<void> {
-  const { buffer } = mapSharedFile(FD.frames, REGION_BYTES)
-  checkRegion(buffer)
-  const params = new ParamsStore(Author.Params, start, (answer) => {
-    const { id } = answer
-    if (answer.ok) send({ type: 'done', id, status: answer.status, revision: answer.revision, params: answer.params })
-    else send({ type: 'refused', id, error: answer.error.toJSON() })
+  const doorbell = Doorbell.onDescriptor(FD.doorbell, () => {
+    for (const { loop } of seats.values()) loop.wake()
   })
-  const pipeline = new Author()
-  const doorbell = Doorbell.onDescriptor(FD.doorbell, () => processLoop.wake())
-  const errors = new ErrorReports(send)
-  const processLoop: ProcessLoop = new ProcessLoop({ pipeline, store: params, buffer, doorbell, errors, send, context })
-  process.on('unhandledRejection', (reason) => errors.report('a promise nobody waits for', reason))
-  loop = processLoop
-  store = params
-  send({ type: 'imported', description, params: params.inForce.value })
-  await processLoop.run()
-  await deadline(pipeline.stop(), STOP_MS, 'stop()')
+  const shared = Author.streams > 1
+  const onHang = (number: number) =>
+    letGo(number, new AppError('timeout', 'processBatch did not return with its frame'))
+  const onCall = (number: number, inside: boolean) => seats.get(number)?.working(inside)
+  const model = shared ? new SharedModel(Author, start.initial, context, { onHang, onCall }) : undefined
+  const common = { author: Author, model, doorbell, context, send, unread: () => control.writableLength }
+  const { initial } = start
+  const sit = (number: number, memory: SharedMemory, { params, revision, suspect }: Join): Promise<void> => {
+    const of = shared ? number : undefined
+    const seat = new Seat({ ...common, number: of, memory, params: { initial, params, revision } })
+    seats.set(number, seat)
+    if (suspect) model?.batcher.suspect(number)
+    seat.send({ type: 'imported', description, params: seat.params })
+    return seat.run()
+  }
+  join = (message) => {
+    const { seat: number, frames } = message
+    try {
+      sit(number, openMapped(frames), message).catch(fail)
+    } catch (thrown) {
+      send({ type: 'left', seat: number, error: AppError.from(thrown).toJSON() })
+    }
+  }
+  process.on('unhandledRejection', (reason) => {
+    for (const { errors } of seats.values()) errors.report('a promise nobody waits for', reason)
+  })
+  const first = sit(0, mapSharedFile(FD.frames, SHARED_BYTES), start)
+  if (model) {
+    await first
+    await aborted(stopping.signal)
+  } else await first
+  await deadline(model ? model.stop() : seats.get(0)!.pipeline.stop(), STOP_MS, 'stop()')
+}
+
+/** The other streams of the process go on. */
+function letGo(number: number, error?: AppError): void {
+  const seat = seats.get(number)
+  seats.delete(number)
+  seat?.leave(error)
+}
+
+/** Memory of the server, by its path in /proc. */
+function openMapped(path: string): SharedMemory {
+  const fd = openSync(path, 'r+')
+  try {
+    return mapSharedFile(fd, SHARED_BYTES)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function stop(): void {
   stopping.abort()
-  // A pipeline that is busy with a frame, or hangs, is not waited for longer.
+  // A pipeline that is busy or hangs is not waited for any longer.
   setTimeout(() => process.exit(0), STOP_MS + 500)
 }
 
@@ -95,12 +146,10 @@ function onMessage(raw: unknown): void {
   const message = ServerMessage.parse(raw)
   if (message.type === 'start') {
     run(message).then(leave, fail)
-  } else if (message.type === 'lease') loop?.lease(message)
-  else if (message.type === 'release') loop?.release(message)
-  else if (message.type === 'update') {
-    store?.update(message.id, message.mode, message.value)
-    loop?.wake()
-  } else stop()
+  } else if (message.type === 'join') join?.(message)
+  else if (message.type === 'leave') letGo(message.seat)
+  else if (message.type === 'stop') stop()
+  else seats.get(message.seat ?? 0)?.receive(message)
 }
 
 function main(): void {

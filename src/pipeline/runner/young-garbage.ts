@@ -1,13 +1,14 @@
-/** The memory of so many bytes of frames may lie about. */
+/** Bytes of unused frames that may accumulate. */
 const MAX_BYTES = 24 * 1024 * 1024
 
-/** V8's collector, which is there with `--expose-gc`; author code shall not find it. */
+/** V8's collector, available with `--expose-gc`; hidden from author code. */
 const collect = globalThis.gc as ((options: { type: 'minor' }) => void) | undefined
 globalThis.gc = undefined
 
 /**
- * The memory of frames that the author's code is done with. Nearly all of it is young, and V8's quick collection of what
- * is young frees it; left to itself V8 looks through everything instead, since it sees much memory and few objects.
+ * Collects the memory of frames that author code no longer uses. Nearly all of it is young, and V8's quick
+ * young-generation collection frees it; by itself V8 collects everything instead, because it sees much memory and few
+ * objects.
  */
 export class YoungGarbage {
   #bytes = 0

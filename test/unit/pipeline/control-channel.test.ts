@@ -27,7 +27,7 @@ function open(maxLineBytes?: number) {
 }
 
 describe('control channel', () => {
-  test('a message is one line of JSON, however its bytes are cut', () => {
+  test('a message is one line of JSON, however its bytes are split', () => {
     const all = Buffer.from('{"a":"ä\\n"}\n[1,2]\n"x"\n')
     for (let cut = 1; cut < all.length; cut++) {
       const { messages, broken, give } = open()
@@ -38,7 +38,7 @@ describe('control channel', () => {
   })
 
   test.each(['x', '{"loss": NaN}', '', '{"a":1}{"b":2}', '\u0000'])(
-    '%j breaks it, and nothing is read after',
+    '%j breaks it, and nothing is read after that',
     (line) => {
       const { messages, broken, give } = open()
       give(`{"first":1}\n${line}\n{"second":2}\n`)
@@ -49,7 +49,7 @@ describe('control channel', () => {
     },
   )
 
-  test('a line may have the limit and no byte more, in one piece or in many', () => {
+  test('a line may be as long as the limit and no byte longer, in one chunk or many', () => {
     const line = JSON.stringify('x'.repeat(98))
     expect(open(100)).toMatchObject({ broken: [] })
     const fits = open(100)
@@ -60,7 +60,7 @@ describe('control channel', () => {
     expect(over.broken).toEqual([expect.stringContaining('more than 100 bytes')])
   })
 
-  test('what is sent is one line, and a sender is told when it has left', async () => {
+  test('a sent message is one line, and the sender is notified when it has left', async () => {
     const { channel, peer } = open()
     const send = (message: unknown) => new Promise<void>((resolve) => channel.send(message, resolve))
     await send({ text: 'a\nb' })

@@ -13,7 +13,7 @@ test('lines are whole, however they arrive', () => {
   expect(lines).toEqual(['hello', 'world'])
 })
 
-test('forty lines a second; the rest is counted and told', () => {
+test('forty lines per second are logged; the rest is counted and reported', () => {
   const { lines, say } = open()
   say(Array.from({ length: 100 }, (_, index) => `line ${index}\n`).join(''))
   say('more\n')
@@ -24,7 +24,7 @@ test('forty lines a second; the rest is counted and told', () => {
   expect(lines.at(-1)).toBe('whole again')
 })
 
-test('the last lines are kept, those too that were not told', () => {
+test('the last lines are kept, including those not logged', () => {
   const { output, say } = open()
   say('first\n')
   say(Array.from({ length: 5000 }, (_, index) => `line ${index}\n`).join(''))
@@ -33,13 +33,13 @@ test('the last lines are kept, those too that were not told', () => {
   expect(output.tail.at(-1)).toBe('late 4999')
 })
 
-test('a line without end does not grow without end', () => {
+test('an endless line is bounded', () => {
   const { output, say } = open()
   for (let chunk = 0; chunk < 1000; chunk++) say('x'.repeat(65_536))
   expect(output.tail.join('').length).toBeLessThan(10_000)
 })
 
-test('what is kept and not told is among the last lines', () => {
+test('lines kept but not logged are among the last lines', () => {
   const { output, lines } = open()
   output.keep('from the log')
   expect(output.tail).toEqual(['from the log'])

@@ -32,7 +32,7 @@ const write = (ring: FrameRing, ...times: number[]) => {
   for (const pts of times) ring.write(frame(pts), 1)
 }
 
-test.each(PIXEL_FORMATS)('a frame of %s comes out as it went in, in memory of its own', (format) => {
+test.each(PIXEL_FORMATS)('a frame of %s is read unchanged, in memory of its own', (format) => {
   const sent = frame(2 ** 40 + 1, format, 6, 4)
   input.write(sent, 9)
   const got = input.takeNext(9)
@@ -42,14 +42,14 @@ test.each(PIXEL_FORMATS)('a frame of %s comes out as it went in, in memory of it
 })
 
 test('the largest frame fits', () => {
-  const sent = frame(1, 'rgba', 3840, 2160)
+  const sent = frame(1, 'rgba', 3840, 3840)
   input.write(sent, 1)
   expect(input.takeNext(1)?.frame.data.length).toBe(sent.data.length)
 })
 
-test('a frame that fits no slot is refused, and no slot is lost by it', () => {
+test('a frame that fits no slot is refused without losing a slot', () => {
   const sides: [number, number][] = [
-    [3840, 2880],
+    [3842, 3840],
     [8192, 8192],
   ]
   for (const [width, height] of sides) {
@@ -76,7 +76,7 @@ test('the newest wins, and the others are counted', () => {
   expect(input.count()).toEqual({ written: 3, overwritten: 0, taken: 1, skipped: 2, stale: 0, waiting: 0 })
 })
 
-test('a burst passes whole to who can take it, and not to who cannot', () => {
+test('a burst passes whole to a reader that can take it, and not to others', () => {
   write(input, 1, 2, 3)
   expect(input.takeNext(1, 3)?.frame.pts).toBe(1)
   expect(input.takeNext(1, 3)?.frame.pts).toBe(2)
@@ -85,7 +85,7 @@ test('a burst passes whole to who can take it, and not to who cannot', () => {
   expect(input.count()).toEqual({ written: 5, overwritten: 0, taken: 3, skipped: 2, stale: 0, waiting: 0 })
 })
 
-test('a full ring loses its oldest', () => {
+test('a full ring drops its oldest', () => {
   const last = INPUT_SLOTS + 2
   write(input, ...Array.from({ length: last }, (_, index) => index + 1))
   expect(input.full).toBe(true)
@@ -94,7 +94,7 @@ test('a full ring loses its oldest', () => {
   expect(input.count()).toMatchObject({ overwritten: 2, taken: 1, skipped: INPUT_SLOTS - 1, waiting: 0 })
 })
 
-test('the oldest first keeps the order, over losses too', () => {
+test('oldest-first keeps the order, also across drops', () => {
   const times = Array.from({ length: OUTPUT_SLOTS + 3 }, (_, index) => index + 1)
   write(output, ...times)
   const got = Array.from({ length: OUTPUT_SLOTS }, () => output.takeOldest()?.frame.pts)
@@ -102,7 +102,7 @@ test('the oldest first keeps the order, over losses too', () => {
   expect(output.takeOldest()).toBeUndefined()
 })
 
-test('frames of another epoch are passed over', () => {
+test('frames of another epoch are skipped', () => {
   input.write(frame(1), 1)
   input.write(frame(2), 1)
   expect(input.takeNext(2)).toBeUndefined()
@@ -111,7 +111,7 @@ test('frames of another epoch are passed over', () => {
   expect(input.count()).toMatchObject({ taken: 1, stale: 2, waiting: 0 })
 })
 
-test('a broken header is an error and the slot is free again', () => {
+test('an invalid header is an error, and its slot is free again', () => {
   write(input, 1)
   const width = REGION.slotHeaders / 4 + 3
   new Int32Array(memory.buffer)[width] = 5
@@ -125,14 +125,14 @@ test('memory of another layout is refused', () => {
   expect(() => checkRegion(memory.buffer)).toThrow('layout 99')
 })
 
-test('after unmapping, access fails as JavaScript does', () => {
+test('access after unmapping throws a JavaScript error', () => {
   memory.unmap()
   memory.unmap()
   expect(() => input.count()).toThrow()
   expect(memory.buffer.byteLength).toBe(0)
 })
 
-test('accounts add up at every moment, and after the end of the runner', () => {
+test('counts are consistent at every moment, and after the end of the runner', () => {
   const counters = new Int32Array(memory.buffer, REGION.runnerCounters, 16)
   const count = (name: keyof typeof RUNNER_COUNTERS, by = 1) => Atomics.add(counters, RUNNER_COUNTERS[name], by)
   write(input, 1, 2, 3, 4, 5, 6)
@@ -141,7 +141,7 @@ test('accounts add up at every moment, and after the end of the runner', () => {
   write(input, 7, 8)
   input.takeNext(1)
   write(input, 9)
-  // One was given out, one is in its queue, one in hand.
+  // One is held by the reader, one queued, one being written.
   count('queued', 3)
   count('produced', 2)
   write(output, 6)
@@ -164,25 +164,25 @@ test('accounts add up at every moment, and after the end of the runner', () => {
 
 const slotOf = (data: Uint8Array) => data.buffer === memory.buffer
 
-test('memory that was taken goes in without a copy', () => {
+test('lent memory is written without a copy', () => {
   const data = input.take(8)!
   expect(slotOf(data)).toBe(true)
   data.fill(7)
   input.write({ ...frame(7), data }, 1)
-  // Whoever read into it gives it back as if it were its own: the frame stays.
+  // The producer returns it like a buffer of its own, and the frame stays valid.
   expect(giveBack(data)).toBe(true)
   expect(input.takeNext(1)?.frame).toEqual(frame(7))
   expect(input.count()).toMatchObject({ written: 1, taken: 1, waiting: 0 })
 })
 
-test('memory that was taken and not written is free again', () => {
+test('unused lent memory is free again', () => {
   for (let i = 0; i < 100; i++) expect(giveBack(input.take(8)!)).toBe(true)
   write(input, ...Array.from({ length: INPUT_SLOTS }, (_, i) => i + 1))
   expect(input.count()).toMatchObject({ overwritten: 0, waiting: INPUT_SLOTS })
   expect(input.take(8)).toBeUndefined()
 })
 
-test('not all of the memory is lent, and none that is too small', () => {
+test('part of the memory is never lent, and none that is too small', () => {
   expect(input.take(SLOT_BYTES + 1)).toBeUndefined()
   const held = Array.from({ length: INPUT_SLOTS }, () => input.take(8)).filter((data) => data !== undefined)
   expect(held.length).toBeGreaterThan(0)
@@ -199,7 +199,7 @@ test('a frame of another ring is copied', () => {
   expect(got.frame.data.byteOffset).not.toBe(data.byteOffset)
 })
 
-test('an output stays as it is until it is given back, however many come after it', () => {
+test('an output stays unchanged until it is returned, however many come after it', () => {
   write(output, 1)
   const first = output.takeOldest()!.frame
   expect(slotOf(first.data)).toBe(true)
@@ -217,7 +217,7 @@ test('an output stays as it is until it is given back, however many come after i
   expect([returned, output.lent]).toEqual([49, 0])
 })
 
-test('who holds many outputs gets copies, and the writer finds room', () => {
+test('a reader that holds many outputs gets copies, and the writer always finds a slot', () => {
   const held: VideoFrame[] = []
   for (let pts = 1; pts <= 20; pts++) {
     write(output, pts)
@@ -230,3 +230,26 @@ test('who holds many outputs gets copies, and the writer finds room', () => {
 })
 
 const FRESH = (bytes: number) => new Uint8Array(bytes)
+
+test.each([2 ** 31 - 2, 2 ** 32 - 2])('counting continues across the counter wrap at %i', (start) => {
+  const runner = new Int32Array(memory.buffer, REGION.runnerCounters, 16)
+  const at = (region: number, index: number) => new Int32Array(memory.buffer, region, 16).fill(start, index, index + 1)
+  at(REGION.inputCounters, 0)
+  at(REGION.inputCounters, 2)
+  at(REGION.runnerCounters, RUNNER_COUNTERS.accepted)
+  const before = readFrameCounts(input, output, runner, false)
+  expect(before.inside).toBe(0)
+  write(input, 1, 2, 3, 4, 5)
+  expect(input.count().waiting).toBe(5)
+  for (let i = 0; i < 4; i++) expect(input.takeNext(1, 9)).toBeDefined()
+  for (let i = 0; i < 3; i++) Atomics.add(runner, RUNNER_COUNTERS.accepted, 1)
+  const counts = combine(readFrameCounts(input, output, runner, false), before, -1)
+  expect(counts).toMatchObject({ offered: 5, accepted: 3, inside: 2, beforePipeline: 0, failed: 0 })
+})
+
+test('frames of another resolution than the current one are skipped and counted', () => {
+  input.write(frame(1, 'gray', 4, 2), 1)
+  input.write(frame(2, 'gray', 8, 2), 1)
+  expect(input.takeNext(1, 9, { width: 8, height: 2 })?.frame.pts).toBe(2)
+  expect(input.count()).toMatchObject({ stale: 1, taken: 1, waiting: 0 })
+})

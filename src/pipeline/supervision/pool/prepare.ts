@@ -1,24 +1,24 @@
-import type { Context } from '../../core/resource.ts'
-import type { PipelineEntry } from '../catalog/entry.ts'
-import { imported } from '../host/host.ts'
-import { type RunnerOptions, RunnerProcess } from '../host/process.ts'
-import { Reaper } from '../host/reaper.ts'
-import type { Description, Values } from '../protocol.ts'
+import type { Context } from '../../../core/resource.ts'
+import type { PipelineEntry } from '../../catalog/entry.ts'
+import { imported } from '../../host/host.ts'
+import { type RunnerOptions, RunnerProcess } from '../../host/process.ts'
+import { Reaper } from '../../host/reaper.ts'
+import type { Description, Values } from '../../protocol.ts'
 
-/** Asks a runner of its own what a pipeline is and takes. Throws `pipeline-failed`. */
+/** Describes a pipeline, using a runner of its own. Throws `pipeline-failed`. */
 export async function describeRunner(
   request: Omit<RunnerOptions, 'mode' | 'frames' | 'params' | 'revision'>,
   context: Context,
 ): Promise<Description> {
   await using runner = await RunnerProcess.open({ ...request, mode: 'describe', params: {}, revision: 0 }, context)
-  const { description } = await imported(runner, context)
+  const { description } = await imported(runner, request.entry, context)
   return description
 }
 
 export type PrepareOptions = { entry: PipelineEntry; params: Values; modelDir: string }
 
 /**
- * Lets a pipeline download or compile its models, in a runner of its own; what it prints goes to the log. Throws
+ * Lets a pipeline download or compile its models, in a runner of its own; its output goes to the log. Throws
  * `pipeline-failed`.
  */
 export async function preparePipeline({ entry, params, modelDir }: PrepareOptions, context: Context): Promise<void> {

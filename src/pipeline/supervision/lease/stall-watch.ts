@@ -1,8 +1,11 @@
-/** So that a viewer, who then sees the overlay, never waits a whole second. */
+/** Short enough that a viewer sees the overlay within a second. */
 const SHORTEST_MS = 750
-/** Of the time between two frames, no more counts, or the patience if that is longer: the rest is a pause of the source. */
+/**
+ * At most this much of the time between two frames counts, or the patience if longer: the rest is a pause of the
+ * source.
+ */
 const PAUSE_MS = 1000
-/** Frames closer together flow: the next output is due since the one before it. */
+/** With frames closer together than this, the next output is due from the previous one on. */
 const FLOW_MS = 250
 const LONGEST_MS = 4000
 /** Outputs closer together belong to one batch. */
@@ -10,14 +13,15 @@ const BATCH_MS = 20
 const MEMORY = 16
 
 /**
- * Tells when a pipeline that has frames gives nothing: after three quarters of a second, or for one that is slow or works in batches,
- * after twice its own rhythm. Single long pauses do not change that rhythm. Times are milliseconds on one clock.
+ * Detects a pipeline that has frames and gives no output: after three quarters of a second, or, for one that is slow or
+ * works in batches, after twice its own rhythm. Single long pauses do not change that rhythm. Times are milliseconds on
+ * one clock.
  */
 export class StallWatch {
   readonly #gaps: number[] = []
   /** A frame was given since the newest output. */
   #owing = false
-  /** For how long at the newest offer. */
+  /** How long an output was due at the newest offer. */
   #owedAtOffer = 0
   #lastOffer = Number.NEGATIVE_INFINITY
   #lastOutput = Number.NEGATIVE_INFINITY
@@ -41,13 +45,13 @@ export class StallWatch {
     if (this.#gaps.length > MEMORY) this.#gaps.shift()
   }
 
-  /** The pipeline starts over: nothing is due. */
+  /** The pipeline restarts: nothing is due. */
   reset(): void {
     this.#owing = false
     this.#lastOutput = Number.NEGATIVE_INFINITY
   }
 
-  /** For how long an output is due, in milliseconds; a pause of the source does not count. */
+  /** How long an output has been due, in milliseconds; pauses of the source do not count. */
   owedMs(now: number): number {
     if (!this.#owing) return 0
     return this.#owedAtOffer + Math.min(now - this.#lastOffer, Math.max(PAUSE_MS, this.patienceMs + 1))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { StallWatch } from '../../../../src/pipeline/supervision/stall-watch.ts'
+import { StallWatch } from '../../../../../src/pipeline/supervision/lease/stall-watch.ts'
 
-/** Offers 30 frames a second from `from` to `to`, with an output `everyMs`. */
+/** Offers 30 frames per second from `from` to `to`, with an output every `everyMs`. */
 function run(watch: StallWatch, from: number, to: number, everyMs: number): boolean {
   let stalled = false
   let next = from + everyMs
@@ -13,7 +13,7 @@ function run(watch: StallWatch, from: number, to: number, everyMs: number): bool
   return stalled
 }
 
-test('nothing is due before the first frame; a single one is owed an output', () => {
+test('no output is due before the first frame; a single frame is owed one', () => {
   const watch = new StallWatch()
   expect(watch.stalled(10_000)).toBe(false)
   watch.offered(10_000)
@@ -23,7 +23,7 @@ test('nothing is due before the first frame; a single one is owed an output', ()
   expect(watch.stalled(60_000)).toBe(false)
 })
 
-test('a pause of the source does not count, however long, and whatever was owed before it', () => {
+test('a pause of the source does not count, however long, and whatever was due before it', () => {
   const watch = new StallWatch()
   run(watch, 0, 3000, 40)
   watch.offered(3000)
@@ -31,7 +31,7 @@ test('a pause of the source does not count, however long, and whatever was owed 
   expect(watch.owedMs(63_100)).toBeLessThan(1200)
 })
 
-test('a source of one frame a second is neither taken for a stall nor does it hide one', () => {
+test('a source of one frame per second is not a stall, and does not hide one', () => {
   const watch = new StallWatch()
   for (let now = 0; now < 20_000; now += 1000) {
     watch.offered(now)
@@ -44,14 +44,14 @@ test('a source of one frame a second is neither taken for a stall nor does it hi
   expect(watch.owedMs(29_000)).toBe(9000)
 })
 
-test('a pipeline that keeps up is never stalled; one that stops is, before a second has passed', () => {
+test('a pipeline that keeps up is never stalled; one that stops is, within a second', () => {
   const watch = new StallWatch()
   expect(run(watch, 0, 5000, 40)).toBe(false)
   expect(run(watch, 5000, 5700, 1e9)).toBe(false)
   expect(run(watch, 5700, 5850, 1e9)).toBe(true)
 })
 
-test('a slow one gets twice its own time, and not more than four seconds', () => {
+test('a slow one gets twice its own time, at most four seconds', () => {
   const watch = new StallWatch()
   run(watch, 0, 12_000, 1200)
   expect(run(watch, 12_000, 24_000, 1200)).toBe(false)
@@ -76,7 +76,7 @@ test('after a pause of the source nothing is due', () => {
   expect(watch.stalled(60_000)).toBe(false)
 })
 
-test('a restart forgets what was due', () => {
+test('a restart clears what was due', () => {
   const watch = new StallWatch()
   run(watch, 0, 900, 1e9)
   expect(watch.stalled(1000)).toBe(true)

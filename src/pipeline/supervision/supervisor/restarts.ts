@@ -1,7 +1,7 @@
 const QUICK_MS = [200, 1000, 3000]
 const SLOW_MS = [10_000, 20_000, 30_000]
 
-/** When a runner is started again: three times in quick succession, then every 10 to 30 seconds. */
+/** When a runner is restarted: three times in quick succession, then every 10 to 30 seconds. */
 export class RestartBudget {
   /** Quick restarts in a row. */
   readonly limit = QUICK_MS.length

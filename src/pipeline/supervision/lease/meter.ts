@@ -1,11 +1,14 @@
-import { LatencyMeter, type Percentiles, RateMeter } from '../../core/counters.ts'
+import { TICKS_PER_SECOND } from '../../../core/clock.ts'
+import { LatencyMeter, type Percentiles, RateMeter } from '../../../core/counters.ts'
 
-/** Rates over a shorter time say nothing yet. */
+/** Rates over a shorter time mean nothing yet. */
 const MEASURED_MS = 2000
-/** Frames on their way whose time of offer is remembered. */
+/** Over this many frames, the median interval is the source's own: a few lost frames do not change it. */
+const INTERVALS = 15
+/** Limit of frames in flight whose offer time is remembered. */
 const MAX_INSIDE = 256
 
-/** What is measured of one stream's frames. Times are milliseconds on the clock of `nowMs`. */
+/** Measures one stream's frames. Times are milliseconds on the clock of `nowMs`. */
 export class LeaseMeter {
   lastInputAt: number | undefined
   lastOutputAt: number | undefined
@@ -14,22 +17,28 @@ export class LeaseMeter {
   readonly #outputs = new RateMeter()
   readonly #latency = new LatencyMeter()
   readonly #offeredAt = new Map<number, number>()
+  readonly #intervals: number[] = []
   #firstInputAt: number | undefined
+  #lastPts: number | undefined
 
   /** A frame came from the stream. */
-  input(now: number): void {
+  input(pts: number, now: number): void {
     this.#firstInputAt ??= now
+    const interval = pts - (this.#lastPts ?? pts)
+    this.#lastPts = pts
+    if (interval > 0) this.#intervals.push(interval)
+    if (this.#intervals.length > INTERVALS) this.#intervals.shift()
     this.lastInputAt = now
     this.#inputs.add(1, now)
   }
 
-  /** It went to the pipeline. */
+  /** It was given to the pipeline. */
   offered(pts: number, now: number): void {
     this.#offeredAt.set(pts, now)
     if (this.#offeredAt.size > MAX_INSIDE) this.#offeredAt.delete(this.#offeredAt.keys().next().value!)
   }
 
-  /** An output went to the stream. */
+  /** An output was given to the stream. */
   output(pts: number, now: number): void {
     this.delivered++
     this.lastOutputAt = now
@@ -42,11 +51,12 @@ export class LeaseMeter {
     return { inputFps: this.#inputs.perSecond(now), fps: this.#outputs.perSecond(now) }
   }
 
-  /** The same once they mean something, which is from the second second on. */
-  knownRates(now: number): { inputFps?: number; outputFps?: number } {
+  /** The rates once they mean something, from the second second on. */
+  knownRates(now: number): { inputFps?: number; outputFps?: number; sourceFps?: number } {
     if (this.#firstInputAt === undefined || now - this.#firstInputAt < MEASURED_MS) return {}
     const { inputFps, fps } = this.rates(now)
-    return { inputFps, outputFps: fps }
+    const interval = [...this.#intervals].sort((a, b) => a - b)[this.#intervals.length >> 1]
+    return { inputFps, outputFps: fps, ...(interval !== undefined && { sourceFps: TICKS_PER_SECOND / interval }) }
   }
 
   /** From the offer of a frame to the output with its time. */

@@ -1,18 +1,18 @@
-import { TICKS_PER_SECOND } from '../../core/clock.ts'
-import type { EpochFrame } from '../ring/frame-ring.ts'
+import { TICKS_PER_SECOND } from '../../../core/clock.ts'
+import type { EpochFrame } from '../../ring/frame-ring.ts'
 
-/** A model may look ahead of the newest input a little, by extrapolation. */
+/** A model that extrapolates may output a time slightly ahead of the newest input. */
 const AHEAD_TICKS = TICKS_PER_SECOND
 
 /**
- * Lets through only outputs that can follow what the viewers have seen: of the running load, later than the output
- * before and than any frame drawn instead. Their resolution and pixel format may change at any time.
+ * Lets only outputs pass that can follow what viewers have seen: of the running load, later than the previous output
+ * and than any frame drawn instead. Resolution and pixel format may change at any time.
  */
 export class OutputGate {
   #floor = Number.NEGATIVE_INFINITY
   #newestInput = Number.NEGATIVE_INFINITY
 
-  /** A frame with this time is on its way through the pipeline. */
+  /** A frame with this time is going through the pipeline. */
   offered(pts: number): void {
     this.#newestInput = pts
   }
@@ -22,7 +22,7 @@ export class OutputGate {
     this.#floor = Math.max(this.#floor, pts)
   }
 
-  /** Undefined when the frame may pass; else what is wrong with it, '' when it merely came too late. */
+  /** Undefined if the frame may pass; otherwise the reason, '' if it merely came too late. */
   refusal({ frame, epoch }: EpochFrame, current: number): string | undefined {
     if (epoch !== current) return ''
     if (frame.pts > this.#newestInput + AHEAD_TICKS)

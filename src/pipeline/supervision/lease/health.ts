@@ -1,54 +1,59 @@
 export type PipelineState = 'OFFLINE' | 'LOADING' | 'ONLINE' | 'DEGRADED_INPUT' | 'DEGRADED_INFERENCE' | 'ERROR'
 
-/** What is known at one moment. Times are milliseconds on one clock; absent: it never happened. */
+/** Observations at one moment. Times are milliseconds on one clock; undefined: it never happened. */
 export type Observations = {
-  /** No runner is there, and none will be started again. */
+  /** There is no runner, and none will be started. */
   failed: boolean
   /** Loaded, and not reloading. */
   ready: boolean
   /** A stream is attached. */
   streaming: boolean
+  /** Frames are held back while another stage of its chain takes none. */
+  held?: boolean
   processStartedAt: number
   readyAt?: number
   streamStartedAt?: number
   lastInputAt?: number
-  /** Of the pipeline's own outputs. */
+  /** The pipeline's own output. */
   lastOutputAt?: number
-  /** For how long the pipeline has owed an output, without the pauses of its input; 0 or absent: it owes none. */
+  /** How long an output has been due, without pauses of the input; 0 or undefined: none is due. */
   owedMs?: number
   lastParamsAt?: number
   lastErrorAt?: number
   lastRestartAt?: number
-  /** Over a rolling window; absent until it has been measured. */
+  /** Over a rolling window; undefined until measured. */
   inputFps?: number
   outputFps?: number
+  /** By the time stamps of its frames, after `MAX_FPS`: the expected rate without loss. Undefined while unknown. */
+  sourceFps?: number
 }
 
 export type Thresholds = {
-  /** Loading, or reloading, for longer is a failure. */
+  /** Longer loading or reloading is a failure. */
   loadMs: number
-  /** Grace after anything that makes a pipeline start over. */
+  /** Grace period after anything that makes a pipeline start over. */
   settleMs: number
-  /** The first output may take as long. */
+  /** Time limit for the first output. */
   firstOutputMs: number
-  /** An output owed for longer, while inputs come, is a failure. */
+  /** An output due for longer, while inputs come, is a failure. */
   silenceMs: number
-  /** No input for longer than these: idle, degraded, given up. */
+  /** Without input for longer than these, the pipeline is idle, and then nothing is expected of it. */
   idleInputMs: number
   lostInputMs: number
-  endedInputMs: number
-  /** Inputs further apart, and outputs owed for longer, are degraded. */
+  /** Larger gaps between inputs, unless the source is as slow, and outputs due for longer, count as degraded. */
   gapMs: number
+  /** Inputs per second that suffice for any source, and the share of its own rate that suffices for a slower one. */
   minInputFps: number
-  /** Outputs a second that are enough for any input, and the share of the input's rate that is enough below it. */
+  minInputShare: number
+  /** Outputs per second that suffice for any input, and the share of the input's rate that suffices below it. */
   minOutputFps: number
   minOutputShare: number
-  /** How long an error and a restart are felt. */
+  /** How long an error and a restart affect the state. */
   errorMs: number
   restartMs: number
 }
 
-/** Those of the runner contract, §3.7. */
+/** Values of the runner contract, §3.7. */
 export const THRESHOLDS: Thresholds = {
   loadMs: 180_000,
   settleMs: 2000,
@@ -56,22 +61,25 @@ export const THRESHOLDS: Thresholds = {
   silenceMs: 5000,
   idleInputMs: 3000,
   lostInputMs: 60_000,
-  endedInputMs: 90_000,
   gapMs: 2000,
   minInputFps: 15,
+  minInputShare: 0.8,
   minOutputFps: 10,
   minOutputShare: 0.8,
   errorMs: 15_000,
   restartMs: 60_000,
 }
 
+/** In a window of two seconds, one frame more or less is no sign. */
+const ONE_FRAME = 0.5
+
 export type Verdict = {
   state: PipelineState
-  /** Why the runner must be ended and started anew. */
+  /** Why the runner must be restarted. */
   restart?: 'load-timeout' | 'no-output'
 }
 
-/** The state of a pipeline: a pure function of what is known and of the time. The first rule that matches wins. */
+/** The state of a pipeline: a pure function of observations and time. The first matching rule wins. */
 export function assess(seen: Observations, now: number, limits: Thresholds = THRESHOLDS): Verdict {
   const started = Math.max(seen.processStartedAt, seen.streamStartedAt ?? 0)
   const inputAge = now - Math.max(seen.lastInputAt ?? 0, started)
@@ -86,12 +94,13 @@ export function assess(seen: Observations, now: number, limits: Thresholds = THR
     const idle = inputAge > limits.idleInputMs || seen.lastInputAt === undefined
     return { state: idle ? 'OFFLINE' : 'DEGRADED_INPUT' }
   }
-  // A source that went away is no fault of the pipeline's: nothing is restarted for it.
-  if (inputAge > limits.lostInputMs) return { state: inputAge < limits.endedInputMs ? 'DEGRADED_INPUT' : 'ERROR' }
+  if (seen.held) return { state: 'ONLINE' }
+  // A source that went quiet, such as a static screen share, is no fault of the pipeline and never an error.
+  if (inputAge > limits.lostInputMs) return { state: 'DEGRADED_INPUT' }
   if (outputAge >= sinceLoad) {
     if (sinceLoad < limits.gapMs) return { state: 'ONLINE' }
     if (seen.lastInputAt === undefined || seen.lastInputAt < loadedAt) return { state: 'DEGRADED_INPUT' }
-    // Loaded long ago, and the first frame came only now.
+    // Loaded long ago, but the first frame came only now.
     if (owedMs < limits.gapMs) return { state: 'DEGRADED_INPUT' }
     if (Math.min(sinceLoad, owedMs) < limits.firstOutputMs) return { state: 'DEGRADED_INFERENCE' }
     return { state: 'ERROR', restart: 'no-output' }
@@ -100,10 +109,17 @@ export function assess(seen: Observations, now: number, limits: Thresholds = THR
   const recent = (at: number | undefined, ms: number) => at !== undefined && now - at < ms
   if (recent(seen.lastErrorAt, limits.errorMs) || recent(seen.lastRestartAt, limits.restartMs))
     return { state: 'DEGRADED_INFERENCE' }
-  const { inputFps, outputFps } = seen
-  if (inputAge > limits.gapMs || (inputFps !== undefined && inputFps < limits.minInputFps))
+  const { inputFps, outputFps, sourceFps } = seen
+  // A slow camera, a screen share or MAX_FPS is no fault; missing frames are.
+  const gapMs = Math.max(limits.gapMs, sourceFps ? 2000 / sourceFps : 0)
+  if (inputAge > gapMs || isTooFew(inputFps, limits.minInputFps, limits.minInputShare, sourceFps))
     return { state: 'DEGRADED_INPUT' }
-  const enough = Math.min(limits.minOutputFps, limits.minOutputShare * (inputFps ?? Number.POSITIVE_INFINITY))
-  if (owedMs > limits.gapMs || (outputFps !== undefined && outputFps < enough)) return { state: 'DEGRADED_INFERENCE' }
+  if (owedMs > limits.gapMs || isTooFew(outputFps, limits.minOutputFps, limits.minOutputShare, inputFps))
+    return { state: 'DEGRADED_INFERENCE' }
   return { state: 'ONLINE' }
+}
+
+/** A share of `expected` suffices, with a tolerance of one frame in the window over which both are measured. */
+function isTooFew(fps: number | undefined, enough: number, share: number, expected = Number.POSITIVE_INFINITY) {
+  return fps !== undefined && fps < Math.min(enough, share * expected - ONE_FRAME)
 }

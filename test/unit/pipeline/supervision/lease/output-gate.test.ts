@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { frameBytes, type PixelFormat } from '../../../../src/core/media/frame.ts'
-import { OutputGate } from '../../../../src/pipeline/supervision/output-gate.ts'
+import { frameBytes, type PixelFormat } from '../../../../../src/core/media/frame.ts'
+import { OutputGate } from '../../../../../src/pipeline/supervision/lease/output-gate.ts'
 
 function output(pts: number, { epoch = 1, width = 4, height = 4, format = 'gray' as PixelFormat } = {}) {
   return { frame: { data: new Uint8Array(frameBytes(format, width, height)), format, width, height, pts }, epoch }
@@ -18,7 +18,7 @@ test('outputs pass in order, each once', () => {
   ])
 })
 
-test('what was drawn instead is not shown again', () => {
+test('a frame replaced by the overlay is not shown again', () => {
   const gate = new OutputGate()
   gate.offered(5000)
   gate.replaced(5000)
