@@ -3,24 +3,24 @@ import { z } from 'zod'
 const side = z.int().min(64).max(3840).multipleOf(2)
 
 /**
- * What every pipeline's params begin with; extend it: `BaseParams.extend({ strength: z.number().default(0.8) })`.
- * Names are snake_case, since they are the names on the wire.
+ * The params that every pipeline has. Extend it: `BaseParams.extend({ strength: z.number().default(0.8) })`. Names are
+ * snake_case because they are the names in the API.
  */
 export const BaseParams = z.object({
   width: side
     .optional()
-    .describe('Width in pixels of the frames the pipeline gets, even; with `height`, else the size of the source'),
+    .describe('Width of the input frames in pixels, even; set together with `height`, by default that of the source'),
   height: side
     .optional()
-    .describe('Height in pixels of the frames the pipeline gets, even; with `width`, else the size of the source'),
+    .describe('Height of the input frames in pixels, even; set together with `width`, by default that of the source'),
   show_reloading_frame: z
     .boolean()
     .default(true)
-    .describe('Show a frame that says so while the pipeline loads; false lets the input pass through meanwhile'),
+    .describe('Show the overlay while the pipeline loads; false passes the input through meanwhile'),
 })
 
 /** A params schema: `BaseParams` or an extension of it. */
 export type ParamsSchema = z.ZodType<z.output<typeof BaseParams>>
 
-/** The value a params schema accepts, with its defaults filled in. */
+/** A validated params value of a schema, with its defaults filled in. */
 export type ParamsOf<P extends ParamsSchema> = z.output<P>

@@ -3,7 +3,10 @@ import { sleep } from '../core/resource.ts'
 
 const POLL_MS = 200
 
-/** Waits until no other process holds the file, then holds it; one left behind by a process that is gone is taken over. */
+/**
+ * Waits until no other process holds the lock file, then takes it. A lock file left behind by an ended process is taken
+ * over.
+ */
 export async function lockFile(path: string, signal: AbortSignal): Promise<{ release(): Promise<void> }> {
   for (;;) {
     signal.throwIfAborted()

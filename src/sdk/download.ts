@@ -8,15 +8,15 @@ import { lockFile } from './download-lock.ts'
 import type { PipelineContext } from './pipeline-class.ts'
 
 export type DownloadOptions = {
-  /** `https:` or `http:`; redirects are followed. */
+  /** `https:` or `http:` URL; redirects are followed. */
   url: string
-  /** Where it goes, below the context's `modelDir`; folders are made. */
+  /** Destination below the context's `modelDir`; folders are created. */
   file: string
-  /** SHA-256 of the whole file, 64 hexadecimal digits. */
+  /** SHA-256 of the complete file, 64 hexadecimal digits. */
   sha256: string
-  /** How long no byte may come; default 30,000. */
+  /** How long to wait for the next byte, in ms; default 30,000. */
   idleMs?: number
-  /** Failures in a row without a byte in between; default 5, some seconds apart. */
+  /** Consecutive failures without a byte in between; default 5, a few seconds apart. */
   attempts?: number
 }
 
@@ -26,14 +26,14 @@ const PROGRESS_MS = 500
 const RETRY_MS = 1000
 const LONGEST_RETRY_MS = 30_000
 
-/** An answer that will not get better by asking again. */
+/** A response that a retry will not change. */
 class Refused extends Error {}
 
 /**
- * Downloads a file once and gives its absolute path. One that is there is not fetched again, so this may also be called
- * where the model is loaded, without a network. A download that was broken off goes on where it ended; a file takes its
- * place only when it is whole and its checksum is right. Tells how far it is through `context.log`. Rejects with
- * `pipeline-failed` and what is wrong.
+ * Downloads a file once and returns its absolute path. An existing file is not fetched again, so this may also be
+ * called while a model is loaded, without a network. An interrupted download resumes; the file appears under its name
+ * only when it is complete and its checksum matches. Progress goes to `context.log`. Rejects with `pipeline-failed` and
+ * the reason.
  */
 export async function download(options: DownloadOptions, context: Context): Promise<string> {
   const { file, sha256 } = options
@@ -41,7 +41,7 @@ export async function download(options: DownloadOptions, context: Context): Prom
   const target = join(context.modelDir, file)
   const within = relative(context.modelDir, target)
   if (within === '' || within.startsWith('..') || isAbsolute(within)) throw failure(file, 'it lies outside of modelDir')
-  // Nothing is written where it is there: the folder may be one that cannot be.
+  // Checked before anything is written: the folder may be read-only.
   if (await isThere(target, sha256)) return target
   await mkdir(dirname(target), { recursive: true })
   const lock = await lockFile(`${target}.lock`, context.signal)
@@ -57,7 +57,7 @@ export async function download(options: DownloadOptions, context: Context): Prom
   }
 }
 
-/** What was checked before is kept beside the file, since reading gigabytes takes long. */
+/** The result of the last check is stored beside the file, because reading gigabytes takes long. */
 async function isThere(target: string, sha256: string): Promise<boolean> {
   const size = await stat(target).then(
     (found) => found.size,
@@ -88,7 +88,7 @@ async function fetchWhole(options: DownloadOptions, target: string, context: Con
       if (digest === sha256.toLowerCase()) break
       await rm(part)
       if (resumed === 0) throw new Refused(`its SHA-256 is ${digest}, not ${sha256.toLowerCase()}`)
-      context.log.warn({ download: file }, 'what was kept of an earlier download does not fit; beginning anew')
+      context.log.warn({ download: file }, 'the partial download does not match; starting over')
       resumed = 0
     } catch (thrown) {
       if (context.signal.aborted || thrown instanceof Refused) throw thrown
@@ -106,7 +106,7 @@ async function fetchWhole(options: DownloadOptions, target: string, context: Con
   )
 }
 
-/** Appends what is missing to the part; returns the SHA-256 of the whole. */
+/** Appends the missing bytes to the part file; returns the SHA-256 of the whole. */
 async function fetchRest(options: DownloadOptions, part: string, { log, signal }: Context): Promise<string> {
   const { url, file, idleMs = 30_000 } = options
   const idle = new AbortController()
@@ -144,12 +144,12 @@ async function fetchRest(options: DownloadOptions, part: string, { log, signal }
   }
 }
 
-/** Where in the file the answer's body begins (RFC 9110 §14.4, §15.5.17). */
+/** The offset at which the response's body begins in the file (RFC 9110 §14.4, §15.5.17). */
 async function startOf(response: Response, have: number, handle: FileHandle): Promise<number> {
   const { status, statusText, headers } = response
   const from = status === 206 ? Number(/^bytes (\d+)-/.exec(headers.get('content-range') ?? '')?.[1]) : 0
   if (status === 206 && from === have) return have
-  // What is kept is of no use: the server sends all of it again, or something else.
+  // The server sends the whole file again, or something else: the bytes so far are useless.
   if ([200, 206, 416].includes(status)) await handle.truncate(0)
   if (status === 200) return 0
   await response.body?.cancel()
@@ -179,7 +179,7 @@ function failure(file: string, reason: string, cause?: unknown): AppError {
   return new AppError('pipeline-failed', `could not download ${file}: ${reason}`, { cause })
 }
 
-/** `fetch` says only that it failed; why is in the cause. */
+/** `fetch` only says that it failed; its cause says why. */
 function reasonOf(thrown: unknown): string {
   const { message, cause } = thrown as Error
   return cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message

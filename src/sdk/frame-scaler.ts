@@ -1,10 +1,10 @@
 import { chromaSize, type VideoFrame } from '../core/media/frame.ts'
 import { type Plane, Resampler } from './resample.ts'
 
-/** A part of a frame, in pixels. */
+/** A rectangle within a frame, in pixels. */
 export type Placement = { x: number; y: number; width: number; height: number }
 
-/** What lies around a frame that does not fill the tensor. */
+/** Grey level of the bars around a frame that does not fill the tensor. */
 const BARS = 114
 
 const FRACTION = 10
@@ -17,12 +17,12 @@ const CR_GREEN = terms((sample) => 0.813 * (sample - 128))
 const CB_GREEN = terms((sample) => 0.392 * (sample - 128))
 const CB_BLUE = terms((sample) => 2.017 * (sample - 128))
 
-/** One term of the conversion for each of the 256 samples, with a fraction of `FRACTION` bits. */
+/** One term of the conversion for each of the 256 sample values, in fixed point with `FRACTION` bits. */
 function terms(of: (sample: number) => number): Int32Array {
   return Int32Array.from({ length: 256 }, (_, sample) => Math.round(of(sample) * 2 ** FRACTION))
 }
 
-/** Scales frames of one size to separate 8-bit planes of another, and such planes to interleaved pixels. */
+/** Scales frames of one size to separate 8-bit planes of another size, and such planes back to interleaved pixels. */
 export class FrameScaler {
   readonly #frameWidth: number
   readonly #frameHeight: number
@@ -41,7 +41,7 @@ export class FrameScaler {
     this.#planes = Array.from({ length: 3 }, () => new Uint8Array(width * height).fill(BARS))
   }
 
-  /** Red, green and blue planes, or one of brightness; their memory is used again by the next call. */
+  /** Returns red, green and blue planes, or one luma plane. Their memory is reused by the next call. */
   read(frame: VideoFrame, channels: number): Uint8Array[] {
     if (frame.format === 'yuv420p') this.#readYuv(frame, channels)
     else {
@@ -61,7 +61,7 @@ export class FrameScaler {
     return this.#planes
   }
 
-  /** Scales the placed part of planes into pixels of the frame's size. */
+  /** Scales the placed part of planes to pixels of the frame's size. */
   write(planes: readonly Uint8Array[], data: Uint8Array): void {
     const { x, y, width, height } = this.#placement
     this.#grow ??= new Resampler(width, height, this.#frameWidth, this.#frameHeight)
@@ -89,7 +89,7 @@ export class FrameScaler {
     this.#convertPlaced(channels)
   }
 
-  /** Limited-range YCbCr to full-range RGB (ITU-R BT.601-7 §2.5), in place and where the frame lies. */
+  /** Converts limited-range YCbCr to full-range RGB (ITU-R BT.601-7 §2.5), in place, within the placed rectangle. */
   #convertPlaced(channels: number): void {
     const [a, b, c] = this.#planes as [Uint8Array, Uint8Array, Uint8Array]
     const { x, y, width, height } = this.#placement

@@ -12,8 +12,8 @@ export { type FrameOptions, type FrameTarget, type FrameTensorType, TensorFrame 
 export { packageFile } from './package-file.ts'
 
 /**
- * Loads a model; `context` is what `initialize` or `load` got. Rejects with what is wrong with the file, or with the
- * provider asked for.
+ * Loads a model. `context` is the one passed to `initialize` or `load`. Rejects with `pipeline-failed` if the file or
+ * the requested provider cannot be used.
  */
 export function openModel(options: ModelOptions, context: Context): Promise<OnnxModel> {
   return OnnxModel.open(options, context)

@@ -7,7 +7,7 @@ const SPECIFIER = /^((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)\/(.
 
 /**
  * The absolute path of a file in an installed npm package, such as `some-models/assets/depth.onnx`, whether or not the
- * package exports it. `from` is the asking module's `import.meta.url`. Throws `not-found` with what is missing.
+ * package exports it. `from` is the caller's `import.meta.url`. Throws `not-found`, which says what is missing.
  */
 export function packageFile(specifier: string, from: string): string {
   const [, name, path] = SPECIFIER.exec(specifier) ?? []

@@ -1,18 +1,18 @@
-/** What one output sample is made of: `taps` input samples from `start[i]` on, weighted `weights[i * taps + k]`. */
+/** One output sample is the sum of `taps` input samples from `start[i]` on, weighted by `weights[i * taps + k]`. */
 type Axis = { start: Int32Array; weights: Int32Array; taps: number }
 
-/** Samples in a plane: those of a row are `step` apart, from `offset` on, rows `stride` apart. */
+/** A plane's layout: samples are `step` apart from `offset` on, rows `stride` apart. */
 export type Plane = { data: Uint8Array; offset: number; step: number; stride: number }
 
-/** Weights are whole numbers with this sum, so that no product of two and a sample leaves 31 bits. */
+/** Weights are integers with this sum, so that the product of two weights and a sample fits 31 bits. */
 const UNIT_BITS = 11
 const UNIT = 2 ** UNIT_BITS
 const SHIFT = 2 * UNIT_BITS
 const HALF = 2 ** (SHIFT - 1)
 
 /**
- * Scales planes of 8-bit samples from one size to another: each output sample is the mean of the area it covers when
- * the frame shrinks, and lies between its neighbours when it grows. The weights are made once, for one pair of sizes.
+ * Scales planes of 8-bit samples from one size to another: area averaging when shrinking, linear interpolation when
+ * growing. The weights are computed once for a pair of sizes.
  */
 export class Resampler {
   readonly #rows: Axis
@@ -30,7 +30,7 @@ export class Resampler {
     this.#columns = axis(inWidth, outWidth)
   }
 
-  /** Scales one plane after the other, or planes whose samples lie side by side in `from`, at once. */
+  /** Scales `from` into one plane, or interleaved planes of `from` into several at once. */
   scale(from: Plane, into: readonly Plane[]): void {
     const length = this.#inWidth * from.step
     if (this.#row.length < length) this.#row = new Int32Array(length)
@@ -42,7 +42,7 @@ export class Resampler {
   }
 }
 
-/** The weighted sum of the input rows that one output row covers. */
+/** The weighted sum of the input rows that an output row covers. */
 function gatherRow(row: Int32Array, length: number, from: Plane, { start, weights, taps }: Axis, y: number): void {
   const { data, offset, stride } = from
   const first = offset + (start[y] as number) * stride
@@ -74,7 +74,7 @@ function gatherRow(row: Int32Array, length: number, from: Plane, { start, weight
   }
 }
 
-/** One row of one plane: each sample is the weighted sum of the samples of `row` that it covers. */
+/** Writes one row of one plane: each sample is the weighted sum of the samples of `row` that it covers. */
 function writeRow(
   row: Int32Array,
   inStep: number,

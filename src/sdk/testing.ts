@@ -1,7 +1,8 @@
-/** Pipelines at work without a server: `millrace/testing`. */
+/** Runs pipelines without a server: `millrace/testing`. */
 import type { PipelineClass } from './pipeline-class.ts'
 import { type RunOptions, TestedPipeline, type Values } from './testing/run.ts'
 
+export { type TestAudioOptions, testAudio, testAudioFor } from './testing/audio.ts'
 export { type ContractCase, type ContractOptions, pipelineContract } from './testing/contract.ts'
 export { type TestFrameOptions, testFrame, testFrames } from './testing/frames.ts'
 export {
@@ -13,7 +14,10 @@ export {
   type Values,
 } from './testing/run.ts'
 
-/** Loads a pipeline to be given frames and changes of params by hand; `runPipeline` is shorter for a run. */
+/**
+ * Loads a pipeline for a test that gives it frames and changes of params one by one; `runPipeline` is shorter for a
+ * plain run.
+ */
 export function openPipeline(author: PipelineClass, params?: Values, options?: RunOptions): Promise<TestedPipeline> {
   return TestedPipeline.open(author, params, options)
 }

@@ -1,12 +1,12 @@
 import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../core/media/frame.ts'
 
-/** A frame on its way out, with the request it belongs to. */
+/** An output frame, with the request it belongs to. */
 export class VideoOutput {
   readonly frame: VideoFrame
-  /** As it came with the input frame; outputs of another request than the running one are discarded. */
+  /** The request id of the input frame; outputs of any other than the current request are discarded. */
   readonly requestId: string
 
-  /** Throws a TypeError that says what is wrong when the frame's fields do not fit each other. */
+  /** @throws TypeError that says what is wrong if the frame's fields do not fit together. */
   constructor(frame: VideoFrame, requestId: string) {
     const problem = frameProblem(frame)
     if (problem) throw new TypeError(`output frame: ${problem}`)
@@ -15,7 +15,7 @@ export class VideoOutput {
   }
 }
 
-/** Why this is not a frame that can be sent on, or undefined when it is. */
+/** Why the frame is not valid output; undefined if it is valid. */
 export function frameProblem(frame: VideoFrame): string | undefined {
   if (!(frame?.data instanceof Uint8Array)) return 'data must be a Uint8Array'
   if (!PIXEL_FORMATS.includes(frame.format))

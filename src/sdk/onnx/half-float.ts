@@ -1,4 +1,4 @@
-// IEEE 754-2008 §3.4, binary16: 1 sign bit, 5 bits of exponent with bias 15, 10 of significand.
+// IEEE 754-2008 §3.4, binary16: 1 sign bit, 5 exponent bits with bias 15, 10 significand bits.
 const float = new Float32Array(1)
 const bits = new Uint32Array(float.buffer)
 

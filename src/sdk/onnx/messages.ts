@@ -6,25 +6,25 @@ export type Provider = 'cuda' | 'cpu'
 export type WorkerOptions = {
   /** Absolute path. */
   file: string
-  /** Tried in turn. */
+  /** Tried in order. */
   providers: readonly Provider[]
-  /** For one run on the CPU. */
+  /** Threads for one run on the CPU. */
   threads: number
 }
 
-/** One run is sent at a time. A thread is never ended from outside: in the middle of a run that ends the process. */
+/** One run is sent at a time. A thread is never terminated from outside: during a run that would end the process. */
 export type ToWorker = { type: 'run'; id: number; feeds: Record<string, Tensor> } | { type: 'close' }
 
 export type FromWorker =
   | {
       type: 'opened'
       provider: Provider
-      /** Why the providers before it could not be used. */
+      /** Why earlier providers could not be used. */
       refused: { provider: Provider; reason: string }[]
       inputs: TensorInfo[]
       outputs: TensorInfo[]
     }
   | { type: 'unopened'; reason: string }
-  /** The feeds come back with the results, since they were handed over. */
+  /** The feeds were transferred, so they come back with the results. */
   | { type: 'done'; id: number; results: Record<string, Tensor>; feeds: Record<string, Tensor>; ms: number }
   | { type: 'threw'; id: number; reason: string; feeds: Record<string, Tensor> }

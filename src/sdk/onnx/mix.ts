@@ -1,8 +1,11 @@
 import type { VideoFrame } from '../../core/media/frame.ts'
 
-/** From `source` (rgb24), at strength 0, to `made` (rgb24 or gray), at 1; frames of other sizes are not mixed. */
+/**
+ * Blends `source` (strength 0) and `made` (strength 1). `source` is rgb24 and has the same size; `made` is rgb24 or
+ * gray. Always returns rgb24, so that a change of strength never changes the format.
+ */
 export function mix(source: VideoFrame, made: VideoFrame, strength: number): VideoFrame {
-  if (strength === 1 || source.width !== made.width || source.height !== made.height) return made
+  if (strength === 1 && made.format === 'rgb24') return made
   const data = new Uint8Array(source.data.length)
   const weight = Math.round(strength * 256)
   const step = made.format === 'gray' ? 3 : 1
@@ -13,5 +16,5 @@ export function mix(source: VideoFrame, made: VideoFrame, strength: number): Vid
       data[i] = value + (((target - value) * weight) >> 8)
     }
   }
-  return { ...source, data }
+  return { ...made, format: 'rgb24', data }
 }

@@ -4,10 +4,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { packageFile } from '../package-file.ts'
 
 /**
- * The file that a `model` param means: one below `modelDir`, by its path from there or from the root; with `./`, one
- * beside or below the module `base`; or a file of an npm package that is installed beside `base` or the server. Whoever
- * publishes may set the param, so nothing else is looked at; what the operator links into `modelDir` is followed. Throws
- * with where it was looked for.
+ * The file that a `model` param names: below `modelDir`, by a path relative to it or to the root; with `./`, beside or
+ * below the module `base`; or in an npm package installed beside `base` or the server. Publishers may set the param, so
+ * no other place is read; links that the operator makes inside `modelDir` are followed. Throws an error that lists the
+ * places searched.
  */
 export function modelFile(model: string, modelDir: string, base: string): string {
   if (isAbsolute(model)) return existing(within(modelDir, model, 'MODEL_DIR'))

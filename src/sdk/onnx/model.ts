@@ -5,38 +5,48 @@ import { Worker } from 'node:worker_threads'
 import { AppError } from '../../core/errors.ts'
 import { type Closed, type Context, deadline, type Resource } from '../../core/resource.ts'
 import type { FromWorker, Provider, ToWorker, WorkerOptions } from './messages.ts'
-import { candidates, cudaAbsence, type ExecutionProvider } from './provider.ts'
+import { candidates, cudaAbsence, type ExecutionProvider, runtimeAbsence } from './provider.ts'
 import type { Tensor, TensorInfo } from './tensor.ts'
 
-/** Loading a large model onto a GPU takes minutes at worst. */
+/** Loading a large model onto a GPU can take minutes. */
 const OPEN_MS = 300_000
-/** Runs that wait their turn; more than a few only make frames old. */
+/** Waiting runs; with more, frames would only get older. */
 const MAX_WAITING = 8
 
 const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
 
 export type ModelOptions = {
-  /** Path of the `.onnx` file; relative to the working directory. For a file of an npm package see `packageFile`. */
+  /** Path of the `.onnx` file, relative to the working directory. For a file in an npm package see `packageFile`. */
   file: string
-  /** Default `auto`: CUDA where it can be used, else the CPU; which one, and why, is logged. */
+  /** Default `auto`: CUDA if available, else the CPU. The choice and its reason are logged. */
   executionProvider?: ExecutionProvider
-  /** CPU threads for one run; default half of the cores: the decoder, the encoder and the frames need the others. */
+  /**
+   * CPU threads for one run; default half of the cores, because the decoder, the encoder and frame transport need the
+   * rest.
+   */
   threads?: number
 }
 
-type Run = { id: number; feeds: Feeds; resolve(results: Record<string, Tensor>): void; reject(error: AppError): void }
+/** `lent` is the copy or view of `feeds` that the model's thread gets. */
+type Run = {
+  id: number
+  feeds: Feeds
+  lent: Feeds
+  resolve(results: Record<string, Tensor>): void
+  reject(error: AppError): void
+}
 type Feeds = Record<string, Tensor>
 
-/** A loaded model. It computes on a thread of its own, so the event loop stays free. */
+/** A loaded model. It runs on its own thread, so the event loop stays free. */
 export class OnnxModel implements Resource {
   readonly executionProvider: Provider
   readonly inputs: readonly TensorInfo[]
   readonly outputs: readonly TensorInfo[]
   readonly closed: Promise<Closed>
-  /** How long the newest run computed, in milliseconds. */
+  /** Duration of the last run, in milliseconds. */
   lastRunMs = 0
   readonly #worker: Worker
-  /** The first one is being computed. */
+  /** The first one is running. */
   readonly #runs: Run[] = []
   #lastId = 0
   #stopping = false
@@ -56,12 +66,14 @@ export class OnnxModel implements Resource {
   }
 
   /**
-   * Loads a model. Rejects with `pipeline-failed` when it cannot be loaded, or not by the provider asked for, and leaves
-   * nothing.
+   * Loads a model. Rejects with `pipeline-failed` if it cannot be loaded, or not with the requested provider; nothing
+   * is left behind then.
    */
   static async open(options: ModelOptions, { signal, log }: Context): Promise<OnnxModel> {
     const file = resolve(options.file)
     if (!existsSync(file)) throw new AppError('pipeline-failed', `there is no model file ${file}`)
+    const missing = runtimeAbsence()
+    if (missing !== undefined) throw new AppError('pipeline-failed', `could not load ${file}: ${missing}`)
     const wanted = options.executionProvider ?? 'auto'
     const absence = wanted === 'cpu' ? undefined : cudaAbsence()
     if (wanted === 'cuda' && absence) throw new AppError('pipeline-failed', `CUDA cannot be used: ${absence}`)
@@ -87,9 +99,9 @@ export class OnnxModel implements Resource {
   }
 
   /**
-   * Computes. The data of `feeds` is lent to the model's thread meanwhile (arrays over a whole buffer of their own are
-   * not copied) and put back into the same objects before this settles, so it can be filled again. Rejects with
-   * `pipeline-failed` when the model does not take the feeds, with `capacity` when too many runs wait.
+   * Runs the model. The data of `feeds` is transferred to the model's thread for the run (without a copy, if an array
+   * covers its whole buffer) and returned into the same objects before the promise settles, so it can be filled again.
+   * Rejects with `pipeline-failed` if the model does not accept the feeds, and with `capacity` if too many runs wait.
    */
   run(feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> {
     if (this.#stopping || this.#ended)
@@ -99,12 +111,14 @@ export class OnnxModel implements Resource {
     const problem = Object.entries(feeds).map(feedProblem).find(Boolean)
     if (problem) return Promise.reject(new AppError('pipeline-failed', problem))
     const { promise, resolve, reject } = Promise.withResolvers<Record<string, Tensor>>()
-    this.#runs.push({ id: ++this.#lastId, feeds, resolve, reject })
+    // Transferred now, although other runs come first: a caller who refills a tensor early then writes to memory that
+    // nobody reads.
+    this.#runs.push({ id: ++this.#lastId, feeds, lent: lend(feeds), resolve, reject })
     if (this.#runs.length === 1) this.#sendNext()
     return promise
   }
 
-  /** Runs that wait are rejected; the one that is being computed ends first, since nothing can break it off. */
+  /** Waiting runs are rejected. The current run ends first, because it cannot be interrupted. */
   async close(): Promise<Closed> {
     if (!this.#stopping && !this.#ended) {
       this.#stopping = true
@@ -121,20 +135,16 @@ export class OnnxModel implements Resource {
   #sendNext(): void {
     const run = this.#runs[0]
     if (!run) return
-    const { id, feeds } = run
-    const lent = Object.values(feeds).map(({ data }) => data)
-    // A view of a larger buffer must not take the rest of it along.
-    const whole = lent.filter((data) => data.byteLength === data.buffer.byteLength).map((data) => data.buffer)
-    this.#worker.postMessage({ type: 'run', id, feeds } satisfies ToWorker, [...new Set(whole)])
+    const { id, lent: feeds } = run
+    const buffers = Object.values(feeds).map(({ data }) => data.buffer)
+    this.#worker.postMessage({ type: 'run', id, feeds } satisfies ToWorker, [...new Set(buffers)])
   }
 
   #receive(message: FromWorker): void {
     const run = this.#runs[0]
     if ((message.type !== 'done' && message.type !== 'threw') || run?.id !== message.id) return
     this.#runs.shift()
-    for (const [name, tensor] of Object.entries(run.feeds)) {
-      if (tensor.data.buffer.detached) tensor.data = message.feeds[name]!.data
-    }
+    putBack(run.feeds, message.feeds)
     if (message.type === 'done') {
       this.lastRunMs = message.ms
       run.resolve(message.results)
@@ -144,7 +154,10 @@ export class OnnxModel implements Resource {
 
   #rejectAll(): void {
     const gone = this.#failure ?? new AppError('pipeline-failed', 'the model was closed')
-    for (const run of this.#runs.splice(0)) run.reject(gone)
+    for (const { feeds, lent, reject } of this.#runs.splice(0)) {
+      putBack(feeds, lent)
+      reject(gone)
+    }
   }
 
   #end(): Closed {
@@ -152,6 +165,31 @@ export class OnnxModel implements Resource {
     this.#rejectAll()
     if (this.#stopping) return { why: 'stopped' }
     return this.#failure ? { why: 'failed', error: this.#failure } : { why: 'ended' }
+  }
+}
+
+/** Without a copy, unless the array is a view of a larger buffer, which must not be transferred whole. */
+function lend(feeds: Feeds): Feeds {
+  const views = new Map<Tensor, Tensor['data']>()
+  for (const tensor of Object.values(feeds))
+    if (tensor.data.byteLength < tensor.data.buffer.byteLength) views.set(tensor, tensor.data.slice())
+  const moved = new Map<ArrayBuffer, ArrayBuffer>()
+  const entries = Object.entries(feeds).map(([name, tensor]) => {
+    const { type, dims, data } = tensor
+    const { buffer } = data
+    const own = views.get(tensor) ?? moved.get(buffer) ?? buffer.transfer()
+    if (!(own instanceof ArrayBuffer)) return [name, { type, dims, data: own }]
+    moved.set(buffer, own)
+    const Samples = data.constructor as new (from: ArrayBuffer) => Tensor['data']
+    return [name, { type, dims, data: new Samples(own) }]
+  })
+  return Object.fromEntries(entries) as Feeds
+}
+
+function putBack(feeds: Feeds, lent: Feeds): void {
+  for (const [name, tensor] of Object.entries(feeds)) {
+    const { data } = lent[name]!
+    if (tensor.data.buffer.detached && !data.buffer.detached) tensor.data = data
   }
 }
 

@@ -3,7 +3,7 @@ import { BaseParams } from '../base-params.ts'
 
 const RANGES = { '0..1': [0, 1], '-1..1': [-1, 1], '0..255': [0, 255] } as const
 
-/** One for red, green and blue each. */
+/** One value each for red, green and blue. */
 const perChannel = z.array(z.number()).length(3)
 const side = z.int().min(8).max(4096)
 
@@ -20,7 +20,7 @@ export const OnnxParams = BaseParams.extend({
   execution_provider: z
     .enum(['auto', 'cuda', 'cpu'])
     .default('auto')
-    .describe('What computes; auto is CUDA where it can be used, else the CPU'),
+    .describe('Execution provider; auto is CUDA if available, else the CPU'),
   layout: z
     .enum(['auto', 'NCHW', 'NHWC'])
     .default('auto')
@@ -28,26 +28,34 @@ export const OnnxParams = BaseParams.extend({
   channels: z.enum(['rgb', 'bgr']).default('rgb').describe('Order of the colours in the tensors'),
   input_width: side.optional().describe("Width for models that take any; default the frame's, in multiples of 32"),
   input_height: side.optional().describe("Height for models that take any; default the frame's, in multiples of 32"),
-  input_range: z.enum(['0..1', '-1..1', '0..255']).default('0..1').describe('What black and white become in the input'),
-  mean: perChannel.default([0, 0, 0]).describe('Taken off each channel after input_range'),
+  input_range: z.enum(['0..1', '-1..1', '0..255']).default('0..1').describe('Values of black and white in the input'),
+  mean: perChannel.default([0, 0, 0]).describe('Subtracted from each channel after input_range'),
   std: perChannel
     .refine((list) => !list.includes(0), 'must not be 0')
     .default([1, 1, 1])
-    .describe('Divided by after mean'),
-  fit: z
-    .enum(['stretch', 'letterbox'])
-    .default('stretch')
-    .describe("What is done with a frame of another aspect than the model's"),
+    .describe('Divides each channel after mean'),
+  fit: z.enum(['stretch', 'letterbox']).default('stretch').describe('How a frame is fitted to another aspect ratio'),
+  output: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('Name of the image output, for models with several; by default the first suitable one'),
   output_range: z
     .enum(['0..1', '-1..1', '0..255', 'auto'])
     .default('0..1')
-    .describe('What black and white are in the output; auto takes the least and the largest value of each frame'),
-  output_size: z.enum(['source', 'model']).default('source').describe('Size of the frames that come out'),
-  strength: z.number().min(0).max(1).default(1).describe('From 0, the frame as it came, to 1, the output of the model'),
+    .describe('Values of black and white in the output; auto uses the minimum and maximum of each frame'),
+  output_size: z.enum(['source', 'model']).default('source').describe('Size of the output frames'),
+  strength: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe('Blend from the original frame (0) to the output of the model (1)'),
 })
 export type OnnxParams = z.output<typeof OnnxParams>
 
-/** Params that a loaded model does not depend on. */
+/** Params that need no reload of the model. */
 const LIVE: ReadonlySet<string> = new Set(['output_range', 'output_size', 'strength', 'show_reloading_frame'])
 
 export function needsReload(now: OnnxParams, next: OnnxParams): boolean {

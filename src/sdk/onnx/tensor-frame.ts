@@ -7,39 +7,39 @@ import type { Tensor, TensorData } from './tensor.ts'
 export type FrameTensorType = 'float32' | 'float16' | 'uint8'
 
 export type FrameOptions = {
-  /** Of the tensor, in pixels. */
+  /** Width of the tensor in pixels. */
   width: number
-  /** Of the tensor, in pixels. */
+  /** Height of the tensor in pixels. */
   height: number
-  /** `NCHW`: one plane after the other, the default; `NHWC`: the channels of a pixel side by side. */
+  /** `NCHW` (default): one plane after the other. `NHWC`: the channels of each pixel side by side. */
   layout?: 'NCHW' | 'NHWC'
   /** Default `float32`. */
   type?: FrameTensorType
   /** Order of the channels; default `rgb`. */
   channels?: 'rgb' | 'bgr' | 'gray'
-  /** What 0 and 255 become, before `mean` and `std`; default 0 and 1, for `uint8` 0 and 255. */
+  /** Values of black and white before `mean` and `std`; default 0 and 1, for `uint8` 0 and 255. */
   range?: readonly [number, number]
-  /** Taken off, one for each channel in their order; default 0. */
+  /** Subtracted, one value per channel in channel order; default 0. */
   mean?: readonly number[]
-  /** Divided by afterwards, one for each channel; default 1. */
+  /** Divided by after the mean is subtracted, one value per channel; default 1. */
   std?: readonly number[]
-  /** A frame of another aspect is stretched, the default, or put in the middle with grey bars. */
+  /** How a frame of another aspect ratio fits: stretched (default), or centred with grey bars. */
   fit?: 'stretch' | 'letterbox'
 }
 
-/** What a frame made of a tensor shall be. */
+/** Size and time of a frame made from a tensor: pixels, and 90 kHz ticks. */
 export type FrameTarget = Pick<VideoFrame, 'width' | 'height' | 'pts'>
 
 const LAST_SEEN = 8
 
-/** How frames lie in a model's tensors, and the way there and back. One for each input or output of a model. */
+/** Converts frames to a model's tensors and back. Use one per model input or output. */
 export class TensorFrame {
   readonly width: number
   readonly height: number
   readonly type: FrameTensorType
   /** 1 or 3. */
   readonly channels: number
-  /** Shape of one frame, with 1 in front. */
+  /** Shape of one frame, with a batch dimension of 1. */
   readonly dims: readonly number[]
   readonly #nhwc: boolean
   readonly #bgr: boolean
@@ -49,7 +49,7 @@ export class TensorFrame {
   readonly #scalers = new Map<string, FrameScaler>()
   #data: TensorData[FrameTensorType] | undefined
 
-  /** Throws a RangeError when the options do not fit each other. */
+  /** @throws RangeError if the options contradict each other. */
   constructor(options: FrameOptions) {
     const { width, height, layout = 'NCHW', type = 'float32', channels = 'rgb', fit = 'stretch' } = options
     for (const side of [width, height]) {
@@ -72,7 +72,7 @@ export class TensorFrame {
     this.#scales = factors.map(({ factor, offset }) => ({ factor: 1 / factor, offset: -offset / factor }))
   }
 
-  /** Where a frame of this size lies in the tensor, in pixels of the tensor. */
+  /** The rectangle of the tensor that a frame of this size fills, in pixels of the tensor. */
   placement(width: number, height: number): Placement {
     if (!this.#letterbox) return { x: 0, y: 0, width: this.width, height: this.height }
     const scale = Math.min(this.width / width, this.height / height)
@@ -81,8 +81,8 @@ export class TensorFrame {
   }
 
   /**
-   * A frame of any size and format as a tensor. Its memory is used again by the next call, unless a model has it at that
-   * moment.
+   * Converts a frame of any size and format. The tensor's memory is reused by the next call, unless a model has it at
+   * that moment.
    */
   fromFrame(frame: VideoFrame): Tensor<FrameTensorType> {
     const planes = this.#scaler(frame.width, frame.height).read(frame, this.channels)
@@ -100,8 +100,9 @@ export class TensorFrame {
   }
 
   /**
-   * A tensor of this shape as a frame of the size wanted, `gray` for one channel and `rgb24` for three; values beyond
-   * the range are clipped. Throws `pipeline-failed` when the tensor is no such frame.
+   * Converts a tensor of this shape, of any element type, to a frame of the target size: `gray` for one channel,
+   * `rgb24` for three. Values outside the range are clipped. Throws `pipeline-failed` if the tensor is not such a
+   * frame.
    */
   toFrame(tensor: Tensor, target: FrameTarget): VideoFrame {
     const area = this.width * this.height
@@ -128,7 +129,7 @@ export class TensorFrame {
     const expected = this.dims.slice(1).filter((size, i) => size !== 1 || i !== (this.#nhwc ? 2 : 0))
     if (flat.join() !== expected.join() || data.length !== this.width * this.height * this.channels)
       throw new AppError('pipeline-failed', `the tensor is ${dims.join('x')}, not ${this.dims.join('x')}`)
-    if (type === 'int64' || type === 'uint64') throw new AppError('pipeline-failed', `frames of ${type} are not read`)
+    if (type === 'int64' || type === 'uint64') return Float64Array.from(data as BigInt64Array, Number)
     return type === 'float16' ? Float32Array.from(data, floatFromHalf) : data
   }
 
@@ -144,7 +145,7 @@ export class TensorFrame {
   }
 }
 
-/** The least and the largest finite value, a little apart at least. */
+/** The smallest and the largest finite value, kept at least slightly apart. */
 export function extent({ type, data }: Tensor): [number, number] {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   for (let i = 0; i < data.length; i++) {
@@ -163,7 +164,7 @@ function perChannel(given: readonly number[] | undefined, channels: number, fall
   return list
 }
 
-/** What each of the 256 samples becomes. */
+/** The tensor value of each of the 256 samples. */
 function table(type: FrameTensorType, factor: number, offset: number): TensorData[FrameTensorType] {
   const values = Float32Array.from({ length: 256 }, (_, sample) => sample * factor + offset)
   if (type === 'float16') return Uint16Array.from(values, halfFromFloat)

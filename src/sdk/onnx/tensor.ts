@@ -1,4 +1,4 @@
-/** Element types that cross between JavaScript and a model, with the arrays that hold them. */
+/** Element types supported between JavaScript and a model, with the arrays that hold them. */
 export type TensorData = {
   float32: Float32Array<ArrayBuffer>
   uint8: Uint8Array<ArrayBuffer>
@@ -8,7 +8,7 @@ export type TensorData = {
   int32: Int32Array<ArrayBuffer>
   int64: BigInt64Array<ArrayBuffer>
   bool: Uint8Array<ArrayBuffer>
-  /** Bits of IEEE 754 half precision. */
+  /** IEEE 754 half-precision bit patterns. */
   float16: Uint16Array<ArrayBuffer>
   float64: Float64Array<ArrayBuffer>
   uint32: Uint32Array<ArrayBuffer>
@@ -20,16 +20,16 @@ export type TensorType = keyof TensorData
 export type Tensor<T extends TensorType = TensorType> = {
   [K in T]: {
     type: K
-    /** Sizes, outermost first; their product is the length of `data`. */
+    /** Dimensions, outermost first; their product is the length of `data`. */
     dims: readonly number[]
     data: TensorData[K]
   }
 }[T]
 
-/** What a model says of one of its inputs or outputs. */
+/** What a model declares about one of its inputs or outputs. */
 export type TensorInfo = {
   name: string
   type: string
-  /** Outermost first; null where the model takes any size. */
+  /** Outermost first; null for a dimension of any size. */
   dims: readonly (number | null)[]
 }

@@ -1,4 +1,4 @@
-/** The thread that runs a model: onnxruntime-node computes on the thread that asks, so the asking is done here. */
+/** The thread that runs a model: onnxruntime-node computes on the calling thread. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import type { FromWorker, Provider, ToWorker, WorkerOptions } from './messages.ts'
@@ -25,7 +25,7 @@ async function open(runtime: Runtime): Promise<{ session: InferenceSession; mess
         executionProviders: provider === 'cuda' ? ['cuda', 'cpu'] : ['cpu'],
         intraOpNumThreads: options.threads,
         logSeverityLevel: 3,
-        // Threads that wait busily for the next frame take the cores from the decoder and the encoder.
+        // Threads that spin while waiting take cores from the decoder and the encoder.
         extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
       })
       const inputs = session.inputMetadata.map(describe)
@@ -73,7 +73,7 @@ function reasonOf(thrown: unknown): string {
 
 let closing = false
 let work: (message: Run) => void = () => {}
-// A message that comes during a run waits until it is over.
+// A message that arrives during a run is handled after it.
 port.on('message', (message: ToWorker) => {
   if (message.type === 'run') work(message)
   else {
@@ -83,7 +83,7 @@ port.on('message', (message: ToWorker) => {
 })
 
 try {
-  // onnxruntime-node would use it for half precision, and its native part then reads arrays of length 0.
+  // onnxruntime-node would use it for half precision; its native part then reads arrays of length 0.
   Reflect.deleteProperty(globalThis, 'Float16Array')
   const runtime = await import('onnxruntime-node')
   const { session, message } = await open(runtime)

@@ -4,42 +4,44 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import type { VideoFrame } from '../../core/media/frame.ts'
+import { audioProblem } from '../audio/output.ts'
 import { BaseParams } from '../base-params.ts'
-import type { PipelineClass } from '../pipeline-class.ts'
+import { audioOf, type PipelineClass } from '../pipeline-class.ts'
 import { frameProblem } from '../video-output.ts'
+import { testAudioFor } from './audio.ts'
 import { testFrames } from './frames.ts'
 import { type RunOptions, runPipeline, TestedPipeline, type Values } from './run.ts'
 
 export type ContractOptions = RunOptions & {
-  /** What every case starts with, for pipelines that do not work without. */
+  /** Initial params of every case, for pipelines that need some. */
   params?: Values
-  /** A change of params that the pipeline takes. */
+  /** A change of params that the pipeline accepts. */
   change?: Values
-  /** A change that the schema lets pass and the pipeline refuses, such as a model that does not exist. */
+  /** A change that the schema accepts and the pipeline refuses, such as the name of a missing model. */
   refused?: Values
   /** Frames given in each case; default 8. */
   frames?: number
-  /** Outputs they must lead to at least; default as many as frames. */
+  /** Minimum number of outputs for them; default as many as frames. */
   minOutputs?: number
-  /** Outputs may have another size than inputs; default false. */
+  /** Whether outputs may differ from inputs in size; default false. */
   resizes?: boolean
-  /** The same frames with the same params give the same bytes; default true. */
+  /** Whether equal frames with equal params give equal bytes; default true. */
   deterministic?: boolean
-  /** Address (`import.meta.resolve('./params.ts')`) of a module that exports the params: importing it must be cheap. */
+  /** URL (`import.meta.resolve('./params.ts')`) of a module that exports the params: importing it must be cheap. */
   paramsModule?: string
 }
 
-/** One thing that is true of every good pipeline; `run` rejects with what is wrong. */
+/** One requirement; `run` rejects with the reason if it is not met. */
 export type ContractCase = { name: string; run(): Promise<void> }
 
-/** How long a pipeline may take to stop before it is ended by force. */
+/** How long a pipeline may take to stop before it is killed. */
 const STOP_MS = 2000
 const IMPORT_CPU_MS = 500
 const IMPORT_WALL_MS = 10_000
 
 /**
- * What the server expects of every pipeline, as cases for any test runner:
- * `for (const { name, run } of pipelineContract(MyPipeline)) test(name, run)`.
+ * What the server expects of every pipeline, as cases for any test runner: `for (const { name, run } of
+ * pipelineContract(MyPipeline)) test(name, run)`.
  */
 export function pipelineContract(author: PipelineClass, options: ContractOptions = {}): ContractCase[] {
   const { params = {}, change, refused, paramsModule } = options
@@ -48,15 +50,20 @@ export function pipelineContract(author: PipelineClass, options: ContractOptions
       name: 'its params extend BaseParams, are described, and have a JSON Schema',
       run: async () => checkSchema(author),
     },
+    { name: 'params the schema refuses change nothing', run: () => checkInvalid(author, options) },
+    { name: 'it stops in time', run: () => checkStop(author, options) },
+  ]
+  const ofVideo: ContractCase[] = [
     {
       name: 'frames come out with their time, in a size and format that can be sent',
       run: async () => checkOutputs(testFrames(author, options.frames ?? 8), await runAll(author, options), options),
     },
     { name: 'streams of several sizes follow each other', run: () => checkSizes(author, options) },
-    { name: 'params the schema refuses change nothing', run: () => checkInvalid(author, options) },
     { name: 'two of them share nothing', run: () => checkApart(author, options) },
-    { name: 'it stops in time', run: () => checkStop(author, options) },
   ]
+  if (author.video) cases.push(...ofVideo)
+  if (audioOf(author))
+    cases.push({ name: 'audio comes out with its time, in order', run: () => checkAudio(author, options) })
   if (change) cases.push({ name: 'a change of params is applied', run: () => checkChange(author, options, change) })
   if (refused)
     cases.push({ name: 'a change that fails leaves it as it was', run: () => checkRefusal(author, options, refused) })
@@ -128,6 +135,7 @@ async function checkInvalid(author: PipelineClass, options: ContractOptions): Pr
 }
 
 async function checkWorks(author: PipelineClass, tested: TestedPipeline, options: ContractOptions) {
+  if (!author.video) return await checkAudioWorks(author, tested, options)
   tested.outputs.length = 0
   const frames = testFrames(author, options.frames ?? 8)
   for (const frame of frames) await tested.put(frame)
@@ -135,6 +143,27 @@ async function checkWorks(author: PipelineClass, tested: TestedPipeline, options
   assert.deepEqual(tested.errors, [])
   checkOutputs(frames, tested.outputs, options)
   return tested.outputs.slice()
+}
+
+async function checkAudio(author: PipelineClass, options: ContractOptions): Promise<void> {
+  await using tested = await TestedPipeline.open(author, options.params, options)
+  await checkAudioWorks(author, tested, options)
+}
+
+/** Without video there are no output frames. */
+async function checkAudioWorks(author: PipelineClass, tested: TestedPipeline, options: ContractOptions) {
+  const before = tested.audio.length
+  const frames = testAudioFor(author, options.frames ?? 8)
+  for (const frame of frames) await tested.putAudio(frame)
+  await tested.settled()
+  assert.deepEqual(tested.errors, [], 'putAudioFrame or getProcessedAudioFrame threw')
+  let last = Number.NEGATIVE_INFINITY
+  for (const output of tested.audio.slice(before)) {
+    assert.equal(audioProblem(output), undefined)
+    assert.ok(output.pts > last, `audio of time ${output.pts} came after that of ${last}`)
+    last = output.pts
+  }
+  return [] as VideoFrame[]
 }
 
 async function checkChange(author: PipelineClass, options: ContractOptions, change: Values): Promise<void> {
@@ -183,8 +212,9 @@ function same(
 
 async function checkStop(author: PipelineClass, options: ContractOptions): Promise<void> {
   const tested = await TestedPipeline.open(author, options.params, options)
-  // Stopped with a frame under way, as when the server ends.
-  const busy = tested.put(testFrames(author, 1)[0]!)
+  // Stopped while a frame is being processed, as when the server shuts down.
+  const [audio] = testAudioFor(author, 1)
+  const busy = author.video ? tested.put(testFrames(author, 1)[0]!) : audio && tested.putAudio(audio)
   const ms = await tested.close()
   await busy
   assert.ok(ms < STOP_MS, `stop() took ${Math.round(ms)} ms, after ${STOP_MS} it is ended by force`)

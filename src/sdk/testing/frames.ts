@@ -8,13 +8,13 @@ export type TestFrameOptions = {
   height?: number
   /** Default `yuv420p`. */
   format?: PixelFormat
-  /** Moves what is in the frame; default 0. */
+  /** Frame number, which moves the frame's content; default 0. */
   number?: number
-  /** Default: that of frame `number` at 30 frames a second. */
+  /** In 90 kHz ticks; default: the time of frame `number` at 30 frames per second. */
   pts?: number
 }
 
-/** A frame with shades, edges and a bright square that moves with `number`; the same bytes for the same options. */
+/** A frame with gradients, edges and a bright square that moves with `number`; equal options give equal bytes. */
 export function testFrame(options: TestFrameOptions = {}): VideoFrame {
   const { width = 320, height = 240, format = 'yuv420p', number = 0, pts = number * 3000 } = options
   const data = new Uint8Array(frameBytes(format, width, height))
@@ -37,7 +37,7 @@ export function testFrame(options: TestFrameOptions = {}): VideoFrame {
   return { data, format, width, height, pts }
 }
 
-/** Frames 0 to `count - 1` in the format the pipeline asks for, and its size if it asks for one. */
+/** Frames 0 to `count - 1` in the pipeline's input format, and in its input size if it has one. */
 export function testFrames(pipeline: PipelineClass, count: number, options: TestFrameOptions = {}): VideoFrame[] {
   const { format = 'yuv420p', width, height } = pipeline.input ?? {}
   const asked = { format, ...(width && height && { width, height }) }

@@ -1,9 +1,9 @@
-/** Imports the module named by the first argument and prints, as JSON, what that cost. */
+/** Imports the module named by the first argument and prints the cost as JSON. */
 import { registerHooks } from 'node:module'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
 
-// As in the server's runner: `millrace/…` is the SDK at hand.
+// As in the server's runner: `millrace/…` resolves to this SDK.
 registerHooks({
   resolve(specifier, context, next) {
     const name = /^millrace\/(pipeline|onnx|testing)$/.exec(specifier)?.[1]
@@ -12,7 +12,7 @@ registerHooks({
   },
 })
 
-// Paid for by every pipeline, so not counted.
+// Every pipeline imports it, so it is not counted.
 await import('../pipeline.ts')
 const cpu = process.cpuUsage()
 const began = performance.now()

@@ -4,39 +4,48 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { AppError } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
+import type { AudioFrame } from '../../core/media/audio.ts'
 import type { VideoFrame } from '../../core/media/frame.ts'
 import { deadline, sleep } from '../../core/resource.ts'
+import { AudioOutput } from '../audio/output.ts'
 import type { ParamsOf, ParamsSchema } from '../base-params.ts'
-import { type Pipeline, type PipelineClass, Reload } from '../pipeline-class.ts'
+import { audioOf, type Pipeline, type PipelineClass, Reload } from '../pipeline-class.ts'
+import { putProcessed } from '../processed.ts'
 import { VideoOutput } from '../video-output.ts'
 
 export type Values = Record<string, unknown>
 export type LogLine = { level: 'debug' | 'info' | 'warn' | 'error'; message: string; fields: Values }
 
 export type RunOptions = {
-  /** The name the pipeline is started by; default `test`. */
+  /** The pipeline's name in its context; default `test`. */
   name?: string
-  /** Where it keeps models; default: a new folder, removed at the end. */
+  /** Folder for models; default: a new folder, removed at the end. */
   modelDir?: string
-  /** How long no output must come before all are taken to be out; default 100. */
+  /** How long to wait for further outputs, in ms; default 100. */
   settleMs?: number
-  /** For each of the pipeline's methods; default 60,000. */
+  /** Time limit of each of the pipeline's methods, in ms; default 60,000. */
   limitMs?: number
 }
 
 export type PipelineRun = {
-  /** In the order in which they came. */
+  /** In order of arrival. */
   outputs: VideoFrame[]
-  /** What `putVideoFrame` and `getProcessedVideoFrame` threw; the frame in question is lost, as in the server. */
+  /** Output audio, in order of arrival. */
+  audio: AudioFrame[]
+  /** Data messages. */
+  data: { value: unknown; pts: number }[]
+  /** Errors thrown by its frame and output methods; the frame is dropped, as in the server. */
   errors: unknown[]
   logs: LogLine[]
 }
 
 const REQUEST = 'test-request'
 
-/** A pipeline at work without a server, treated as the server's runner treats it. */
+/** A pipeline running without a server, treated as the server's runner treats it. */
 export class TestedPipeline implements AsyncDisposable {
   readonly outputs: VideoFrame[] = []
+  readonly audio: AudioFrame[] = []
+  readonly data: { value: unknown; pts: number }[] = []
   readonly errors: unknown[] = []
   readonly logs: LogLine[] = []
   readonly #pipeline: Pipeline
@@ -55,9 +64,10 @@ export class TestedPipeline implements AsyncDisposable {
     this.#options = { name: 'test', settleMs: 100, limitMs: 60_000, ...options }
     this.#removeModels = own
     this.#pipeline = new author()
+    this.#pipeline.outputs.onData = (value, pts) => this.data.push({ value, pts })
   }
 
-  /** Loads it. Rejects with what `initialize` throws, or `invalid-params`. */
+  /** Loads it. Rejects with the error of `initialize`, or with `invalid-params`. */
   static async open(author: PipelineClass, params: Values = {}, options: RunOptions = {}): Promise<TestedPipeline> {
     check(author, params)
     const modelDir = options.modelDir ?? mkdtempSync(join(tmpdir(), 'pipeline-models-'))
@@ -71,29 +81,53 @@ export class TestedPipeline implements AsyncDisposable {
       throw thrown
     }
     void tested.#takeOutputs()
+    if (audioOf(author)) void tested.#takeAudio()
     return tested
   }
 
-  /** In force, with their defaults. */
+  /** The params in effect, with their defaults. */
   get params(): ParamsOf<ParamsSchema> {
     return this.#params
   }
 
-  /** Gives it a copy of a frame; what it throws is kept in `errors`. */
+  /** Gives it a copy of a frame; an error that it throws is added to `errors`. */
   async put(frame: VideoFrame): Promise<void> {
     const { format } = this.#class.input ?? {}
     if (format && frame.format !== format)
       throw new TypeError(`the pipeline asks for ${format}, the frame is ${frame.format}`)
     const own = { ...frame, data: frame.data.slice() }
     try {
-      await deadline(this.#pipeline.putVideoFrame(own, REQUEST), this.#options.limitMs, 'putVideoFrame()')
+      await deadline(this.#give(own), this.#options.limitMs, 'putVideoFrame()')
     } catch (thrown) {
       this.errors.push(thrown)
     }
     await turn()
   }
 
-  /** Merges values into the params. Rejects, and changes nothing, when the schema or the pipeline refuses them. */
+  /** Gives it a copy of an audio frame; an error that it throws is added to `errors`. */
+  async putAudio(frame: AudioFrame): Promise<void> {
+    const spec = audioOf(this.#class)
+    if (!spec || spec.mode === 'give') throw new TypeError('the pipeline takes no audio')
+    if (frame.channels !== spec.channels)
+      throw new TypeError(`the pipeline asks for ${spec.channels} channels, the frame has ${frame.channels}`)
+    const own = { ...frame, data: frame.data.slice() }
+    try {
+      await deadline(this.#pipeline.putAudioFrame(own, REQUEST), this.#options.limitMs, 'putAudioFrame()')
+    } catch (thrown) {
+      this.errors.push(thrown)
+    }
+    await turn()
+  }
+
+  /** As one of several streams, if the pipeline can be shared. */
+  async #give(frame: VideoFrame): Promise<void> {
+    if (this.#class.streams === 1 || !this.#pipeline.processBatch) return this.#pipeline.putVideoFrame(frame, REQUEST)
+    const { pts } = frame
+    const [processed] = await this.#pipeline.processBatch([{ frame, params: this.#params, requestId: REQUEST }])
+    putProcessed(processed, pts, REQUEST, this.#pipeline.outputs)
+  }
+
+  /** Merges values into the params. Rejects and changes nothing if the schema or the pipeline refuses them. */
   async update(values: Values): Promise<'applied' | 'reloaded'> {
     const given = { ...this.#given, ...values }
     const params = check(this.#class, given)
@@ -108,15 +142,16 @@ export class TestedPipeline implements AsyncDisposable {
     return reload instanceof Reload ? 'reloaded' : 'applied'
   }
 
-  /** Resolves when no output has come for a while. */
+  /** Resolves when no output has come for `settleMs`. */
   async settled(): Promise<void> {
-    for (let seen = -1; seen !== this.outputs.length; ) {
-      seen = this.outputs.length
+    const count = () => this.outputs.length + this.audio.length
+    for (let seen = -1; seen !== count(); ) {
+      seen = count()
       await sleep(this.#options.settleMs)
     }
   }
 
-  /** Stops it; how long that took in milliseconds. Rejects with what `stop` throws. */
+  /** Stops it and returns how long that took, in ms. Rejects with the error of `stop`. */
   close(): Promise<number> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -153,6 +188,21 @@ export class TestedPipeline implements AsyncDisposable {
     }
   }
 
+  async #takeAudio(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        const output = await this.#pipeline.getProcessedAudioFrame()
+        if (!(output instanceof AudioOutput)) throw new TypeError('getProcessedAudioFrame must give an AudioOutput')
+        if (output.requestId !== REQUEST)
+          throw new TypeError(`output of request ${output.requestId}, which is not running`)
+        this.audio.push(output.frame)
+      } catch (thrown) {
+        this.errors.push(thrown)
+        await turn()
+      }
+    }
+  }
+
   #log(bound: Values): Log {
     const write = (level: LogLine['level']) => (fields: object | string, message?: string) => {
       const text = typeof fields === 'string' ? fields : (message ?? '')
@@ -164,20 +214,23 @@ export class TestedPipeline implements AsyncDisposable {
 }
 
 /**
- * Loads a pipeline, gives it the frames one after the other, takes what comes out, and stops it; no server is needed.
- * Rejects when loading or stopping fails.
+ * Loads a pipeline, gives it video or audio frames one after the other, collects the outputs, and stops it. Rejects if
+ * loading or stopping fails.
  */
 export async function runPipeline(
   author: PipelineClass,
-  frames: Iterable<VideoFrame> | AsyncIterable<VideoFrame>,
+  frames: Iterable<VideoFrame | AudioFrame> | AsyncIterable<VideoFrame | AudioFrame>,
   params: Values = {},
   options: RunOptions = {},
 ): Promise<PipelineRun> {
   await using tested = await TestedPipeline.open(author, params, options)
-  for await (const frame of frames) await tested.put(frame)
+  for await (const frame of frames) {
+    if ('sampleRate' in frame) await tested.putAudio(frame)
+    else await tested.put(frame)
+  }
   await tested.settled()
-  const { outputs, errors, logs } = tested
-  return { outputs, errors, logs }
+  const { outputs, audio, data, errors, logs } = tested
+  return { outputs, audio, data, errors, logs }
 }
 
 function check(author: PipelineClass, given: Values): ParamsOf<ParamsSchema> {

@@ -16,13 +16,13 @@ describe('VideoOutput', () => {
     [{ height: 2.5 }, 'height must be'],
     [{ pts: Number.NaN }, 'pts must be a whole number of 90 kHz ticks'],
     [{ pts: undefined as never }, 'pts must be'],
-  ])('%j is refused with what is wrong', (wrong, message) => {
+  ])('%j is refused with the reason', (wrong, message) => {
     expect(() => new VideoOutput({ ...frame(1), ...wrong }, 'r')).toThrow(message)
   })
 })
 
 describe('OutputQueue', () => {
-  test('gives what was put, in order, to those who waited first', async () => {
+  test('delivers outputs in order, to the longest waiting first', async () => {
     const queue = new OutputQueue()
     const early = [queue.get(), queue.get()]
     for (const pts of [1, 2, 3]) queue.put(output(pts))
@@ -30,7 +30,7 @@ describe('OutputQueue', () => {
     expect(got.map(({ frame: { pts } }) => pts)).toEqual([1, 2, 3])
   })
 
-  test('is bounded: the oldest is lost, and counted', async () => {
+  test('is bounded: the oldest is dropped and counted', async () => {
     const queue = new OutputQueue(2)
     const tally: string[] = []
     queue.onTally = (what) => tally.push(what)
@@ -42,7 +42,7 @@ describe('OutputQueue', () => {
     expect(tally.at(-1)).toBe('lost')
   })
 
-  test('takes nothing else', () => {
+  test('accepts nothing else', () => {
     expect(() => new OutputQueue().put(frame(1) as never)).toThrow('takes a VideoOutput')
   })
 })
@@ -76,7 +76,7 @@ describe('definePipeline', () => {
     return { told, Defined, pipeline: new Defined() }
   }
 
-  test('makes a class with what it was told', () => {
+  test('makes a class from its definition', () => {
     const { Defined } = open((input) => input)
     expect(Defined.Params).toBe(Params)
     expect(Defined.input).toEqual({ format: 'gray' })
@@ -93,14 +93,14 @@ describe('definePipeline', () => {
     expect(await pipeline.getProcessedVideoFrame()).toMatchObject({ frame: { pts: 2 }, requestId: 'r' })
   })
 
-  test('when one of several outputs is wrong, none goes out', async () => {
+  test('when one of several outputs is invalid, none is delivered', async () => {
     const { pipeline } = open((input) => [input, { ...input, width: 9 }])
     await pipeline.initialize(parse({}), context)
     await expect(pipeline.putVideoFrame(frame(1), 'r')).rejects.toThrow('9x2 gray')
     expect(pipeline.outputs.size).toBe(0)
   })
 
-  test('new params are there for the next frame; refused ones are not', async () => {
+  test('new params apply to the next frame, refused ones do not', async () => {
     const { pipeline, told } = open((input) => input)
     await pipeline.initialize(parse({}), context)
     expect(await pipeline.updateParams(parse({ gain: 2 }))).toBeUndefined()
@@ -110,7 +110,7 @@ describe('definePipeline', () => {
     expect(told).toEqual(['load small', 'process 2', 'process 2'])
   })
 
-  test('reloadWhen loads anew, and stops the model before', async () => {
+  test('reloadWhen loads again, and stops the model first', async () => {
     const { pipeline, told } = open((input) => input)
     await pipeline.initialize(parse({}), context)
     const reload = await pipeline.updateParams(parse({ model: 'large', gain: 3 }))
@@ -123,13 +123,13 @@ describe('definePipeline', () => {
     expect(told).toEqual(['load small', 'stop small', 'load large', 'process 3', 'stop large'])
   })
 
-  test('stop before load is nothing', async () => {
+  test('stop before load does nothing', async () => {
     await open((input) => input).pipeline.stop()
   })
 })
 
 describe('BaseParams', () => {
-  test('has defaults, and an API that can be described', () => {
+  test('has defaults, and a describable API', () => {
     expect(BaseParams.parse({})).toEqual({ show_reloading_frame: true })
     expect(BaseParams.parse({ width: 640, height: 360, other: 1 })).toEqual({
       width: 640,

@@ -23,17 +23,17 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const find = (model: string) => modelFile(model, modelDir, base)
 
 describe('the model of a param', () => {
-  it('is one in MODEL_DIR, by its path from there or from the root', () => {
+  it('may be in MODEL_DIR, by its path relative to it or to the root', () => {
     expect(find('a.onnx')).toBe(join(modelDir, 'a.onnx'))
     expect(find('depth/b.onnx')).toBe(join(modelDir, 'depth/b.onnx'))
     expect(find(join(modelDir, 'a.onnx'))).toBe(join(modelDir, 'a.onnx'))
   })
 
-  it('is one that the operator linked there', () => {
+  it('may be a link made by the operator', () => {
     expect(find('linked.onnx')).toBe(join(modelDir, 'linked.onnx'))
   })
 
-  it('is one of the package itself', () => {
+  it('may be in the package itself', () => {
     expect(find('./models/own.onnx')).toBe(join(folder, 'package/models/own.onnx'))
   })
 
@@ -45,11 +45,11 @@ describe('the model of a param', () => {
     () => './../secret.onnx',
     () => './models/../../none.onnx',
     () => `${modelDir}-other/a.onnx`,
-  ])('is none elsewhere, whether there is one or not', (path) => {
+  ])('may be nowhere else, whether the file exists or not', (path) => {
     expect(() => find(path())).toThrow(/^model: .* is not in (MODEL_DIR|the package), and only what is there is read/)
   })
 
-  it('is looked for in all places before it is missed', () => {
+  it('is searched in all places before it is reported missing', () => {
     expect(() => find('c.onnx')).toThrow(/there is no c\.onnx in MODEL_DIR/)
   })
 })

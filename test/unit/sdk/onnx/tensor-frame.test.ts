@@ -33,7 +33,7 @@ describe('Resampler', () => {
     expect(scale(from, width, outWidth, outHeight)).toEqual(expected)
   })
 
-  test('an even frame stays as it is at every size', () => {
+  test('a uniform frame stays uniform at every size', () => {
     for (let size = 1; size <= 40; size++) {
       for (const level of [0, 1, 127, 254, 255])
         expect(new Set(scale(Array(19 * 23).fill(level), 19, size, 41 - size))).toEqual(new Set([level]))
@@ -42,7 +42,7 @@ describe('Resampler', () => {
 })
 
 describe('TensorFrame', () => {
-  test('planes one after the other, or channels side by side', () => {
+  test('planar or interleaved channels', () => {
     const input = makeFrame('rgb24', 2, 1, (i) => [255, 0, 51, 0, 255, 102][i] as number)
     const nchw = new TensorFrame({ width: 2, height: 1 }).fromFrame(input)
     expect(nchw.dims).toEqual([1, 3, 1, 2])
@@ -63,8 +63,8 @@ describe('TensorFrame', () => {
       (['float32', 'float16', 'uint8'] as const).map((type) => ({ format, layout, type })),
     ),
   )
-  test.each(kinds)('$format there and back as $type $layout', ({ format, layout, type }) => {
-    // Grey in every format, with chroma in the middle.
+  test.each(kinds)('$format to $type $layout and back', ({ format, layout, type }) => {
+    // Grey in every format, with neutral chroma.
     const [width, height] = [33, 21]
     const input = makeFrame(format, width, height, (i) => (format === 'yuv420p' && i >= width * height ? 128 : 150))
     const frame = new TensorFrame({ width, height, layout, type, range: type === 'uint8' ? [0, 255] : [-1, 1] })
@@ -86,7 +86,7 @@ describe('TensorFrame', () => {
     expect([r, g, b]).toEqual([254, 0, 0])
   })
 
-  test('a letterbox keeps the aspect and comes off again', () => {
+  test('a letterbox keeps the aspect ratio and is removed again', () => {
     const frame = new TensorFrame({ width: 8, height: 8, fit: 'letterbox', type: 'uint8', layout: 'NHWC' })
     expect(frame.placement(16, 8)).toEqual({ x: 0, y: 2, width: 8, height: 4 })
     const input = makeFrame('rgb24', 16, 8, () => 200)
@@ -96,7 +96,7 @@ describe('TensorFrame', () => {
     expect(new Set(frame.toFrame(tensor, input).data)).toEqual(new Set([200]))
   })
 
-  test('one channel is a gray frame, and values beyond the range are clipped', () => {
+  test('one channel is a gray frame, and values out of range are clipped', () => {
     const frame = new TensorFrame({ width: 2, height: 1, channels: 'gray' })
     const tensor = { type: 'float32', dims: [1, 1, 1, 2], data: Float32Array.of(-3, 1.5) } as const
     const output = frame.toFrame(tensor, { width: 2, height: 1, pts: 3 })
@@ -120,7 +120,7 @@ describe('TensorFrame', () => {
 })
 
 describe('half precision', () => {
-  test('every number comes back', () => {
+  test('every number converts back', () => {
     for (let half = 0; half < 0x10000; half++) {
       const value = floatFromHalf(half)
       if (Number.isNaN(value)) expect(Number.isNaN(floatFromHalf(halfFromFloat(value)))).toBe(true)
@@ -154,7 +154,7 @@ describe('the range of a tensor', () => {
       [5, 5, Number.NaN],
       [5, 6],
     ],
-  ])('of %j leaves out what is not finite', (values, range) => {
+  ])('of %j ignores values that are not finite', (values, range) => {
     expect(of(...values)).toEqual(range)
   })
   test('is read from half precision as numbers', () => {
