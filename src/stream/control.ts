@@ -1,3 +1,4 @@
+import { parseExactJson } from '../codec/json.ts'
 import { AppError } from '../core/errors.ts'
 import { jsonMessages } from '../trickle/json.ts'
 import type { Subscription } from '../trickle/subscription.ts'
@@ -5,15 +6,17 @@ import type { StreamEvents } from './events.ts'
 
 type Values = Record<string, unknown>
 
-/** A stream, as far as its control channel goes. */
+/** The part of a stream that a control channel needs. */
 export type ControlledStream = {
   readonly events: StreamEvents
+  /** Limit of one message. */
+  readonly maxBodyBytes: number
   updateParams(mode: 'replace', value: Values): Promise<unknown>
 }
 
 /**
- * Each message of a control channel replaces the stream's params; what is wrong with one is an error event, and the next
- * is read. Ends with the channel. `complete` may add to a message what its sender leaves out.
+ * Applies each message of a control channel as the stream's new params. A wrong message becomes an error event, and the
+ * next one is read. Ends with the channel. `complete` may add what the sender leaves out.
  */
 export async function followControl(
   stream: ControlledStream,
@@ -21,7 +24,8 @@ export async function followControl(
   complete: (message: Values) => Values = (message) => message,
 ): Promise<void> {
   const onError = (error: AppError) => stream.events.emit({ type: 'error', source: 'control', message: error.message })
-  for await (const message of jsonMessages(subscription, { onError })) {
+  const options = { maxBytes: stream.maxBodyBytes, onError, parse: parseExactJson }
+  for await (const message of jsonMessages(subscription, options)) {
     try {
       if (message === null || typeof message !== 'object' || Array.isArray(message)) {
         throw new AppError('invalid-request', 'a control message must be a JSON object of params')

@@ -1,24 +1,50 @@
 import type { AppErrorJson } from '../core/errors.ts'
+import { plainly } from '../core/plain-paths.ts'
 
-/** What happened in a stream, as its watchers are told. */
+/** A stream's encoders: of the output and of the input view, each also for viewers without H.264. */
+export type EncoderSource = 'encoder' | 'encoder-vp8' | 'input-view' | 'input-view-vp8'
+
+/** An event of a stream, as its subscribers get it. */
 export type StreamEventData =
   | { type: 'state'; state: string; previous: string }
   | { type: 'publisher'; event: 'joined' | 'left'; kind: string; reason?: string }
+  /** Another pipeline loads, is on air, or failed to load; then the previous one stays. */
+  | { type: 'pipeline'; status: 'loading' | 'on-air' | 'failed'; pipeline: string; error?: AppErrorJson }
   | { type: 'params'; status: 'applied' | 'rejected'; revision: number; hash: string; error?: AppErrorJson }
   | {
       type: 'error'
-      source: 'pipeline' | 'decoder' | 'encoder' | 'input-view' | 'audio' | 'ingest' | 'egress' | 'control' | 'events'
+      source: 'pipeline' | 'decoder' | EncoderSource | 'audio' | 'ingest' | 'egress' | 'control' | 'events'
       message: string
+      /** The pipeline's name within a chain. */
+      stage?: string
     }
   | {
       type: 'restart'
-      source: 'pipeline' | 'decoder' | 'encoder' | 'input-view' | 'audio'
+      source: 'pipeline' | 'decoder' | EncoderSource | 'audio'
       count: number
       logs?: string[]
+      stage?: string
     }
-  | { type: 'log'; level: string; line: string }
+  | { type: 'log'; level: string; line: string; stage?: string }
   | { type: 'viewers'; viewers: number; inputViewers: number }
   | { type: 'status'; status: Record<string, unknown> }
+  | {
+      type: 'recording'
+      status: 'started' | 'finished' | 'failed'
+      recording: string
+      view: 'input' | 'output'
+      files?: string[]
+      error?: AppErrorJson
+    }
+  /** A push target accepted the output, was lost and is retried, or has ended. */
+  | {
+      type: 'output'
+      status: 'running' | 'lost' | 'ended'
+      output: string
+      kind: string
+      to: string
+      error?: AppErrorJson
+    }
   | { type: 'ended'; why: string; error?: AppErrorJson }
 
 export type StreamEvent = StreamEventData & {
@@ -42,7 +68,8 @@ export class StreamEvents {
   }
 
   emit(data: StreamEventData): void {
-    const event: StreamEvent = { ...data, id: this.#next++, timestamp: Date.now() }
+    // Where things lie on this machine is for its log.
+    const event: StreamEvent = { ...plainly(data), id: this.#next++, timestamp: Date.now() }
     this.#kept.push(event)
     if (this.#kept.length > this.#keep) this.#kept.shift()
     for (const listener of [...this.#listeners]) listener(event)

@@ -7,10 +7,10 @@ export type LatencyReport = Record<Stage, Percentiles>
 
 type Marks = { arrived: number; decoded?: number; processed?: number }
 
-/** More frames in flight than this belong to a stage that lost them. */
+/** With more frames in flight than this, a stage has lost some. */
 const MAX_IN_FLIGHT = 512
 
-/** Follows each frame by its `pts` from the arrival of its last bytes to the first byte of its processed form. */
+/** Follows each frame by `pts` from the arrival of its last bytes to the first byte of its encoded output. */
 export class LatencyTracker {
   readonly #marks = new Map<number, Marks>()
   readonly #meters = Object.fromEntries(STAGES.map((stage) => [stage, new LatencyMeter()])) as Record<
@@ -44,7 +44,7 @@ export class LatencyTracker {
     const marks = this.#marks.get(pts)
     if (!marks) return
     this.#marks.delete(pts)
-    // An overlay frame has no processed mark: what it took says nothing about the pipeline.
+    // An overlay frame has no processed mark and says nothing about the pipeline.
     if (marks.processed === undefined) return
     const now = nowMs()
     this.#meters.encode.add(now - marks.processed)

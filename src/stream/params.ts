@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * Identifies a set of params: the MD5 of its JSON with sorted keys in the spacing and escapes of Python's `json.dumps`,
- * so that a Livepeer gateway computes the same.
+ * Identifies a set of params: the MD5 of its JSON with sorted keys, spaced and escaped like Python's `json.dumps`, so
+ * that a Livepeer gateway computes the same hash.
  */
 export function hashParams(params: Record<string, unknown>): string {
   return createHash('md5').update(canonical(params)).digest('hex')
@@ -20,7 +20,7 @@ function canonical(value: unknown): string {
   return ascii(JSON.stringify(value) ?? 'null')
 }
 
-/** Escapes what is beyond ASCII, as Python does by default. */
+/** Escapes non-ASCII characters, as Python does by default. */
 function ascii(json: string): string {
   return json.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

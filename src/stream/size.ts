@@ -1,9 +1,7 @@
 /** In pixels. */
 export type Size = { width: number; height: number }
 
-/**
- * The largest even size of the same shape with at most `maxPixels`; undefined when `size` is within it already.
- */
+/** The largest even size of the same aspect ratio with at most `maxPixels`; undefined if `size` is within the limit. */
 export function fitWithin(size: Size, maxPixels: number): Size | undefined {
   const pixels = size.width * size.height
   if (pixels <= maxPixels) return undefined
@@ -14,7 +12,7 @@ export function fitWithin(size: Size, maxPixels: number): Size | undefined {
 
 const MIN_ENCODED_SIDE = 16
 
-/** The nearest resolution that every encoder takes, with even sides from 16 pixels; undefined when `size` is one. */
+/** The nearest size that every encoder accepts, with even sides of at least 16 pixels; undefined if `size` is one. */
 export function encodable(size: Size): Size | undefined {
   const side = (n: number) => Math.max(MIN_ENCODED_SIDE, n - (n % 2))
   const [width, height] = [side(size.width), side(size.height)]

@@ -2,8 +2,8 @@ import { AppError } from '../core/errors.ts'
 import { type Closed, type Context, type Resource, Scope, sleep } from '../core/resource.ts'
 import type { Ffmpeg } from '../ffmpeg/probe.ts'
 import { openTestPattern } from '../ffmpeg/test-pattern.ts'
-import type { PipelinePool } from '../pipeline/supervision/pool.ts'
-import type { StreamRegistry } from './registry.ts'
+import type { PipelinePool } from '../pipeline/supervision/pool/pool.ts'
+import { checkStreamName, type StreamRegistry } from './registry.ts'
 
 export type TestPatternsOptions = {
   ffmpeg: Ffmpeg
@@ -16,7 +16,7 @@ export type TestPatternsOptions = {
 
 const START_MS = 15_000
 
-/** Publishers that are ffmpegs of our own, for those who have no camera at hand. They end with their streams. */
+/** Publishers that are ffmpeg processes of the server, for users without a camera. They end with their streams. */
 export class TestPatterns implements Resource {
   readonly closed: Promise<Closed>
   readonly #options: TestPatternsOptions
@@ -34,25 +34,28 @@ export class TestPatterns implements Resource {
 
   /**
    * Resolves when the stream has its publisher.
-   * @throws AppError what the ingest would answer; `timeout` when nothing came of it.
+   * @throws AppError as the ingest would answer; `timeout` if no media came.
    */
   async start(name: string, query: { pipeline?: string; params?: Record<string, unknown> }): Promise<void> {
     const { registry, pool, ffmpeg, authToken } = this.#options
-    if ((await registry.getOrOpen(name)).publishing)
-      throw new AppError('conflict', `the stream "${name}" has a publisher already`)
+    registry.checkPublish(checkStreamName(name))
     if (query.pipeline !== undefined) await pool.describe(query.pipeline)
     const url = new URL(`/ingest/${name}`, this.#options.url())
     if (query.pipeline !== undefined) url.searchParams.set('pipeline', query.pipeline)
     if (query.params) url.searchParams.set('params', JSON.stringify(query.params))
     const headers = authToken ? { authorization: `Bearer ${authToken}` } : undefined
-    const frame = await openTestPattern({ ffmpeg, url: url.href, ...(headers && { headers }) }, this.#context)
+    const deadline = Date.now() + START_MS
+    const accepted = async (signal: AbortSignal) => {
+      while (Date.now() < deadline && !registry.streams.some((stream) => stream.name === name && stream.accepted))
+        await sleep(20, signal)
+    }
+    const frame = await openTestPattern({ ffmpeg, url: url.href, accepted, ...(headers && { headers }) }, this.#context)
     this.#running.add(frame)
     void frame.closed.then(() => this.#running.delete(frame))
-    await this.#joined(name, frame)
+    await this.#joined(name, frame, deadline)
   }
 
-  async #joined(name: string, frame: Resource): Promise<void> {
-    const deadline = Date.now() + START_MS
+  async #joined(name: string, frame: Resource, deadline: number): Promise<void> {
     while (Date.now() < deadline) {
       if (this.#options.registry.streams.some((stream) => stream.name === name && stream.live)) return
       const ended = await Promise.race([frame.closed, sleep(50, this.#context.signal)])

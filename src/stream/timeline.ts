@@ -1,8 +1,8 @@
 import { msToTicks, nowMs } from '../core/clock.ts'
 
 /**
- * Places each publisher's time stamps on the stream's own clock. The first publisher's are kept as they are; one that
- * comes after something was already sent continues where the clock of the room says the frame should be.
+ * Maps each publisher's time stamps to the stream's clock. The first publisher's are kept as they are; a later one
+ * continues at the time that has passed since.
  */
 export class Timeline {
   #offset = 0
@@ -18,12 +18,12 @@ export class Timeline {
     return pts + this.#offset
   }
 
-  /** Remembers that the stream has reached this time. */
+  /** Records that the stream has reached this time. */
   reached(pts: number): void {
     if (!this.#newest || pts > this.#newest.pts) this.#newest = { pts, at: nowMs() }
   }
 
-  /** The stream's time now, in ticks, by the newest frame and the time since. */
+  /** The stream's current time in ticks: the newest frame's time plus the time since. */
   now(): number {
     return this.#newest ? this.#newest.pts + msToTicks(nowMs() - this.#newest.at) : 0
   }

@@ -1,8 +1,8 @@
 import type { EncodedPacket } from '../../core/media/packet.ts'
 
 /**
- * The video packets since the newest keyframe, so that a new decoder can go on in the middle of a group of frames.
- * A group beyond the bounds is forgotten: the decoder then waits for the next keyframe.
+ * The video packets since the newest keyframe, so that a new decoder can start in the middle of a group of frames. A
+ * group beyond the limits is dropped; the decoder then waits for the next keyframe.
  */
 export class GopCache {
   readonly #maxPackets: number

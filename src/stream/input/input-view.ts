@@ -1,84 +1,98 @@
 import type { Reader } from '../../core/broadcast.ts'
-import { type Colour, DEFAULT_COLOUR } from '../../core/media/colour.ts'
+import { nowMs } from '../../core/clock.ts'
+import type { Colour } from '../../core/media/colour.ts'
 import type { VideoFrame } from '../../core/media/frame.ts'
-import { FramePool } from '../../core/media/frame-pool.ts'
+import type { EncodedPacket, ViewerCodec } from '../../core/media/packet.ts'
 import { type Closed, type Context, type Resource, Scope } from '../../core/resource.ts'
 import type { Ffmpeg } from '../../ffmpeg/probe.ts'
 import type { StreamEvents } from '../events.ts'
-import { Output } from '../output/output.ts'
+import { OnDemandOutput } from '../output/on-demand.ts'
 
 export type InputViewOptions = {
   ffmpeg: Ffmpeg
-  /** Of the stream's output; the view takes no more, and less as a rule. */
+  /** Bitrate of the stream's output, an upper limit for the view. */
   bitrateKbps: number
   /** Longest distance between keyframes. */
   keyframeSeconds: number
+  /** Colours of the frame with this time. */
+  colourAt(pts: number): Colour
   events: StreamEvents
+  /** Asks the publisher for a keyframe. */
+  requestSourceKeyframe(): void
 }
 
 const MAX_PIXELS = 640 * 360
 const MAX_KBPS = 800
-/** A viewer who reloads their page comes back within this time, and finds the encoder running. */
-const KEEP_MS = 2000
-
-type Open = { output: Output; memory: FramePool }
+/** Each keyframe costs quality in the pipeline's frames, so viewers' requests to the publisher are limited. */
+const SOURCE_KEYFRAME_EVERY_MS = 1000
 
 /**
- * What comes in, for those who want to see it beside the output: the frames that the pipeline is given, small, through
- * an encoder of their own. That runs only while somebody watches, and what happens to it is no matter of the stream.
+ * The input view: the frames given to the pipeline, small and without audio. A publisher's VP8 is passed unchanged to
+ * viewers who watch in VP8.
  */
 export class InputView implements Resource {
   readonly closed: Promise<Closed>
-  readonly #options: InputViewOptions
-  readonly #context: Context
   readonly #scope: Scope
-  /** Those that are closing, too. */
-  readonly #outputs = new Set<Output>()
-  #open: Open | undefined
-  #colour = DEFAULT_COLOUR
-  #closing: NodeJS.Timeout | undefined
+  readonly #options: InputViewOptions
+  readonly #ways: Record<ViewerCodec, OnDemandOutput>
+  /** Whether the publisher sends VP8. */
+  #passing = false
+  #keyframeWanted = false
+  #askedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: InputViewOptions, context: Context) {
     this.#options = options
+    const { ffmpeg, bitrateKbps, keyframeSeconds, colourAt, events } = options
     this.#scope = new Scope(context.signal)
-    this.#context = { signal: this.#scope.signal, log: context.log }
     this.closed = this.#scope.closed
-    this.#scope.defer(() => Promise.all([...this.#outputs].map((output) => output.close())))
-    this.#scope.defer(() => clearTimeout(this.#closing))
+    const small = {
+      ...{ ffmpeg, keyframeSeconds, colourAt, events, maxPixels: MAX_PIXELS, background: true },
+      bitrateKbps: Math.min(MAX_KBPS, bitrateKbps),
+    }
+    const below = { signal: this.#scope.signal, log: context.log }
+    const onKeyframeWanted = () => {
+      this.#keyframeWanted = true
+      this.#askSource()
+    }
+    this.#ways = {
+      h264: this.#scope.use(new OnDemandOutput({ ...small, source: 'input-view' }, below)),
+      vp8: this.#scope.use(
+        new OnDemandOutput({ ...small, codec: 'vp8', source: 'input-view-vp8', onKeyframeWanted }, below),
+      ),
+    }
   }
 
-  /** H.264 from the next keyframe on, without audio; nothing while there is no publisher. */
-  subscribe(): Reader {
-    clearTimeout(this.#closing)
-    this.#open ??= this.#start()
-    return this.#open.output.subscribe()
+  /** Video from the next keyframe on; nothing while there is no publisher. */
+  subscribe(codec: ViewerCodec): Reader {
+    return this.#ways[codec].subscribe()
   }
 
-  /** Shows a frame, which it copies, to those who watch; free of cost while nobody does. */
+  /** Takes a packet of the publisher's video. */
+  source(packet: EncodedPacket): void {
+    this.#passing = packet.track.codec === 'vp8'
+    if (!this.#passing) return
+    if (packet.key) this.#keyframeWanted = false
+    this.#ways.vp8.pass(packet)
+    this.#askSource()
+  }
+
+  /** Takes a frame that is given to the pipeline; costs nothing while nobody watches. */
   write(frame: VideoFrame): void {
-    const open = this.#open
-    if (!open || open.output.readers === 0) return
-    const data = open.memory.take(frame.data.length)
-    data.set(frame.data)
-    open.output.write({ ...frame, data })
+    this.#ways.h264.write(frame)
+    if (!this.#passing) this.#ways.vp8.write(frame)
   }
 
-  requestKeyframe(): void {
-    this.#open?.output.requestKeyframe()
+  requestKeyframe(codec: ViewerCodec): void {
+    this.#ways[codec].requestKeyframe()
   }
 
-  set colour(colour: Colour) {
-    this.#colour = colour
-    if (this.#open) this.#open.output.colour = colour
+  playoutDelayMs(codec: ViewerCodec): number {
+    return this.#ways[codec].playoutDelayMs
   }
 
-  get playoutDelayMs(): number {
-    return this.#open?.output.playoutDelayMs ?? 0
-  }
-
-  /** Of the encoder, while one runs. */
-  get encoderPid(): number | undefined {
-    return this.#open?.output.stats().encoderPid
+  /** Process id of the encoder of that codec, while it runs. */
+  encoderPid(codec: ViewerCodec): number | undefined {
+    return this.#ways[codec].stats()?.encoderPid
   }
 
   close(): Promise<Closed> {
@@ -89,39 +103,10 @@ export class InputView implements Resource {
     await this.close()
   }
 
-  #start(): Open {
-    const { ffmpeg, bitrateKbps, keyframeSeconds, events } = this.#options
-    const memory = new FramePool()
-    const output: Output = new Output(
-      {
-        ffmpeg,
-        bitrateKbps: Math.min(MAX_KBPS, bitrateKbps),
-        keyframeSeconds,
-        maxPixels: MAX_PIXELS,
-        background: true,
-        source: 'input-view',
-        memory,
-        events,
-        onUnread: () => this.#closeSoon(output),
-      },
-      this.#context,
-    )
-    output.colour = this.#colour
-    this.#outputs.add(output)
-    // One that fails for good takes its viewers along; who comes again finds a new one.
-    void output.closed.then(() => {
-      this.#outputs.delete(output)
-      if (this.#open?.output === output) this.#open = undefined
-    })
-    return { output, memory }
-  }
-
-  #closeSoon(output: Output): void {
-    clearTimeout(this.#closing)
-    if (this.#scope.signal.aborted || this.#open?.output !== output) return
-    this.#closing = setTimeout(() => {
-      if (this.#open?.output === output) this.#open = undefined
-      void output.close()
-    }, KEEP_MS)
+  #askSource(): void {
+    const now = nowMs()
+    if (!this.#passing || !this.#keyframeWanted || now - this.#askedAt < SOURCE_KEYFRAME_EVERY_MS) return
+    this.#askedAt = now
+    this.#options.requestSourceKeyframe()
   }
 }

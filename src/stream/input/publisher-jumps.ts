@@ -1,46 +1,49 @@
 import { msToTicks, nowMs, TICKS_PER_SECOND } from '../../core/clock.ts'
 import type { Track } from '../../core/media/packet.ts'
 
-/** In decoding order time does not go back; audio and RTP, which has no such order, may by a little. */
+/** In decoding order time does not go back; audio, and RTP without that order, may go back by this much. */
 const BACK = 0.2 * TICKS_PER_SECOND
 const BACK_UNORDERED = 0.5 * TICKS_PER_SECOND
-/** A step ahead that is so much longer than the time it took is a jump and no gap, unless the other track fills it. */
+/** A step that is this much longer than the time it took is a jump and not a gap, unless the other track fills it. */
 const AHEAD = 1.5 * TICKS_PER_SECOND
-/** So much longer than the step before; a slow file that is sent at full speed has long ones only. */
+/** Required ratio to the previous step; a slow file sent at full speed has only long steps. */
 const USUAL_STEPS = 2.5
-/** Audio and video of one instant may be so far apart in the order of sending. */
+/** Audio and video of one moment may be sent this far apart. */
 const INTERLEAVING = TICKS_PER_SECOND
 const NOISE = 0.1 * TICKS_PER_SECOND
 
 type Followed = {
   offset: number
-  /** Counts the jumps of the publisher; the tracks go over each at their own time. */
+  /** Number of jumps so far; each track passes a jump at its own time. */
   epoch: number
-  /** Of the newest packet: as sent, and when it was read. */
+  /** The newest packet: its time stamp, and when it was read. */
   time: number
   at: number
-  /** To it from the one before. */
+  /** Step from the previous packet to it. */
   step: number
 }
 
-/** How the packet is placed on the stream's clock; `jumped` by so many ticks, when the publisher's clock did. */
+/**
+ * Offset of the packet to the stream's clock; `jumped` is set to the size of the jump, in ticks, if the publisher's
+ * clock jumped.
+ */
 export type Placement = { offset: number; jumped?: number }
 
 /**
- * Finds where the clock of a publisher begins anew, and places what follows where its last packet leads: a jump costs
- * nothing. Each track keeps its place until it goes over the jump itself, and then shares that of the track that was
- * first. One whose clock never jumps stays where it is, so the two remain together by when they are sent.
+ * Detects jumps of a publisher's clock and places later packets where the last one leads, so that a jump costs nothing.
+ * A track keeps its offset until it passes the jump itself, then shares that of the track that passed it first. If a
+ * track's clock never jumps it keeps its offset, so both tracks stay together by sending time.
  */
 export class PublisherJumps {
   readonly #followed = new Map<Track['kind'], Followed>()
   readonly #join: (first: number) => number
 
-  /** `join` tells the offset of a publisher that begins with this time. */
+  /** `join` returns the offset of a publisher that begins with this time. */
   constructor(join: (first: number) => number) {
     this.#join = join
   }
 
-  /** `time` is in decoding order when `ordered`. To be asked when the packet is read, before it is held back. */
+  /** `time` is in decoding order if `ordered`. Call when the packet is read, before pacing. */
   place(kind: Track['kind'], time: number, ordered: boolean, now = nowMs()): Placement {
     const own = this.#followed.get(kind)
     const other = [...this.#followed].find(([name]) => name !== kind)?.[1]
@@ -69,7 +72,7 @@ export class PublisherJumps {
     }
     const back = step < -(ordered ? BACK : BACK_UNORDERED)
     const ahead = step - elapsed > AHEAD && step > USUAL_STEPS * own.step
-    // A gap in one track while the other goes on.
+    // A gap in one track while the other continues.
     const filled = other && other.epoch === own.epoch && other.time + msToTicks(now - other.at) >= time - INTERLEAVING
     if (!back && !(ahead && !filled)) return own
     const usual = own.step < AHEAD ? own.step : 0

@@ -1,21 +1,24 @@
 export type BitrateOptions = {
-  /** What the encoder gives when nothing limits it. */
+  /** The encoder's bitrate when nothing limits it. */
   maxKbps: number
 }
 
-/** It never goes below this part of the full bitrate. */
+/** The lowest bitrate, as a share of the full one. */
 const FLOOR = 1 / 8
-/** Room for audio, retransmissions and the unevenness of encoded frames. */
+/** Leaves room for audio, retransmissions and varying frame sizes. */
 const HEADROOM = 0.8
 /** A smaller change is not worth a new encoder. */
 const STEP = 0.15
-/** A network that fails is followed soon; one that recovers is given time to prove it. */
+/** A failing network is followed soon; a recovering one must prove itself first. */
 const DOWN_AFTER_MS = 2000
 const UP_AFTER_MS = 10_000
-/** This part of the viewers, and never fewer than one of several, is left to its losses. */
+/** This share of the viewers, and never fewer than two while others are left, may suffer loss. */
 const SLOWEST_PART = 1 / 5
 
-/** Chooses one bitrate for all viewers of a stream from what each one's network takes. A pure function of time. */
+/**
+ * Chooses one bitrate for all viewers of a stream from what each network carries. Depends only on its inputs and the
+ * time given.
+ */
 export class BitrateGovernor {
   readonly #max: number
   #kbps: number
@@ -30,7 +33,7 @@ export class BitrateGovernor {
     return this.#kbps
   }
 
-  /** `available`: kbit/s of each viewer, undefined where nothing limits it. True when `kbps` has changed. */
+  /** `available`: kbit/s for each viewer, undefined if nothing limits it. Returns true if `kbps` has changed. */
   observe(available: readonly (number | undefined)[], nowMs: number): boolean {
     const target = this.#target(available)
     const change = (target - this.#kbps) / this.#kbps
@@ -44,8 +47,8 @@ export class BitrateGovernor {
 
   #target(available: readonly (number | undefined)[]): number {
     const sorted = available.map((kbps) => kbps ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b)
-    // What one viewer tells must not take the quality from all others; one who watches alone is the audience.
-    const left = sorted.length < 2 ? 0 : Math.max(1, Math.floor(sorted.length * SLOWEST_PART))
+    // Two viewers must not lower the quality for all others; a single viewer is the whole audience.
+    const left = Math.min(sorted.length - 1, Math.max(2, Math.floor(sorted.length * SLOWEST_PART)))
     const slowest = sorted[left] ?? Number.POSITIVE_INFINITY
     return Math.round(Math.min(this.#max, Math.max(this.#max * FLOOR, slowest * HEADROOM)))
   }

@@ -1,28 +1,28 @@
 import { nowMs, ticksToMs } from '../../core/clock.ts'
 
-/** A wait shorter than this is not worth a buffer: a screen shows a frame for as long anyway. */
+/** A shorter wait needs no buffer: a screen shows each frame about as long. */
 const NEGLIGIBLE_MS = 25
 const MAX_MS = 500
 const WINDOW_MS = 1000
-/** What was needed is kept for this long, since a buffer that shrinks and grows shows. */
+/** The needed delay is kept for this many windows, because a buffer that shrinks and grows is visible. */
 const KEEP_WINDOWS = 10
-/** Fewer bad windows than this are an accident; bursts are in every one. */
+/** Fewer bad windows than this are an accident; with bursts every window is bad. */
 const BAD_WINDOWS = 4
-/** This part of the frames may come later than the buffer covers. */
+/** This share of the frames may come later than the buffer covers. */
 const LATE = 0.03
 
 /**
- * Measures how unevenly frames leave, against their own time stamps: a publisher that sends in bursts is shown smoothly
- * only by a viewer who waits as long as a burst does, and one that is even needs no wait at all.
+ * Measures how unevenly frames leave, compared with their time stamps. A publisher that sends in bursts looks smooth
+ * only with a viewer buffer as long as a burst; an even one needs no buffer.
  */
 export class OutputJitter {
   readonly #recent: number[] = []
   #late: number[] = []
   #windowStart = Number.NEGATIVE_INFINITY
-  /** The first window is left out: what begins is late. */
+  /** The first window is skipped: frames are late at the start. */
   #warm = false
 
-  /** A frame of this time leaves now. */
+  /** A frame with this time leaves now. */
   add(pts: number, now = nowMs()): void {
     if (now - this.#windowStart > WINDOW_MS) {
       if (this.#warm && this.#late.length > 1) this.#recent.push(spread(this.#late))
@@ -34,14 +34,14 @@ export class OutputJitter {
     this.#late.push(now - ticksToMs(pts))
   }
 
-  /** Something began anew, and what leaves next says nothing. */
+  /** After an interruption the next frames are not measured. */
   restart(): void {
     this.#late = []
     this.#warm = false
     this.#windowStart = Number.NEGATIVE_INFINITY
   }
 
-  /** How long viewers should hold frames back, in whole steps of 10 ms; 0 for an even stream. */
+  /** How long viewers should buffer frames, in steps of 10 ms; 0 for an even stream. */
   get delayMs(): number {
     const needed = this.#recent.toSorted((a, b) => b - a)[BAD_WINDOWS - 1] ?? 0
     return needed < NEGLIGIBLE_MS ? 0 : Math.min(MAX_MS, Math.ceil(needed / 10) * 10)

@@ -1,14 +1,14 @@
 import { frameBytes, type PixelFormat, planes, type VideoFrame } from '../../core/media/frame.ts'
 import { type Ink, ink } from './paint.ts'
 
-/** How much light of a frame stays behind the text. */
+/** Share of a frame's brightness that remains behind the text. */
 const DIM = 0.35
 const CARD_TOP = ink(30, 35, 40)
 const CARD_BOTTOM = ink(13, 15, 19)
-/** Thresholds of an ordered dither over 4x4 pixels, which keeps the slow gradient from showing bands. */
+/** Thresholds of a 4x4 ordered dither, which hides banding in the slow gradient. */
 const DITHER = [0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5].map((step) => (step + 0.5) / 16)
 
-/** A copy of a frame, grey and dark enough to read text on; alpha becomes opaque. */
+/** A copy of a frame, grey and dark enough for text on it; alpha becomes opaque. */
 export function dimmed(base: VideoFrame): Uint8Array {
   const data = new Uint8Array(base.data.length)
   switch (base.format) {
@@ -34,7 +34,7 @@ export function dimmed(base: VideoFrame): Uint8Array {
   return data
 }
 
-/** A calm dark card for when there is no frame yet: a gradient from top to bottom. */
+/** A dark card for when there is no frame yet: a vertical gradient. */
 export function card(format: PixelFormat, width: number, height: number): Uint8Array {
   const data = new Uint8Array(frameBytes(format, width, height))
   const size = { width, height }
@@ -45,7 +45,7 @@ export function card(format: PixelFormat, width: number, height: number): Uint8A
     case 'yuv420p': {
       const plane = planes({ data, format, width, height, pts: 0 })
       gradient(plane.y, size, 1, 0, 'y')
-      // One step of chroma is a visible edge in the dark, so the tint stays the same from top to bottom.
+      // A single chroma step is a visible edge in the dark, so the tint is constant.
       plane.u.fill((CARD_TOP.u + CARD_BOTTOM.u) / 2)
       plane.v.fill((CARD_TOP.v + CARD_BOTTOM.v) / 2)
       break

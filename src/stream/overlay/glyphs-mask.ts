@@ -1,39 +1,39 @@
 import { ASCENT, DESCENT, EM, type Glyph, glyph, kerning, PEN, X_HEIGHT } from './glyphs.ts'
 
-/** One line of text as coverage, ready to be blended anywhere. */
+/** One line of text as coverage masks. */
 export type TextMask = {
-  /** Size of both planes in pixels. */
+  /** Size of both masks in pixels. */
   width: number
   height: number
   /** Coverage of the letters, 0 to 255, rows packed. */
   ink: Uint8Array
-  /** Coverage of the soft dark rim under the letters, 0 to 255, rows packed. */
+  /** Coverage of the soft dark rim around the letters, 0 to 255, rows packed. */
   rim: Uint8Array
-  /** Where the text starts and where its baseline lies, in pixels from the left and the top of the planes. */
+  /** Start of the text and its baseline, in pixels from the left and top of the masks. */
   left: number
   baseline: number
   /** Sum of the letters' advances, in pixels. */
   advance: number
 }
 
-/** Pixels around the letters that the rim may fill, as a share of the text's size. */
+/** Width of the rim as a share of the text size. */
 const RIM = 0.16
-/** Thinner strokes than this fall apart between pixels. */
+/** Thinner strokes break up between pixels. */
 const MIN_PEN_PX = 1.3
-/** A dot that weighs the same as a stem must be wider than the pen. */
+/** A dot needs more than the pen's width to look as heavy as a stem. */
 const DOT_SWELL = 1.2
 
-/** Width of one line in pixels: `size` is the em in pixels, `tracking` extra space between letters in pixels. */
+/** Width of one line in pixels: `size` is the em, `tracking` the extra space between letters, both in pixels. */
 export function textWidth(text: string, size: number, tracking = 0): number {
   return place(text, size / EM, tracking).advance
 }
 
-/** Draws lines of text as masks and keeps the last few, since a frame says the same for many frames. */
+/** Draws lines of text as masks and caches the last few, because many frames show the same text. */
 export class TextMasks {
   readonly #kept = new Map<string, TextMask>()
   readonly #limit: number
 
-  /** `limit`: how many masks are kept; the one unused for longest goes first. */
+  /** `limit`: number of cached masks; the least recently used goes first. */
   constructor(limit = 8) {
     this.#limit = limit
   }
@@ -69,7 +69,7 @@ function place(text: string, unit: number, tracking: number) {
 function drawText(text: string, size: number, tracking: number): TextMask {
   const unit = size / EM
   const pen = Math.max(MIN_PEN_PX, PEN * unit)
-  // Small letters get a height of whole pixels, so that bowls and bars of one line are all equally sharp.
+  // Lower-case letters get a height of whole pixels, so that all bowls and bars of a line are equally sharp.
   const unitY = (Math.round(X_HEIGHT * unit + pen) - pen) / X_HEIGHT
   const rim = Math.max(2, size * RIM)
   const { letters, advance } = place(text, unit, tracking)
@@ -80,7 +80,7 @@ function drawText(text: string, size: number, tracking: number): TextMask {
     above + Math.ceil(DESCENT * unitY + rim),
     pen / 2 + rim + 1,
   )
-  // The lower edge of the pen, not its centre, stands on the pixel grid.
+  // The lower edge of the pen, not its centre, lies on the pixel grid.
   const baseline = above - pen / 2
   for (const { glyph, x } of letters)
     for (const stroke of glyph.strokes) {
@@ -99,7 +99,7 @@ function drawText(text: string, size: number, tracking: number): TextMask {
   return { ...field.planes(rim), left, baseline: above, advance }
 }
 
-/** Distance of each pixel's centre from the nearest stroke's edge, in pixels, negative inside. */
+/** Distance of each pixel's centre to the nearest stroke edge in pixels, negative inside. */
 class DistanceField {
   readonly #width: number
   readonly #height: number

@@ -1,6 +1,6 @@
 import { textWidth } from './glyphs-mask.ts'
 
-/** A message broken into lines; `tail` tells whether there is room for the tail after the last one. */
+/** A message broken into lines; `tail` says whether the tail fits after the last one. */
 export type TextLayout = { lines: string[]; tail: boolean }
 
 export type TextBox = {
@@ -9,17 +9,19 @@ export type TextBox = {
   /** In pixels. */
   maxWidth: number
   maxLines: 1 | 2
-  /** Pixels to keep free after the last line for something that follows the message, its gap included; 0 for nothing. */
+  /** Pixels to keep free after the last line for the tail, including its gap; 0 for no tail. */
   tailWidth: number
 }
 
-/** Fits in no frame on two lines; the rest of a longer message is not even measured. */
+/** More letters fit on no frame in two lines; the rest of a longer message is not measured. */
 const MOST_LETTERS = 200
-/** What is left of a shortened message must still say something; less than this beside a tail, and the tail goes first. */
+/** Fewest letters worth showing of a shortened message; below that the tail is dropped first. */
 const LEAST_LETTERS = 3
 const LEAST_LETTERS_BESIDE_TAIL = 10
 
-/** Fits a message into a box: whole, else without its tail, else shortened with `…`; undefined when nothing readable fits. */
+/**
+ * Fits a message into a box: whole, else without its tail, else shortened with `…`; undefined if nothing readable fits.
+ */
 export function layoutText(text: string, box: TextBox): TextLayout | undefined {
   const message = text.trim().replace(/\s+/g, ' ').slice(0, MOST_LETTERS)
   const tails = box.tailWidth > 0 ? [true, false] : [false]
@@ -52,7 +54,7 @@ function whole(message: string, { size, maxWidth, maxLines }: TextBox, tailWidth
   return best
 }
 
-/** As many whole words as the first line takes and the start of the rest; on one line the start of the message. */
+/** As many whole words as fit the first line and the start of the rest; on one line, the start of the message. */
 function shortened(message: string, box: TextBox, tailWidth: number, least: number): string[] | undefined {
   const room = box.maxWidth - tailWidth
   if (box.maxLines === 2) {

@@ -6,42 +6,45 @@ import { layoutText, type TextLayout } from './layout.ts'
 import { ink, paint } from './paint.ts'
 import { drawSpinner, spinnerSide } from './spinner.ts'
 
-/** What the overlay shall show. */
+/** What the overlay shows. */
 export type OverlayRequest = {
   format: PixelFormat
-  /** In pixels, 1 or more, odd too. */
+  /** In pixels, 1 or more; may be odd. */
   width: number
-  /** In pixels, 1 or more, odd too. */
+  /** In pixels, 1 or more; may be odd. */
   height: number
   /** Presentation time of the frame to draw, in 90 kHz ticks. */
   pts: number
-  /** Last good output, shown dark and grey behind the text; a plain card takes its place when it is missing or of another shape. */
+  /**
+   * The last good output, shown dark and grey behind the text; a plain card if it is missing or has another size or
+   * format.
+   */
   base?: VideoFrame
-  /** What is happening, such as `Loading pipeline…`. */
+  /** The message, such as `Loading pipeline…`. */
   text: string
-  /** How long it has been happening, in ms; from 1 s on shown as seconds after the text. */
+  /** How long this has lasted, in ms; from 1 s on shown in seconds after the text. */
   elapsedMs?: number
-  /** Any steady clock in ms; it turns the spinner. */
+  /** Any monotonic clock in ms; turns the spinner. */
   now: number
 }
 
 const WHITE = ink(242, 242, 242)
 const BLACK = ink(0, 0, 0)
 const ACCENT = ink(94, 222, 206)
-/** The rim is for busy frames; on the card it would only smear. */
+/** The rim keeps text readable on busy frames; on the card it would only smear. */
 const RIM_OPACITY = { frame: 0.7, card: 0.3 }
 const SECONDS_OPACITY = 0.7
 const RING_OPACITY = 0.16
 const WORDMARK = 'millrace'
 const WORDMARK_OPACITY = 0.45
 
-/** Draws the overlay of one stream, in the frame's own pixel format. Keeps one background and a few lines of text, no more. */
+/** Draws the overlay of one stream in the frame's pixel format. Caches one background and a few lines of text. */
 export class Overlay {
   readonly #masks = new TextMasks()
   #background: Background | undefined
   #layout: { key: string; layout: TextLayout } | undefined
 
-  /** One frame, whose data belongs to the caller. */
+  /** Draws one frame, whose data belongs to the caller. */
   draw(request: OverlayRequest): VideoFrame {
     const { format, width, height, pts } = request
     const background = this.#backgroundFor(request)
@@ -89,7 +92,7 @@ export class Overlay {
     const short = Math.min(width, height)
     const size = Math.max(11, Math.round(short * 0.026))
     const tracking = size * 0.12
-    // On less height the mark would crowd the text.
+    // Below this height the mark would crowd the text.
     if (short >= 180)
       this.#paintText(frame, {
         text: WORDMARK,
@@ -139,11 +142,11 @@ export class Overlay {
 
 type Shape = Pick<VideoFrame, 'format' | 'width' | 'height'>
 type Background = { data: Uint8Array; base: VideoFrame | undefined; shape: Shape }
-/** A line of text: x of its start and y of its baseline in pixels, opacity of letters and rim 0 to 1. */
+/** A line of text: start and baseline in pixels, opacity of letters and rim from 0 to 1. */
 type Words = { text: string; size: number; tracking?: number; x: number; y: number; opacity: number; rim: number }
 type Sizes = ReturnType<typeof sizesFor>
 
-/** All lengths of the frame in pixels, from its short side. */
+/** All lengths in pixels, derived from the frame's short side. */
 function sizesFor(width: number, height: number) {
   const short = Math.min(width, height)
   const text = Math.max(14, Math.round(short * 0.04))

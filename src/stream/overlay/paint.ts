@@ -1,12 +1,12 @@
 import { chromaSize, planes, type VideoFrame } from '../../core/media/frame.ts'
 
-/** A colour in every pixel format: R'G'B' and its grey full range, Y'CbCr limited range by the matrix of ITU-R BT.601. */
+/** A colour in every pixel format: R'G'B' and grey in full range, Y'CbCr in limited range (ITU-R BT.601). */
 export type Ink = { r: number; g: number; b: number; grey: number; y: number; u: number; v: number }
 
-/** Coverage to blend a colour by: `alpha` 0 to 255, rows packed. */
+/** Coverage to blend a colour by: `alpha` from 0 to 255, rows packed. */
 export type Coverage = { alpha: Uint8Array; width: number; height: number }
 
-/** The ink of an R'G'B' colour, each part 0 to 255. */
+/** The ink of an R'G'B' colour, each component from 0 to 255. */
 export function ink(r: number, g: number, b: number): Ink {
   return {
     r,
@@ -19,7 +19,9 @@ export function ink(r: number, g: number, b: number): Ink {
   }
 }
 
-/** Blends `colour` into `frame` where `coverage`, its corner at pixel (x, y), lets it; what lies outside the frame is cut. `opacity` 0 to 1. */
+/**
+ * Blends `colour` into `frame` by `coverage`, placed at pixel (x, y) and clipped to the frame. `opacity` from 0 to 1.
+ */
 export function paint(frame: VideoFrame, coverage: Coverage, x: number, y: number, colour: Ink, opacity = 1): void {
   const target = { width: frame.width, height: frame.height }
   switch (frame.format) {
@@ -66,7 +68,7 @@ function blend(
       const alpha = coverage.alpha[from]!
       if (alpha === 0) continue
       const share = alpha * scale
-      // Typed arrays cut the fraction off, so half a step is added to round.
+      // Typed arrays truncate, so half a step is added to round.
       pixels[at] = pixels[at]! + (first - pixels[at]!) * share + 0.5
       if (coloured) {
         pixels[at + 1] = pixels[at + 1]! + (second - pixels[at + 1]!) * share + 0.5
@@ -76,7 +78,9 @@ function blend(
   }
 }
 
-/** Coverage for chroma planes: the mean of 2x2 pixels, from a corner that is `oddX`, `oddY` pixels off the chroma grid. */
+/**
+ * Coverage for chroma planes: the mean of 2x2 pixels, from a corner that is `oddX`, `oddY` pixels off the chroma grid.
+ */
 function halve(coverage: Coverage, oddX: number, oddY: number): Coverage {
   const { alpha, width, height } = coverage
   const halfWidth = chromaSize(width + oddX)

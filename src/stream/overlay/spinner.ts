@@ -1,8 +1,11 @@
 import type { Coverage } from './paint.ts'
 
-/** A turning arc of 270 degrees with round ends, bright at its head and faint at its tail, over a full ring as its track. */
+/**
+ * A rotating arc of 270 degrees with round ends, bright at its head and faint at its tail, over a full ring as its
+ * track.
+ */
 export type Spinner = {
-  /** Both cover the same square. */
+  /** Both masks cover the same square. */
   arc: Coverage
   ring: Coverage
 }
@@ -11,12 +14,12 @@ const DEGREES_PER_SECOND = 240
 const SWEEP = 1.5 * Math.PI
 const TAIL = 0.22
 
-/** Side in pixels of the square that a spinner covers: its ring and a pixel of soft edge around it. */
+/** Side of the square that a spinner covers in pixels: its ring and one pixel of soft edge. */
 export function spinnerSide(radius: number, thickness: number): number {
   return Math.ceil(2 * radius + thickness) + 2
 }
 
-/** The spinner at time `now` in ms; `radius` of the line's middle and `thickness` of the line in pixels. */
+/** The spinner at time `now` in ms; `radius` of the line's centre and `thickness` of the line in pixels. */
 export function drawSpinner(radius: number, thickness: number, now: number): Spinner {
   const side = spinnerSide(radius, thickness)
   const arc = new Uint8Array(side * side)
@@ -47,12 +50,12 @@ export function drawSpinner(radius: number, thickness: number, now: number): Spi
   return { arc: { alpha: arc, width: side, height: side }, ring: { alpha: ring, width: side, height: side } }
 }
 
-/** Coverage of a pixel whose centre lies `inside` pixels within an edge. */
+/** Coverage of a pixel whose centre is `inside` pixels within an edge. */
 function edge(inside: number): number {
   return Math.min(1, Math.max(0, inside + 0.5))
 }
 
-/** The angle within one turn, from 0. */
+/** The angle normalized to one turn, from 0. */
 function turn(angle: number): number {
   const full = 2 * Math.PI
   return ((angle % full) + full) % full

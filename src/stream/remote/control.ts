@@ -9,15 +9,15 @@ const RETRY_MS = 2000
 export type RemoteControlOptions = {
   stream: LiveStream
   first: Subscription
-  /** Another subscription to the same channel, after one has failed. Fails with `not-found` when it is gone. */
+  /** Resubscribes to the same channel after a failure. Rejects with `not-found` if it is gone. */
   reopen(): Promise<Subscription>
-  /** Told of each failure; it is tried again a little later. */
+  /** Called with each failure; it is retried a little later. */
   onFailure(error: AppError): void
-  /** Adds to a message what its sender leaves out. */
+  /** Adds what a message's sender leaves out. */
   complete?: ((message: Record<string, unknown>) => Record<string, unknown>) | undefined
 }
 
-/** Params that come over a channel elsewhere. Outlives failures of the channel, and ends when that is deleted. */
+/** Params from a channel on another server. Survives failures of the channel, and ends when it is deleted. */
 export class RemoteControl implements Resource {
   readonly closed: Promise<Closed>
   readonly #options: RemoteControlOptions
@@ -46,7 +46,7 @@ export class RemoteControl implements Resource {
     for (let again = false; ; again = true) {
       try {
         if (again) this.#subscription = await reopen()
-        // Opened while this was closed: nobody else would close it.
+        // Opened after this was closed: nobody else would close it.
         if (signal.aborted) await this.#subscription.close()
         await followControl(stream, this.#subscription, complete)
         return { why: 'ended' }

@@ -7,15 +7,15 @@ const RETRY_MS = 2000
 
 export type RemoteMessagesOptions = {
   first: Publication
-  /** Another publication to the same channel, after one has failed. */
+  /** Publishes to the same channel again after a failure. */
   reopen(): Promise<Publication>
-  /** Told of each failure; it is tried again a little later. */
+  /** Called with each failure; it is retried a little later. */
   onFailure(error: AppError): void
 }
 
 /**
- * Messages to a channel elsewhere that outlive its failures; what is sent meanwhile is lost. A channel that was deleted
- * stays so. Closing it sends what still waits, for a moment, and deletes the channel.
+ * Sends messages to a channel on another server and survives its failures; messages sent meanwhile are lost. A deleted
+ * channel is not made again. Closing briefly sends what still waits, and deletes the channel.
  */
 export class RemoteMessages implements Resource {
   readonly closed: Promise<Closed>

@@ -9,13 +9,14 @@ import { openTrickleEgress } from '../../trickle/egress.ts'
 import { openTrickleIngest } from '../../trickle/ingest.ts'
 import type { Publication } from '../../trickle/publication.ts'
 import type { Subscription } from '../../trickle/subscription.ts'
-import type { LiveStream, Publication as StreamPublication } from '../live-stream.ts'
+import type { Publication as StreamPublication } from '../input/publication.ts'
+import type { LiveStream } from '../live-stream.ts'
 import { checkStreamName, type StreamRegistry } from '../registry.ts'
 import { RemoteControl } from './control.ts'
 import { RemoteMessages } from './messages.ts'
 import { WatchedPublication, WatchedSubscription } from './watch.ts'
 
-/** Channels on trickle servers elsewhere. */
+/** Channels on other trickle servers. */
 export type RemoteChannels = {
   /** MPEG-TS segments to read. */
   subscribe: Target
@@ -23,7 +24,7 @@ export type RemoteChannels = {
   publish?: Target
   /** Messages on it replace the params. */
   control?: Target
-  /** Where it is told what happens. */
+  /** Where events are sent. */
   events?: Target
 }
 
@@ -32,31 +33,38 @@ export type RemoteStreamOptions = {
   channels: RemoteChannels
   pipeline?: string
   params?: Record<string, unknown>
-  /** Without a byte of input for so long it ends. */
+  /** Number of the MPEG-TS program to read; default: the first readable one. */
+  program?: number
+  /** The stream ends after this long without input. */
   inputTimeoutMs: number
-  /** Tells of the stream on its events channel until the returned function is called. Every event of the stream if absent. */
+  /**
+   * Sends messages about the stream on its events channel until the returned function is called. Default: every event.
+   */
   tell?(stream: LiveStream, send: (message: unknown) => void): () => void
-  /** Adds to a control message what its sender leaves out. */
+  /** Adds what a control message's sender leaves out. */
   completeParams?(message: Record<string, unknown>): Record<string, unknown>
-  /** The first input segment has been read to its end. */
+  /** The first input segment was read to its end. */
   onFirstSegmentRead?(): void
-  /** The first bytes of the first output segment are on their way. */
+  /** The first bytes of the first output segment are being sent. */
   onFirstBytesSent?(): void
 }
 
 const MEDIA_TYPE = 'video/mp2t'
 const JSON_TYPE = 'application/json'
-/** For the last segment of a stream that has ended. */
+/** Time limit for the last segment of an ended stream. */
 const FLUSH_MS = 2000
 
 /**
- * A stream whose media, control and events travel over trickle servers elsewhere. It ends with its input, with its
- * output or control channel, or when no input comes for too long; then it deletes the channels that it wrote.
+ * A stream whose media, control and events use other trickle servers. It ends with its input, with its output or
+ * control channel, or when no input comes for too long; then it deletes the channels that it wrote.
  */
 export class RemoteStream implements Resource {
   readonly stream: LiveStream
   readonly closed: Promise<Closed>
-  /** Settles when its pipeline is leased and its channels are open, before media flows; else rejects with what is wrong. */
+  /**
+   * Settles when its pipeline is leased and its channels are open, before media flows; rejects with the reason if that
+   * fails.
+   */
   readonly started: Promise<void>
   readonly #options: RemoteStreamOptions
   readonly #context: Context
@@ -66,7 +74,7 @@ export class RemoteStream implements Resource {
   #segmentRead = false
   #lastInputAt = nowMs()
 
-  /** @throws AppError `conflict` or `capacity`, and nothing has begun. */
+  /** @throws AppError `conflict` or `capacity`; then nothing has started. */
   constructor(registry: StreamRegistry, options: RemoteStreamOptions, context: Context) {
     const { name, pipeline, params } = options
     this.#options = options
@@ -78,7 +86,7 @@ export class RemoteStream implements Resource {
     const published = registry.publish(name, {
       ...(pipeline !== undefined && { pipeline }),
       ...(params && { params }),
-      open: (inner) => this.#open(inner),
+      open: (inner, wants) => this.#open(inner, wants),
     })
     this.stream = registry.get(name)
     this.#scope = new Scope(context.signal)
@@ -91,7 +99,7 @@ export class RemoteStream implements Resource {
     return this.#options.name
   }
 
-  /** True from the moment that it begins to end; its last bytes may still be on their way. */
+  /** True as soon as it begins to end; its last bytes may still be in flight. */
   get ending(): boolean {
     return this.#scope.reason !== undefined
   }
@@ -116,7 +124,7 @@ export class RemoteStream implements Resource {
     }
   }
 
-  /** The end, for which something on the way in or out is the reason. */
+  /** Ends the stream because of a failure or an end of its input or output. */
   #finish(source: 'ingest' | 'egress', closed: Closed): void {
     if (closed.error && this.#running && !this.#scope.reason) {
       this.stream.events.emit({ type: 'error', source, message: closed.error.message })
@@ -124,7 +132,7 @@ export class RemoteStream implements Resource {
     this.#scope.end(closed)
   }
 
-  async #open(inner: Context): Promise<IngestSource> {
+  async #open(inner: Context, wants: { audioAlone: boolean }): Promise<IngestSource> {
     const { subscription, publication, control, events } = await this.#openChannels()
     const egress = publication && (await this.#send(publication))
     if (this.#scope.reason) {
@@ -132,7 +140,7 @@ export class RemoteStream implements Resource {
       throw new AppError('trickle-failed', 'the stream was stopped while it was opened')
     }
     this.#running = true
-    // What is opened first is closed last: the last frames go out, then what is said of the end.
+    // Opened first and closed last: after the last frames the end is reported.
     if (events) this.#tell(events)
     if (control) this.#obey(control)
     if (egress) {
@@ -150,11 +158,15 @@ export class RemoteStream implements Resource {
       this.#lastInputAt = nowMs()
     }
     const watched = new WatchedSubscription(subscription, onBytes, () => this.#noteSegment())
-    const { inputTimeoutMs } = this.#options
-    return await openTrickleIngest({ from: { subscription: watched }, openTimeoutMs: inputTimeoutMs }, inner)
+    const { inputTimeoutMs, program } = this.#options
+    const which = program === undefined ? {} : { program }
+    return await openTrickleIngest(
+      { from: { subscription: watched }, openTimeoutMs: inputTimeoutMs, ...wants, ...which },
+      inner,
+    )
   }
 
-  /** All of them, or none when one cannot be opened. */
+  /** Opens all channels, or none if one fails. */
   async #openChannels() {
     const { subscribe, publish, control, events } = this.#options.channels
     const opening = [
@@ -230,14 +242,14 @@ export class RemoteStream implements Resource {
     for (;;) {
       const silentMs = nowMs() - this.#lastInputAt
       if (silentMs >= inputTimeoutMs) {
-        const error = new AppError('timeout', `no input came for ${inputTimeoutMs / 1000} s`, { retryable: true })
+        const error = new AppError('timeout', `no input arrived for ${inputTimeoutMs / 1000} s`, { retryable: true })
         this.#finish('ingest', { why: 'failed', error })
       }
       await sleep(inputTimeoutMs - silentMs, signal)
     }
   }
 
-  /** A start that failed leaves a stream as it was whose viewers were there before. */
+  /** A failed start must not end a stream that already had viewers. */
   async #end(): Promise<void> {
     if (this.#running || this.#scope.reason?.why !== 'failed') await this.stream.close()
   }

@@ -4,7 +4,7 @@ import { RemoteStream, type RemoteStreamOptions } from './stream.ts'
 
 export type RemoteStreamsOptions = { registry: StreamRegistry; inputTimeoutMs: number }
 
-/** Every stream that is pulled from elsewhere; closing it closes them in order. */
+/** All streams with remote channels; closing it closes them in order. */
 export class RemoteStreams implements Resource {
   readonly closed: Promise<Closed>
   readonly #options: RemoteStreamsOptions
@@ -20,16 +20,16 @@ export class RemoteStreams implements Resource {
     this.#scope.defer(() => Promise.all([...this.#streams].map((stream) => stream.close())))
   }
 
-  /** Begins one; it takes its place among the server's streams at once. @throws AppError `conflict` or `capacity`. */
+  /** Starts one; it takes its place among the server's streams at once. @throws AppError `conflict` or `capacity`. */
   begin(options: Omit<RemoteStreamOptions, 'inputTimeoutMs'>): RemoteStream {
     const { registry, inputTimeoutMs } = this.#options
     const stream = new RemoteStream(registry, { ...options, inputTimeoutMs }, this.#context)
     this.#streams.add(stream)
-    // Messages to clients name the origin only: the paths are what lets one write to the channels.
+    // Messages to clients name only the origin: with the path, anyone could write to the channels.
     const channels = Object.fromEntries(
       Object.entries(options.channels).map(([name, target]) => [name, target && withoutSecrets(target.url)]),
     )
-    this.#context.log.info({ stream: stream.name, channels }, 'remote stream begins')
+    this.#context.log.info({ stream: stream.name, channels }, 'remote stream started')
     void stream.closed.then((closed) => {
       this.#streams.delete(stream)
       this.#context.log.info({ stream: stream.name, why: closed.why, err: closed.error }, 'remote stream ended')

@@ -2,7 +2,7 @@ import type { Closed } from '../../core/resource.ts'
 import type { Publication, PublicationStats, SegmentWriter } from '../../trickle/publication.ts'
 import type { IncomingSegment, Subscription } from '../../trickle/subscription.ts'
 
-/** A subscription that tells when bytes come, and when a segment has been read to its end. */
+/** A subscription that reports arriving bytes and the end of a segment. */
 export class WatchedSubscription implements Subscription {
   readonly #inner: Subscription
   readonly #onBytes: () => void
@@ -43,7 +43,7 @@ export class WatchedSubscription implements Subscription {
   }
 }
 
-/** A publication that tells when its first bytes are on their way. */
+/** A publication that reports its first bytes. */
 export class WatchedPublication implements Publication {
   readonly #inner: Publication
   readonly #onFirst: () => void

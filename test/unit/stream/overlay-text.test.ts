@@ -6,7 +6,7 @@ import { layoutText } from '../../../src/stream/overlay/layout.ts'
 const PRINTABLE = `${Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)).join('')}…`
 
 describe('glyphs', () => {
-  test('every printable character has a shape of its own inside the grid', () => {
+  test('every printable character has its own shape inside the grid', () => {
     const shapes = new Set<string>()
     for (const character of PRINTABLE) {
       const { advance, strokes } = glyph(character)
@@ -24,11 +24,11 @@ describe('glyphs', () => {
     expect(shapes.size).toBe(PRINTABLE.length)
   })
 
-  test('figures share one width, so a counter stands still', () => {
+  test('digits share one width, so a counter does not move', () => {
     expect(new Set([...'0123456789'].map((figure) => glyph(figure).advance)).size).toBe(1)
   })
 
-  test('an accent is dropped, the unknown becomes a question mark, any white space a space', () => {
+  test('an accent is dropped, an unknown character becomes a question mark, any white space a space', () => {
     expect(glyph('é')).toBe(glyph('e'))
     expect(glyph('’')).toBe(glyph("'"))
     expect(glyph('字')).toBe(glyph('?'))
@@ -36,7 +36,7 @@ describe('glyphs', () => {
     expect(glyph(' ').strokes).toEqual([])
   })
 
-  test('kerning only ever closes gaps', () => {
+  test('kerning only closes gaps', () => {
     for (const left of PRINTABLE) for (const right of PRINTABLE) expect(kerning(left, right)).toBeLessThanOrEqual(0)
     expect(kerning('T', 'o')).toBeLessThan(0)
   })
@@ -45,7 +45,7 @@ describe('glyphs', () => {
 describe('text masks', () => {
   const masks = new TextMasks()
 
-  test('a stem has the weight of the pen, soft edges and a rim around it', () => {
+  test('a stem has the width of the pen, soft edges and an outline', () => {
     const mask = masks.get('I', 44)
     const row = mask.ink.subarray((mask.baseline - 12) * mask.width, (mask.baseline - 11) * mask.width)
     const weight = row.reduce((sum, value) => sum + value, 0) / 255
@@ -55,7 +55,7 @@ describe('text masks', () => {
     expect(mask.rim.some((value, at) => value > 100 && mask.ink[at] === 0)).toBe(true)
   })
 
-  test('small text stands on the pixel grid: the baseline row is full, the row below it empty', () => {
+  test('small text is aligned to the pixel grid: the baseline row is full, the row below it empty', () => {
     for (const size of [14, 17, 22, 29]) {
       const mask = masks.get('L', size)
       const brightest = (y: number) => Math.max(...mask.ink.subarray(y * mask.width, (y + 1) * mask.width))
@@ -64,7 +64,7 @@ describe('text masks', () => {
     }
   })
 
-  test('nothing is cut at the edges of a mask', () => {
+  test('nothing is clipped at the edges of a mask', () => {
     for (const size of [14, 43]) {
       const { ink, width, height } = masks.get(PRINTABLE, size)
       for (let x = 0; x < width; x++) expect(ink[x]! + ink[(height - 1) * width + x]!).toBe(0)
@@ -79,7 +79,7 @@ describe('text masks', () => {
     expect(textWidth('', 20)).toBe(0)
   })
 
-  test('keeps the last masks and no more', () => {
+  test('keeps a bounded number of masks', () => {
     const few = new TextMasks(2)
     const a = few.get('a', 20)
     const b = few.get('b', 20)
@@ -106,14 +106,14 @@ describe('layout', () => {
     expect(layoutText(message, box(full * 0.9, 2, 90))?.lines).toEqual(['Restarting the pipeline', 'after a crash'])
   })
 
-  test('the tail goes before the message is cut', () => {
+  test('the suffix is dropped before the message is cut', () => {
     expect(layoutText('Loading', box(textWidth('Loading', size) + 2, 1, 30))).toEqual({
       lines: ['Loading'],
       tail: false,
     })
   })
 
-  test('what is still too wide ends in an ellipsis, without a space or a point before it', () => {
+  test('a message still too wide ends in an ellipsis, without a space or full stop before it', () => {
     for (let width = 30; width < full; width += 3)
       for (const maxLines of [1, 2] as const) {
         const found = layoutText(message, box(width, maxLines, 40))

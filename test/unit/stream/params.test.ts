@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { hashParams } from '../../../src/stream/params.ts'
 
 describe('hashParams', () => {
-  // Expected values by Python: hashlib.md5(json.dumps(value, sort_keys=True).encode()).hexdigest()
+  // Expected values computed in Python: hashlib.md5(json.dumps(value, sort_keys=True).encode()).hexdigest()
   it.each([
     [{}, '99914b932bd37a50b983c5e7c90ae93b'],
     [{ b: 1, a: 'x' }, '19afc29426da0042fc4e8b7c6b727fdf'],

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { Timeline } from '../../../src/stream/timeline.ts'
 
 describe('Timeline', () => {
-  it("keeps the first publisher's time stamps", () => {
+  it('keeps the timestamps of the first publisher', () => {
     const timeline = new Timeline()
     timeline.join(8_589_934_000)
     expect(timeline.place(8_589_934_000)).toBe(8_589_934_000)
   })
 
-  it('places who comes later after what was already sent', () => {
+  it('places a later publisher after what was already sent', () => {
     const timeline = new Timeline()
     timeline.join(900_000)
     timeline.reached(timeline.place(1_000_000))

@@ -4,7 +4,7 @@ import { PublisherJumps } from '../../../../src/stream/input/publisher-jumps.ts'
 const SECOND = 90_000
 const FRAME = 1800
 
-/** Places audio and video packets of 50 a second; the clocks of each are told by `clock`. Returns where they are placed. */
+/** Places audio and video packets at 50 per second, with timestamps from `clock`; returns their placed timestamps. */
 function follow(
   clock: (kind: 'audio' | 'video', n: number) => number,
   { count = 200, everyMs = 20, videoLater = 0 } = {},
@@ -29,7 +29,7 @@ function expectEven(placed: number[]) {
 }
 
 describe('PublisherJumps', () => {
-  it('begins once, whichever comes first', () => {
+  it('starts once, whichever track comes first', () => {
     const begun: number[] = []
     const jumps = new PublisherJumps((first) => {
       begun.push(first)
@@ -41,7 +41,7 @@ describe('PublisherJumps', () => {
   })
 
   it.each([3, 9, 12, 32_400, -0.5, -1, -1.9, -3, -3600])(
-    'goes on over a jump of %d s, both tracks together',
+    'continues over a jump of %d s, both tracks together',
     (seconds) => {
       for (const videoLater of [0, 10]) {
         const { audio, video } = follow((_, n) => 7200 * SECOND + n * FRAME + (n < 100 ? 0 : seconds * SECOND), {
@@ -54,7 +54,7 @@ describe('PublisherJumps', () => {
     },
   )
 
-  it('goes on over a clock that begins anew each second, in real time and at full speed', () => {
+  it('continues over a clock that restarts each second, in real time and at full speed', () => {
     for (const everyMs of [20, 0]) {
       const { audio, video } = follow((_, n) => (n % 50) * FRAME, { everyMs })
       expectEven(audio)
@@ -63,7 +63,7 @@ describe('PublisherJumps', () => {
     }
   })
 
-  it.each(['audio', 'video'])('keeps the tracks together when only the clock of %s begins anew', (jumping) => {
+  it.each(['audio', 'video'])('keeps the tracks together when only the clock of %s restarts', (jumping) => {
     for (const seconds of [-60, -1, 5, 60]) {
       const { audio, video } = follow(
         (kind, n) => 90 * SECOND + n * FRAME + (kind === jumping && n >= 100 ? seconds * SECOND : 0),
@@ -74,7 +74,7 @@ describe('PublisherJumps', () => {
     }
   })
 
-  it('passes over pauses, over gaps that the other track fills, and over frames out of order', () => {
+  it('ignores pauses, gaps that the other track fills, and reordered frames', () => {
     const jumps = new PublisherJumps(() => 0)
     jumps.place('video', 0, true, 0)
     expect(jumps.place('video', 60 * SECOND, true, 60_000)).toEqual({ offset: 0 })
@@ -83,14 +83,14 @@ describe('PublisherJumps', () => {
     expect(jumps.place('video', 69 * SECOND, true, 60_010)).toEqual({ offset: 0 })
   })
 
-  it('takes a slow file that is sent at full speed as it is', () => {
+  it('passes a low-rate file at full speed unchanged', () => {
     const jumps = new PublisherJumps(() => 0)
     jumps.place('video', 0, true, 0)
     const offsets = [3, 6, 9, 12].map((time) => jumps.place('video', time * SECOND, true, 10).offset)
     expect(new Set(offsets).size).toBe(1)
   })
 
-  it('is not misled by a frame that is seconds behind its audio, and more and more so', () => {
+  it('is not misled by video seconds behind its audio, and ever more so', () => {
     const jumps = new PublisherJumps(() => 0)
     for (let at = 0; at < 60_000; at += 20) {
       expect(jumps.place('audio', at * 90, true, at)).toEqual({ offset: 0 })

@@ -1,36 +1,36 @@
 import { describe, expect, it } from 'vitest'
 import { Pace } from '../../../../src/stream/input/real-time-pacing.ts'
 
-/** Time stamp of frame `index` at 30 a second. */
+/** Timestamp of frame `index` at 30 per second. */
 const pts = (index: number) => index * 3000
 const FRAME_MS = 1000 / 30
 
 describe('Pace', () => {
-  it('never holds a publisher that sends in real time, however unevenly', () => {
+  it('never delays a publisher that sends in real time, however unevenly', () => {
     const pace = new Pace()
     for (let i = 0; i < 3000; i++) {
-      // Bursts of six, and now and then one comes late.
+      // Bursts of six, one of them late now and then.
       const at = Math.ceil(i / 6) * 6 * FRAME_MS + (i % 100 === 0 ? 80 : 0)
       expect(pace.waitMs(pts(i), at)).toBe(0)
     }
   })
 
-  it('spreads a segment that comes at once over its time, but for the first quarter of a second', () => {
+  it('spreads a segment that arrives at once over its duration, except for the first quarter of a second', () => {
     const pace = new Pace()
     const waits = Array.from({ length: 60 }, (_, i) => pace.waitMs(pts(i), 1000))
     expect(waits.slice(0, 8)).toEqual(Array(8).fill(0))
     expect(waits[59]).toBeCloseTo(59 * FRAME_MS - 250, 0)
-    // The next segment comes when this one is over, and begins at once.
+    // The next segment arrives when this one is over, and starts at once.
     expect(pace.waitMs(pts(60), 3000)).toBe(0)
     expect(pace.waitMs(pts(119), 3000)).toBeGreaterThan(1700)
   })
 
-  it('never holds a publisher in real time that was read late at first', () => {
+  it('never delays a real-time publisher that was read late at first', () => {
     const pace = new Pace(800)
     for (let i = 0; i < 3000; i++) expect(pace.waitMs(pts(i), Math.max(800, i * FRAME_MS))).toBe(0)
   })
 
-  it('starts anew with a jump of the clock', () => {
+  it('restarts on a jump of the clock', () => {
     const pace = new Pace()
     pace.waitMs(pts(0), 0)
     expect(pace.waitMs(pts(0) + 90_000 * 60, 10)).toBe(0)
@@ -39,15 +39,15 @@ describe('Pace', () => {
     expect(pace.waitMs(pts(30), 20)).toBeCloseTo(750, 0)
   })
 
-  it('lets through what was held up, and is not slower afterwards', () => {
+  it('releases what was delayed, and is not slower afterwards', () => {
     const pace = new Pace()
     for (let i = 0; i < 90; i++) pace.waitMs(pts(i), i * FRAME_MS)
-    // Nothing for three seconds, then all of it at once, then as before.
+    // Nothing for three seconds, then everything at once, then as before.
     for (let i = 90; i < 180; i++) expect(pace.waitMs(pts(i), 6000)).toBeLessThan(1)
     for (let i = 180; i < 900; i++) expect(pace.waitMs(pts(i), i * FRAME_MS)).toBeLessThan(1)
   })
 
-  it('waits longer for segments that always come late', () => {
+  it('waits longer for segments that always arrive late', () => {
     const pace = new Pace()
     const arrival = (segment: number) => segment * 1000 + (segment === 0 ? 0 : 600)
     const waits = Array.from({ length: 300 }, (_, i) => pace.waitMs(pts(i), arrival(Math.floor(i / 30))))
@@ -55,24 +55,24 @@ describe('Pace', () => {
     expect(waits[299]).toBeGreaterThan(600)
   })
 
-  it('follows a clock that is faster than ours', () => {
+  it('follows a clock faster than ours', () => {
     const pace = new Pace()
     let longest = 0
-    // One part in a hundred, for ten minutes: six seconds in all.
+    // 1 % for ten minutes: six seconds in total.
     for (let i = 0; i < 30 * 600; i++) longest = Math.max(longest, pace.waitMs(pts(i) * 1.01, i * FRAME_MS))
     expect(longest).toBe(0)
   })
 
-  it('soon no longer holds a publisher that was late at first and is in time since', () => {
+  it('soon stops delaying a publisher that was late at first and has been on time since', () => {
     const pace = new Pace()
-    // The machine is overloaded for four seconds, then what comes is in time.
+    // The machine is overloaded for four seconds, then on time.
     const lateMs = (atMs: number) => (atMs < 4000 ? 900 + 100 * Math.sin(atMs) : 0)
     const waits = readInTurn(pace, 30 * 20, (at) => at + lateMs(at))
     expect(Math.max(...waits.slice(30 * 4, 30 * 5))).toBeGreaterThan(100)
     expect(Math.max(...waits.slice(30 * 13))).toBe(0)
   })
 
-  it('does not hold a publisher back for moments in which it, or this machine, was busy', () => {
+  it('does not delay a publisher for moments in which it, or this machine, was busy', () => {
     const pace = new Pace()
     const lateMs = (atMs: number) => (atMs % 1500 < 100 ? 240 : 0)
     const waits = readInTurn(pace, 30 * 60, (at) => at + lateMs(at))
@@ -95,7 +95,7 @@ describe('Pace', () => {
     expect(longestGap).toBeLessThan(300)
   })
 
-  it('lets a file that comes at full speed in hardly faster than real time', () => {
+  it('admits a file sent at full speed hardly faster than real time', () => {
     const pace = new Pace()
     let now = 0
     for (let i = 0; i < 30 * 600; i++) now += pace.waitMs(pts(i), now)
@@ -103,7 +103,7 @@ describe('Pace', () => {
   })
 })
 
-/** Reads packets one after the other as a stream does; gives the time each waited in all, in milliseconds. */
+/** Reads packets one after the other as a stream does; returns the total delay of each, in milliseconds. */
 function readInTurn(pace: Pace, count: number, arrival: (atMs: number) => number): number[] {
   const waits: number[] = []
   let [now, arrived] = [0, 0]

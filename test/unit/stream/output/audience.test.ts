@@ -13,7 +13,7 @@ function audience(maxViewers = 10) {
   return { it, told, left: () => left }
 }
 
-test('both views count against the limit, and are told apart', () => {
+test('both views count against the limit, and are counted separately', () => {
   const { it, told, left } = audience(2)
   const leaveOutput = it.admit('output')
   const leaveInput = it.admit('input')
@@ -31,7 +31,7 @@ test('both views count against the limit, and are told apart', () => {
   expect(left()).toBe(2)
 })
 
-test('the networks of those who watch the input do not steer the bitrate of the output', async () => {
+test('the networks of input viewers do not affect the bitrate of the output', async () => {
   const { it } = audience()
   it.admit('input', () => 100)
   it.admit('output', () => 1000)

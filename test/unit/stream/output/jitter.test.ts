@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { OutputJitter } from '../../../../src/stream/output/jitter.ts'
 
-/** 30 frames a second for some seconds, each leaving `late(index)` ms after its time. */
+/** 30 frames per second for some seconds, each leaving `late(index)` ms after its timestamp. */
 function run(evenness: OutputJitter, seconds: number, late: (index: number) => number, from = 0): void {
   for (let i = 0; i < seconds * 30; i++) {
     const time = from + (i * 1000) / 30
@@ -10,7 +10,7 @@ function run(evenness: OutputJitter, seconds: number, late: (index: number) => n
 }
 
 describe('OutputJitter', () => {
-  it('needs no delay for frames that leave evenly, however late', () => {
+  it('needs no delay for evenly spaced frames, however late', () => {
     const evenness = new OutputJitter()
     run(evenness, 10, () => 40)
     expect(evenness.delayMs).toBe(0)
@@ -20,7 +20,7 @@ describe('OutputJitter', () => {
 
   it('covers bursts', () => {
     const evenness = new OutputJitter()
-    // Six frames at once, with the newest: the first of them is five intervals late.
+    // Six frames at once, at the time of the newest: the first is five intervals late.
     run(evenness, 10, (i) => (5 - (i % 6)) * (1000 / 30))
     expect(evenness.delayMs).toBeGreaterThanOrEqual(160)
     expect(evenness.delayMs).toBeLessThanOrEqual(180)
@@ -34,7 +34,7 @@ describe('OutputJitter', () => {
     expect(evenness.delayMs).toBe(500)
   })
 
-  it('forgets after a while', () => {
+  it('decays after a while', () => {
     const evenness = new OutputJitter()
     run(evenness, 8, (i) => (i % 2) * 100)
     expect(evenness.delayMs).toBe(100)
@@ -42,7 +42,7 @@ describe('OutputJitter', () => {
     expect(evenness.delayMs).toBe(0)
   })
 
-  it('takes neither a slow start nor a single accident for bursts', () => {
+  it('treats neither a slow start nor a single accident as bursts', () => {
     const evenness = new OutputJitter()
     run(evenness, 2, (i) => Math.max(0, 400 - i * 10))
     run(evenness, 10, () => 0, 2000)

@@ -14,7 +14,7 @@ function request(more: Partial<OverlayRequest> = {}): OverlayRequest {
   return { format: 'yuv420p', width: 640, height: 360, pts: 9000, text: TEXT, now: 0, ...more }
 }
 
-/** A frame of one light colour, given as R'G'B'. */
+/** A frame of one bright colour, given as R'G'B'. */
 function plain(format: PixelFormat, width: number, height: number, colour: [number, number, number]): VideoFrame {
   const data = new Uint8Array(frameBytes(format, width, height))
   const [r, g, b] = colour
@@ -35,7 +35,7 @@ function plain(format: PixelFormat, width: number, height: number, colour: [numb
   return frame
 }
 
-/** Full-range grey of every pixel, whatever the format. */
+/** Full-range grey of every pixel, for any format. */
 function greys(frame: VideoFrame): number[] {
   const pixels = frame.width * frame.height
   return Array.from({ length: pixels }, (_, at) => {
@@ -46,7 +46,7 @@ function greys(frame: VideoFrame): number[] {
   })
 }
 
-/** The box around all pixels where two frames of one shape differ in grey by more than `least`. */
+/** Bounding box of all pixels where two frames of one size differ in grey by more than `least`. */
 function changedBox(a: VideoFrame, b: VideoFrame, least = 8) {
   const left = greys(a)
   const right = greys(b)
@@ -65,7 +65,7 @@ function changedBox(a: VideoFrame, b: VideoFrame, least = 8) {
 }
 
 describe('overlay', () => {
-  test.each(PIXEL_FORMATS)('dims the last good frame to about 35 %% and takes its colour, in %s', (format) => {
+  test.each(PIXEL_FORMATS)('dims the last good frame to about 35 %% and desaturates it, in %s', (format) => {
     const base = plain(format, 320, 180, [200, 160, 120])
     const before = base.data.slice()
     const frame = new Overlay().draw(request({ format, width: 320, height: 180, base, text: '' }))
@@ -85,7 +85,7 @@ describe('overlay', () => {
     expect(planes(frame).y[0]).toBe(16)
   })
 
-  test('carries pts and shape, and hands over data of its own', () => {
+  test('keeps pts and shape, and returns data of its own', () => {
     const overlay = new Overlay()
     const first = overlay.draw(request({ pts: 123_456 }))
     expect(first).toMatchObject({ pts: 123_456, format: 'yuv420p', width: 640, height: 360 })
@@ -115,7 +115,7 @@ describe('overlay', () => {
     expect(four.x1 - four.x0).toBeLessThan(14)
   })
 
-  test('turns the spinner with time and nothing else', () => {
+  test('turns the spinner with time and changes nothing else', () => {
     const overlay = new Overlay()
     const turned = changedBox(overlay.draw(request({ now: 1000 })), overlay.draw(request({ now: 1200 })))
     expect(turned.count).toBeGreaterThan(20)
@@ -183,7 +183,7 @@ describe('overlay', () => {
       expect(overlay.draw(next).data).toEqual(new Overlay().draw(next).data)
   })
 
-  test('draws at any size, and leaves out what cannot fit', () => {
+  test('draws at any size, and leaves out what does not fit', () => {
     const sizes = [1, 2, 3, 17, 21, 33, 64, 65, 100]
     for (const width of sizes)
       for (const height of sizes)
@@ -195,13 +195,13 @@ describe('overlay', () => {
     expect(new Overlay().draw(request(tiny)).data).toEqual(new Overlay().draw(request({ ...tiny, text: '' })).data)
   })
 
-  test('takes any text', () => {
+  test('accepts any text', () => {
     const overlay = new Overlay()
     for (const text of ['', '   ', '\n', 'é ü 字 🎬', 'w'.repeat(50_000), 'a b '.repeat(20_000)])
       expect(overlay.draw(request({ text, elapsedMs: 1e12 })).width).toBe(640)
   })
 
-  test('is cheap while nothing but the spinner moves', () => {
+  test('is cheap while only the spinner moves', () => {
     const average = (format: PixelFormat, width: number, height: number) => {
       const overlay = new Overlay()
       const base = plain(format, width, height, [120, 130, 140])
@@ -212,7 +212,7 @@ describe('overlay', () => {
       for (let at = 20; at < 80; at++) draw(at)
       return (performance.now() - started) / 60
     }
-    // A tenth of this on a quiet machine; more than an interval between two frames would be felt on any.
+    // A tenth of this on a quiet machine; above a frame interval it would be noticeable on any.
     expect(average('yuv420p', 1280, 720)).toBeLessThan(33)
     expect(average('rgb24', 1920, 1080)).toBeLessThan(66)
   })
