@@ -20,7 +20,7 @@ const Started = z
   })
   .openapi('LiveVideoToVideoResponse', {
     description:
-      'Empty: the orchestrator fills in its own. In a session of the live-runner registry the channels that were made for it, as its client uses them.',
+      'Empty: the orchestrator fills in its own. In a session of the live-runner registry, the channels created for it, with the URLs its client uses.',
   })
 const time = z.int().nullable().describe('Milliseconds since 1970.')
 const Status = z
@@ -35,7 +35,7 @@ const Status = z
       last_output_time: time,
       fps: z.number(),
       last_params_update_time: time,
-      last_params: z.record(z.string(), z.unknown()).nullable().describe('Null once an event has carried them.'),
+      last_params: z.record(z.string(), z.unknown()).nullable().describe('Null after an event has carried them.'),
       last_params_hash: z.string(),
       last_error_time: time,
       last_error: z.string().nullable(),
@@ -64,7 +64,7 @@ const HardwareInfo = z
     ...envelope,
     gpu_info: z.record(z.string(), z.object({ ...gpu, major: z.int(), minor: z.int() })),
   })
-  .openapi('HardwareInfo', { description: 'By the index of the GPU; sizes in bytes.' })
+  .openapi('HardwareInfo', { description: 'Keyed by the index of the GPU; sizes in bytes.' })
 const HardwareStats = z
   .object({
     ...envelope,
@@ -73,7 +73,7 @@ const HardwareStats = z
       z.object({ ...gpu, utilization_compute: z.number(), utilization_memory: z.number() }),
     ),
   })
-  .openapi('HardwareStats', { description: 'By the index of the GPU; sizes in bytes, utilization in percent.' })
+  .openapi('HardwareStats', { description: 'Keyed by the index of the GPU; sizes in bytes, utilization in percent.' })
 
 const json = <T extends z.ZodType>(description: string, schema: T) => ({
   description,
@@ -88,9 +88,9 @@ const body = <T extends z.ZodType>(schema: T) => ({
 })
 const token = [{ authToken: [] }]
 const unauthorized = { 401: json('The token is missing or wrong.', Detail) }
-const streamQuery = z.object({ stream: z.string().optional().describe('Which of several streams.') })
+const streamQuery = z.object({ stream: z.string().optional().describe('Name of the stream, if several run.') })
 
-/** Describes the routes of the runner contract; their errors have the shapes of the original. */
+/** Describes the routes of the runner contract; their errors have the original's format. */
 export function describeRunner(registry: OpenAPIHono['openAPIRegistry']): void {
   registry.registerPath({
     method: 'post',
@@ -102,11 +102,11 @@ export function describeRunner(registry: OpenAPIHono['openAPIRegistry']): void {
     request: body(OuterStart),
     responses: {
       200: json('Its channels are open.', Started),
-      400: json('Params, model or URLs that are not accepted, or a channel that could not be opened.', Detail),
+      400: json('Invalid params, model or URLs, or a channel that could not be opened.', Detail),
       ...unauthorized,
-      422: json('A body of another form.', ValidationDetail),
+      422: json('Invalid body.', ValidationDetail),
       500: json('An error inside the server.', Detail),
-      503: json('No stream is free.', Detail),
+      503: json('All streams are in use.', Detail),
     },
   })
   registry.registerPath({
@@ -114,10 +114,15 @@ export function describeRunner(registry: OpenAPIHono['openAPIRegistry']): void {
     path: '/api/live-video-to-video',
     operationId: 'startLiveVideoToVideoInside',
     tags: ['Livepeer'],
-    summary: 'The same, by the inner API',
+    summary: 'Start a stream, by the internal API',
     security: token,
     request: body(InnerStart),
-    responses: { 200: text('It is started.'), 400: text('Why not.'), ...unauthorized, 503: text('No stream is free.') },
+    responses: {
+      200: text('It is started.'),
+      400: text('Why not.'),
+      ...unauthorized,
+      503: text('All streams are in use.'),
+    },
   })
   registry.registerPath({
     method: 'post',
@@ -125,7 +130,8 @@ export function describeRunner(registry: OpenAPIHono['openAPIRegistry']): void {
     operationId: 'updateLivepeerParams',
     tags: ['Livepeer'],
     summary: 'Replace the params of the Livepeer stream',
-    description: 'All of them; those left out return to their defaults, but for the size. As a merge patch: merged.',
+    description:
+      'Replaces all params; omitted ones return to their defaults, except the size. A merge patch is merged.',
     security: token,
     request: {
       query: streamQuery,
@@ -144,7 +150,7 @@ export function describeRunner(registry: OpenAPIHono['openAPIRegistry']): void {
     path: '/api/status',
     operationId: 'getLivepeerStatus',
     tags: ['Livepeer'],
-    summary: 'The newest Livepeer stream, or that there is none',
+    summary: 'Get the status of the newest Livepeer stream',
     security: token,
     request: { query: streamQuery },
     responses: { 200: json('Its status.', Status), 400: text('There is no such stream.'), ...unauthorized },

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { nowMs } from '../core/clock.ts'
 
-/** One GPU as `nvidia-smi` tells it; sizes in bytes, utilization in percent. */
+/** One GPU as reported by `nvidia-smi`; sizes in bytes, utilization in percent. */
 export type Gpu = {
   index: string
   id: string
@@ -18,7 +18,7 @@ export type Gpu = {
 const FIELDS = 'index,uuid,name,memory.total,memory.free,compute_cap,utilization.gpu,utilization.memory'
 const QUERY = [`--query-gpu=${FIELDS}`, '--format=csv,noheader,nounits']
 const TIMEOUT_MS = 5000
-/** However many ask, the tool runs once in so long. */
+/** The tool runs at most once per interval, however many requests come. */
 const KEPT_MS = 1000
 const MEBIBYTE = 2 ** 20
 
@@ -34,7 +34,7 @@ export class Gpus {
     this.#command = command
   }
 
-  /** Empty on a machine without NVIDIA's driver, and when its tool fails. */
+  /** Empty without NVIDIA's driver, or if its tool fails. */
   async list(): Promise<Gpu[]> {
     if (this.#absent) return []
     if (!this.#asked || nowMs() - this.#asked.at > KEPT_MS) this.#asked = { at: nowMs(), gpus: this.#ask() }
@@ -52,7 +52,7 @@ export class Gpus {
   }
 }
 
-/** Reads the answer to the query above; a value that the GPU does not tell is 0. */
+/** Parses the answer to the query above; a value that the GPU does not report is 0. */
 export function parseGpus(csv: string): Gpu[] {
   return csv
     .split('\n')

@@ -7,6 +7,7 @@ import type { RemoteStreams } from '../stream/remote/streams.ts'
 import { Gpus } from './gpus.ts'
 import { Registration } from './orchestrator/registration.ts'
 import { livepeerRoutes } from './routes.ts'
+import { sizeIn } from './runner/frame-size.ts'
 import { LivepeerRunner } from './runner/runner.ts'
 import type { RunnerInfo } from './service-routes.ts'
 
@@ -15,11 +16,11 @@ export type LivepeerOptions = {
   remotes: RemoteStreams
   guard: UrlGuard
   info: RunnerInfo
-  /** The operator's params for the pipeline; a size in them stands instead of the contract's. */
+  /** The operator's params for the pipeline; a size in them overrides the contract's. */
   params: Record<string, unknown>
   busy: 'preempt' | 'refuse'
   statusEventMs: number
-  /** Absent: this server registers with nobody. */
+  /** Undefined: this server is not registered. */
   registration:
     | {
         orchestrator: string
@@ -29,26 +30,26 @@ export type LivepeerOptions = {
         price: { price: number; currency: string; unit: string }
       }
     | undefined
-  /** Address of this server, known when it listens. */
+  /** URL of this server, known when it listens. */
   url(): string
 }
 
 export interface Livepeer extends Resource {
-  /** `guard` stands before what starts and controls. */
+  /** `guard` protects routes that start and control streams. */
   routes(guard: MiddlewareHandler): OpenAPIHono
-  /** To be called when the server listens. */
+  /** Call when the server listens. */
   register(): void
 }
 
 const CONTRACT_SIZE = { width: 512, height: 512 }
 
-/** This server's side of the Livepeer network: the runner's API, and the registration when one is set. */
+/** This server's part in the Livepeer network: the runner's API, and the registration if configured. */
 export function openLivepeer(options: LivepeerOptions, context: Context): Livepeer {
   const { registry, remotes, guard, info, params, busy, statusEventMs, url } = options
   const log = context.log.child({ part: 'livepeer' })
   const scope = new Scope(context.signal)
   const inner = { signal: scope.signal, log }
-  const size = { ...CONTRACT_SIZE, ...sizeOf(params) }
+  const size = { ...CONTRACT_SIZE, ...sizeIn(info.pipeline, params) }
   const gpus = new Gpus()
   const runner = scope.use(
     new LivepeerRunner({ registry, remotes, guard, pipeline: info.pipeline, size, busy, statusEventMs }, inner),
@@ -67,7 +68,7 @@ export function openLivepeer(options: LivepeerOptions, context: Context): Livepe
             ...rest,
             runnerUrl: runnerUrl ?? url(),
             version: info.version,
-            freeStreams: () => (registry.draining ? 0 : registry.maxStreams - registry.streams.length),
+            freeStreams: () => (registry.draining ? 0 : registry.maxStreams - registry.running.length),
             gpus,
             guard,
           },
@@ -78,8 +79,4 @@ export function openLivepeer(options: LivepeerOptions, context: Context): Livepe
     close: () => scope.close(),
     [Symbol.asyncDispose]: async () => void (await scope.close()),
   }
-}
-
-function sizeOf({ width, height }: Record<string, unknown>): Partial<typeof CONTRACT_SIZE> {
-  return { ...(typeof width === 'number' && { width }), ...(typeof height === 'number' && { height }) }
 }

@@ -1,4 +1,4 @@
-/** Every path of the runner contract is answered with and without a slash at its end. */
+/** Every path of the runner contract is answered with and without a trailing slash. */
 export function bothWays(path: string): [string, string] {
   return [path, `${path}/`]
 }

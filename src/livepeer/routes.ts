@@ -12,7 +12,7 @@ export type LivepeerRoutesOptions = Omit<RunnerRoutesOptions, 'guard' | 'pipelin
   gpus: Gpus
 }
 
-/** Everything that the Livepeer network asks of a runner; `guard` stands before what starts and controls. */
+/** All routes that the Livepeer network requires of a runner; `guard` protects those that start and control streams. */
 export function livepeerRoutes(options: LivepeerRoutesOptions, guard: MiddlewareHandler): OpenAPIHono {
   const { registry, info, gpus } = options
   const app = new OpenAPIHono()

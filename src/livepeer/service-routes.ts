@@ -12,7 +12,7 @@ export function serviceRoutes(registry: StreamRegistry, info: RunnerInfo, gpus: 
   const app = new Hono()
   const envelope = { pipeline: 'live-video-to-video', model_id: info.pipeline }
   app.on('GET', bothWays('/health'), (c) => {
-    const states = registry.streams.map((stream) => stream.status().state)
+    const states = registry.running.map((stream) => stream.status().state)
     const room = !registry.draining && states.length < registry.maxStreams
     return c.json({ status: healthOf(states, room) })
   })
@@ -49,8 +49,8 @@ export function serviceRoutes(registry: StreamRegistry, info: RunnerInfo, gpus: 
 }
 
 /**
- * IDLE while one more stream finds room, so that an orchestrator neither loses the runner nor books it twice; with no
- * room LOADING or ERROR when every stream is so, else OK.
+ * IDLE while another stream fits, so that an orchestrator neither loses the runner nor books it twice; without room
+ * LOADING or ERROR if every stream is in that state, otherwise OK.
  */
 export function healthOf(states: string[], room: boolean): Health {
   if (room) return 'IDLE'

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 
-/** Absent, null and empty are the same on the wire. */
+/** Absent, null and empty mean the same on the wire. */
 const text = z
   .string()
   .nullish()
@@ -25,17 +25,17 @@ export const OuterStart = z
   .object({ ...common, model_id: text, gateway_request_id: text })
   .openapi('LiveVideoToVideoRequest')
 
-/** The same within a session of the live-runner registry, whose channels are made here unless they are named. */
+/** The same within a session of the live-runner registry; channels are created here unless named. */
 export const SessionStart = OuterStart.extend({ subscribe_url: text, publish_url: text })
 
 /** Body of `POST /api/live-video-to-video`; contract §3.3. */
 export const InnerStart = z.object({ ...common, request_id: text })
 
-/** A start, whichever way it came. */
+/** A start, from either API. */
 export type StartRequest = {
   subscribeUrl: string
   publishUrl: string
-  /** Empty: there is none. */
+  /** Empty if there is none. */
   controlUrl: string
   eventsUrl: string
   params: Record<string, unknown>

@@ -6,7 +6,7 @@ const TIMEOUT_MS = 5000
 
 export type OrchestratorAnswer = { status: number; text: string }
 
-/** JSON to an orchestrator; redirects are not followed, as everywhere. */
+/** Sends JSON to an orchestrator; redirects are not followed. */
 export class OrchestratorClient {
   readonly #client: TrickleClient
 
@@ -14,7 +14,7 @@ export class OrchestratorClient {
     this.#client = new TrickleClient(target)
   }
 
-  /** Any answer, in 5 s. Rejects with `trickle-failed` when there is none. */
+  /** Any answer within 5 s. Rejects with `trickle-failed` if there is none. */
   async send(
     method: 'POST' | 'DELETE',
     path: string,
@@ -26,8 +26,10 @@ export class OrchestratorClient {
     return { status, text }
   }
 
+  /** Has the status in its details. */
   refusal({ status, text }: OrchestratorAnswer): AppError {
-    return new AppError('trickle-failed', `${this.#client.name}: status ${status}: ${text.trim().slice(0, 200)}`)
+    const message = `${this.#client.name}: status ${status}: ${text.trim().slice(0, 200)}`
+    return new AppError('trickle-failed', message, { details: { status } })
   }
 
   close(): void {

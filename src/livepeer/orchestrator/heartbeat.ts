@@ -1,16 +1,16 @@
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
 
-/** What a runner tells an orchestrator of itself; contract §5.5. */
+/** A runner's report to an orchestrator; contract §5.5. */
 export type HeartbeatBody = {
   runner_id?: string
   runner_url: string
   app: string
   version: string
   mode: 'persistent'
-  /** Anything but `ready` takes the runner out of the choice. */
+  /** With any value but `ready` the runner is not selected. */
   status: 'ready' | 'busy'
-  /** Sessions at once, those it has included; 0 would be taken for 1. */
+  /** Sessions at once, including current ones; 0 would be taken for 1. */
   capacity: number
   price_info: { price: number; currency: string; unit: string }
   session_ids: string[]
@@ -20,14 +20,14 @@ export type HeartbeatBody = {
 const Channel = z.object({
   name: z.string(),
   url: z.string(),
-  /** For those on the orchestrator's own network. */
+  /** For clients on the orchestrator's own network. */
   internal_url: z.string().optional(),
 })
 export type OrchestratorChannel = z.output<typeof Channel>
 
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** A Go duration, as in `5s` or `1m30s`, in milliseconds. */
+/** A Go duration such as `5s` or `1m30s`, in milliseconds. */
 const duration = z.string().transform((text, context) => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
@@ -39,12 +39,12 @@ const duration = z.string().transform((text, context) => {
 
 const Reply = z.object({
   runner_id: z.string().min(1),
-  /** Where to send the next ones. */
+  /** Where to send further heartbeats. */
   orchestrator: z.string().optional(),
   heartbeat_interval: duration.default(5000),
   /** In the first reply only. */
   heartbeat_secret: z.string().optional(),
-  /** Where reservations are told; in the first reply only. */
+  /** Channel that announces reservations; in the first reply only. */
   o2r: Channel.nullish(),
   /** Sessions that are reserved on this runner. */
   session_ids: z.array(z.string()).nullish(),
@@ -63,12 +63,12 @@ export function readChannels(text: string): OrchestratorChannel[] {
   return read(Channels, text).channels
 }
 
-/** @throws AppError `trickle-failed` for what is not of the contract's form. */
+/** @throws AppError `trickle-failed` if it does not match the contract. */
 function read<T extends z.ZodType>(schema: T, text: string): z.output<T> {
   try {
     return schema.parse(JSON.parse(text))
   } catch (cause) {
-    throw new AppError('trickle-failed', `the orchestrator's answer is not understood: ${text.slice(0, 200)}`, {
+    throw new AppError('trickle-failed', `the orchestrator's response is not valid: ${text.slice(0, 200)}`, {
       cause,
     })
   }

@@ -8,7 +8,7 @@ const CHANNELS = [
   { name: 'events', mime_type: 'application/json' },
 ]
 
-/** The session that a request belongs to, when an orchestrator's proxy passed it on. */
+/** The session of a request that an orchestrator's proxy passed on. */
 export function networkSessionOf(header: (name: string) => string | undefined): NetworkSession | undefined {
   const id = header('livepeer-session-id')?.trim()
   const token = header('livepeer-session-token')?.trim()
@@ -16,10 +16,10 @@ export function networkSessionOf(header: (name: string) => string | undefined): 
   return id && token && route ? { id, token, route } : undefined
 }
 
-/** The URLs of a start, as its client uses them: it publishes what we subscribe to. */
+/** The URLs of a start from the client's side: it publishes what we subscribe to. */
 export type ClientUrls = { publish_url: string; subscribe_url: string; control_url: string; events_url: string }
 
-/** Makes the channels of a start that names none: with their inner addresses for us and their public ones for the client. */
+/** Creates the channels of a start that names none, with internal addresses for us and public ones for the client. */
 export async function withChannels(
   registration: Registration,
   session: NetworkSession,

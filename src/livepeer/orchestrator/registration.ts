@@ -14,7 +14,7 @@ import {
   SessionEvent,
 } from './heartbeat.ts'
 
-/** A session that a client reserved at the orchestrator, as the orchestrator's proxy names it. */
+/** A session that a client reserved at the orchestrator, as named by the orchestrator's proxy. */
 export type NetworkSession = { id: string; token: string; route: string }
 
 export type RegistrationOptions = {
@@ -26,7 +26,7 @@ export type RegistrationOptions = {
   app: string
   price: { price: number; currency: string; unit: string }
   version: string
-  /** Streams that could still begin. */
+  /** Streams that can still be started. */
   freeStreams(): number
   gpus: Gpus
   guard: UrlGuard
@@ -36,12 +36,12 @@ const FIRST_RETRY_MS = 1000
 const RETRY_MS = 5000
 const EVENTS_RETRY_MS = 2000
 
-/** What runs for a session, and since which heartbeat. */
+/** The work of a session, and the heartbeat since which it has been held. */
 type Held = { session: NetworkSession; work: Resource; beat: number }
 
 /**
- * Keeps this server registered as a live runner with one orchestrator, and its streams in step with the sessions that are
- * reserved there. What fails is tried again for ever; closing it unregisters.
+ * Keeps this server registered as a live runner with one orchestrator, and its streams in sync with the sessions
+ * reserved there. Failures are retried for ever; closing it unregisters.
  */
 export class Registration implements Resource {
   readonly closed: Promise<Closed>
@@ -67,22 +67,22 @@ export class Registration implements Resource {
     this.#scope.spawn((signal) => this.#run(signal))
   }
 
-  /**
-   * Ties work to a session: it is closed when the session is released, and the session is released when it ends.
-   */
+  /** Ties work to a session: it is closed when the session is released, and the session is released when it ends. */
   hold(session: NetworkSession, work: Resource): void {
     const held = { session, work, beat: this.#beats }
     this.#held.set(session.id, held)
     void work.closed.then(async () => {
       if (this.#held.get(session.id) !== held || this.#scope.reason) return
       this.#held.delete(session.id)
-      await this.#callback('POST', session, '/stop').catch((err) =>
-        this.#context.log.warn({ err, session: session.id }, 'a session could not be released'),
-      )
+      await this.#callback('POST', session, '/stop').catch((err) => {
+        // It was released there meanwhile, which is why its channels ended.
+        if (AppError.from(err).details?.status === 404) return
+        this.#context.log.warn({ err, session: session.id }, 'could not release a session')
+      })
     })
   }
 
-  /** Makes channels on the orchestrator that live as long as the session. Rejects with `trickle-failed`. */
+  /** Creates channels on the orchestrator that live as long as the session. Rejects with `trickle-failed`. */
   async createChannels(
     session: NetworkSession,
     channels: { name: string; mime_type: string }[],
@@ -118,7 +118,7 @@ export class Registration implements Resource {
         await sleep(this.#intervalMs, signal)
       } catch (err) {
         signal.throwIfAborted()
-        // Once for each time that it begins to fail.
+        // Logged once per series of failures.
         if (failures++ === 0) this.#context.log.warn({ err }, 'heartbeat failed')
         await sleep(failures === 1 ? FIRST_RETRY_MS : RETRY_MS, signal)
       }
@@ -132,7 +132,7 @@ export class Registration implements Resource {
     const headers = { authorization: this.#issuedSecret ?? this.#options.secret }
     const answer = await client.send('POST', '/runners/heartbeat', headers, await this.#body())
     if (!first && (answer.status === 404 || answer.status === 401)) {
-      // It has forgotten this runner: from the beginning, at the address that was set.
+      // It has forgotten this runner: registers again at the configured address.
       this.#context.log.info({ status: answer.status }, 'the orchestrator forgot this runner')
       this.#issuedSecret = undefined
       await this.#moveTo(this.#options.orchestrator)
@@ -151,7 +151,7 @@ export class Registration implements Resource {
     this.#context.log.info({ runner: reply.runner_id, orchestrator: this.#address }, 'registered as a live runner')
     if (reply.orchestrator && reply.orchestrator !== this.#address) {
       await this.#moveTo(reply.orchestrator).catch((err) =>
-        this.#context.log.warn({ err }, 'the orchestrator names an address that may not be called'),
+        this.#context.log.warn({ err }, 'the orchestrator names an address that is not allowed'),
       )
     }
     this.#events?.abort()
@@ -180,7 +180,7 @@ export class Registration implements Resource {
     }
   }
 
-  /** Reservations as they are told; what is missed here shows in the next heartbeat. */
+  /** Follows reservations as they are announced; missed ones show in the next heartbeat. */
   async #followSessions(url: string, signal: AbortSignal): Promise<void> {
     for (let start = 0; ; start = -2) {
       try {

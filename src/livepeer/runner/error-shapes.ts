@@ -1,9 +1,10 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { ZodError } from 'zod'
-import { AppError } from '../../core/errors.ts'
+import { AppError, type Issue } from '../../core/errors.ts'
+import { withoutPaths } from '../../core/plain-paths.ts'
 
-/** How the original names what is wrong with a field, by the type that was expected. */
+/** The original's description of a wrong field, by the expected type. */
 const EXPECTED: Record<string, { type: string; msg: string }> = {
   string: { type: 'string_type', msg: 'Input should be a valid string' },
   record: { type: 'dict_type', msg: 'Input should be a valid dictionary' },
@@ -15,7 +16,7 @@ const EXPECTED: Record<string, { type: string; msg: string }> = {
 
 export type ValidationDetail = { loc: (string | number)[]; msg: string; type: string }
 
-/** A body that does not have the expected form, as `detail` of a 422. */
+/** `detail` of a 422 for a body of the wrong form. */
 export function validationDetail(error: ZodError, body: unknown): ValidationDetail[] {
   return error.issues.map((issue) => {
     const path = issue.path.map((key) => (typeof key === 'number' ? key : String(key)))
@@ -26,13 +27,18 @@ export function validationDetail(error: ZodError, body: unknown): ValidationDeta
   })
 }
 
-/** A body that is no JSON, likewise. */
+/** The same for a body that is not JSON. */
 export function jsonDetail(cause: unknown): ValidationDetail[] {
   const why = cause instanceof Error ? cause.message : String(cause)
   return [{ loc: ['body', 0], msg: `JSON decode error: ${why}`, type: 'json_invalid' }]
 }
 
-/** What went wrong and every field with it, in one line. */
+/** The same for numbers that JSON cannot carry. */
+export function numberDetail(issues: readonly Issue[]): ValidationDetail[] {
+  return issues.map(({ path, message }) => ({ loc: ['body', ...path], msg: message, type: 'finite_number' }))
+}
+
+/** The error with all its fields, in one line. */
 export function lineOf(error: AppError): string {
   const fields = error.issues?.map(({ path, message }) => `${path.join('.') || 'params'}: ${message}`) ?? []
   return [error.message, ...fields.filter((line) => !error.message.includes(line))].join('; ')
@@ -46,7 +52,7 @@ export function detailResponse(c: Context, thrown: unknown): Response {
   }
   const busy = error.code === 'capacity'
   const status: ContentfulStatusCode = busy ? 503 : error.code === 'internal' ? 500 : 400
-  return c.json({ detail: { msg: lineOf(error) } }, status, busy ? { 'retry-after': '5' } : {})
+  return c.json({ detail: { msg: withoutPaths(lineOf(error)) } }, status, busy ? { 'retry-after': '5' } : {})
 }
 
 /** An error of the runner's inner API: plain text after `what`. */
@@ -54,7 +60,7 @@ export function textResponse(c: Context, what: string, thrown: unknown): Respons
   const error = AppError.from(thrown)
   if (error.code === 'unauthorized') return detailResponse(c, error)
   const busy = error.code === 'capacity'
-  return c.text(`${what}: ${lineOf(error)}`, busy ? 503 : 400, busy ? { 'retry-after': '5' } : {})
+  return c.text(`${what}: ${withoutPaths(lineOf(error))}`, busy ? 503 : 400, busy ? { 'retry-after': '5' } : {})
 }
 
 function valueAt(value: unknown, path: (string | number)[]): unknown {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,21 +7,24 @@ import type { Log } from '../../core/log.ts'
 import type { UrlGuard } from '../../core/url-guard.ts'
 import { TrickleClient } from '../../trickle/client/http.ts'
 
-const FILE = /^millrace-livepeer-(\d+)\.json$/
+const FILE = /^millrace-livepeer-(\d+)(?:-[0-9a-f]+)?\.json$/
 const DELETE_MS = 5000
 
 const Urls = z.array(z.string())
 
 /**
- * Remembers in a file which channels this server writes, so that the next one can delete those that a crash left open:
+ * Records in a file which channels this server writes, so that its successor can delete those that a crash left open:
  * until then a gateway waits for output that never comes.
  */
 export class LeftOverChannels {
   readonly #folder: string
   readonly #urls = new Map<object, string[]>()
+  readonly #log: Log | undefined
+  #name = `millrace-livepeer-${process.pid}.json`
 
-  constructor(folder = tmpdir()) {
+  constructor(folder = tmpdir(), log?: Log) {
     this.#folder = folder
+    this.#log = log
   }
 
   /** `owner` writes these channels from now on. */
@@ -34,18 +38,33 @@ export class LeftOverChannels {
     if (this.#urls.delete(owner)) this.#save()
   }
 
-  /** Deletes the channels of servers that are gone; what cannot be deleted is logged and forgotten. */
+  /** Deletes the channels of servers that are gone; failures are logged and forgotten. */
   async cleanUp(guard: UrlGuard, log: Log): Promise<void> {
-    const urls = this.#files().flatMap((file) => takeUrls(file))
+    const urls = this.#files(log).flatMap((file) => takeUrls(file, log))
     const outcomes = await Promise.allSettled(urls.map((url) => deleteChannel(url, guard)))
     for (const outcome of outcomes) {
-      if (outcome.status === 'rejected') log.warn({ err: outcome.reason }, 'a channel left over could not be deleted')
+      if (outcome.status === 'rejected') log.warn({ err: outcome.reason }, 'could not delete a leftover channel')
     }
-    if (urls.length > 0) log.info({ channels: urls.length }, 'channels left over from a crash deleted')
+    if (urls.length > 0) log.info({ channels: urls.length }, 'deleted channels left over from a crash')
   }
 
+  /** The file is only needed after a crash, so a failure to write it affects no stream. */
   #save(): void {
-    const file = join(this.#folder, `millrace-livepeer-${process.pid}.json`)
+    try {
+      this.#write()
+    } catch {
+      // In a shared folder, a file of another user may already have the name.
+      this.#name = `millrace-livepeer-${process.pid}-${randomBytes(6).toString('hex')}.json`
+      try {
+        this.#write()
+      } catch (err) {
+        this.#log?.warn({ err }, 'could not save the list of channels in use; a crash would leave them open')
+      }
+    }
+  }
+
+  #write(): void {
+    const file = join(this.#folder, this.#name)
     const urls = [...this.#urls.values()].flat()
     if (urls.length === 0) {
       rmSync(file, { force: true })
@@ -57,9 +76,18 @@ export class LeftOverChannels {
     renameSync(part, file)
   }
 
-  /** Files of our own user whose process is gone. Our own number in a name is that of one before us. */
-  #files(): string[] {
-    return readdirSync(this.#folder)
+  #names(log: Log): string[] {
+    try {
+      return readdirSync(this.#folder)
+    } catch (err) {
+      log.warn({ err }, 'could not look for lists of channels in use')
+      return []
+    }
+  }
+
+  /** Files of our own user whose process is gone. Our own process id in a name belongs to a predecessor. */
+  #files(log: Log): string[] {
+    return this.#names(log)
       .filter((name) => {
         const pid = Number(FILE.exec(name)?.[1] ?? Number.NaN)
         if (Number.isNaN(pid) || (pid !== process.pid && isAlive(pid))) return false
@@ -70,14 +98,18 @@ export class LeftOverChannels {
   }
 }
 
-function takeUrls(file: string): string[] {
+function takeUrls(file: string, log: Log): string[] {
   try {
     return Urls.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch {
-    // A file that a crash cut short says nothing.
+    // Truncated by a crash.
     return []
   } finally {
-    rmSync(file, { force: true })
+    try {
+      rmSync(file, { force: true })
+    } catch (err) {
+      log.warn({ err }, 'could not remove the list of channels in use')
+    }
   }
 }
 

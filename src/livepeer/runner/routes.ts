@@ -1,21 +1,23 @@
 import type { z } from '@hono/zod-openapi'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { parseExactJson, parseJsonObject } from '../../codec/json.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Log } from '../../core/log.ts'
 import { networkSessionOf, withChannels } from '../orchestrator/network-session.ts'
 import type { Registration } from '../orchestrator/registration.ts'
 import { bothWays } from '../paths.ts'
 import { InnerStart, OuterStart, SessionStart, startRequest } from '../start-request.ts'
-import { detailResponse, jsonDetail, lineOf, textResponse, validationDetail } from './error-shapes.ts'
+import { detailResponse, jsonDetail, lineOf, numberDetail, textResponse, validationDetail } from './error-shapes.ts'
 import type { LivepeerRunner } from './runner.ts'
+import type { LivepeerSession } from './session.ts'
 
 export type RunnerRoutesOptions = {
   runner: LivepeerRunner
-  /** The only `model_id` that is accepted. */
+  /** The only accepted `model_id`. */
   pipeline: string
-  /** Given when this server is registered with an orchestrator. */
+  /** Set if this server is registered with an orchestrator. */
   registration(): Registration | undefined
-  /** Lets a request through, or throws `unauthorized`. */
+  /** Lets a request pass, or throws `unauthorized`. */
   guard: MiddlewareHandler
   log: Log
 }
@@ -67,10 +69,13 @@ export function runnerRoutes(options: RunnerRoutesOptions): Hono {
     }
     const named = request.subscribeUrl !== ''
     const channels = named ? undefined : await withChannels(registration, network, request)
+    let session: LivepeerSession | undefined
     try {
-      registration.hold(network, await runner.start(channels?.request ?? request, receivedAt))
+      session = await runner.start(channels?.request ?? request, receivedAt)
+      registration.hold(network, session)
     } catch (thrown) {
-      await channels?.remove().catch((err) => log.warn({ err }, 'channels could not be removed'))
+      await session?.close()
+      await channels?.remove().catch((err) => log.warn({ err }, 'could not remove channels'))
       throw thrown
     }
     return c.json({ ...STARTED, ...channels?.urls, ...(channels && { manifest_id: network.id }) })
@@ -79,7 +84,7 @@ export function runnerRoutes(options: RunnerRoutesOptions): Hono {
   const startInner = inner('Error starting stream', async (c) => {
     const receivedAt = Date.now()
     requireJson(c)
-    const { success, data, error } = InnerStart.safeParse(await readJson(c))
+    const { success, data, error } = InnerStart.safeParse(parseExactJson(await c.req.text(), 'the body', 'params'))
     if (!success) throw new AppError('invalid-request', fieldsOf(error))
     await runner.start(startRequest(data), receivedAt)
     return c.text('Stream started successfully')
@@ -87,12 +92,9 @@ export function runnerRoutes(options: RunnerRoutesOptions): Hono {
 
   const updateParams = inner('Error updating params', async (c) => {
     const merge = requireJson(c) === 'application/merge-patch+json'
-    const value = await readJson(c)
-    if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-      throw new AppError('invalid-request', 'the body must be a JSON object of params')
-    }
+    const value = parseJsonObject(await c.req.text(), 'the body')
     const mode = merge ? 'merge' : 'replace'
-    await runner.updateParams(mode, value as Record<string, unknown>, c.req.query('stream'))
+    await runner.updateParams(mode, value, c.req.query('stream'))
     return c.text('Params updated successfully')
   })
 
@@ -105,24 +107,18 @@ export function runnerRoutes(options: RunnerRoutesOptions): Hono {
   return app
 }
 
-/** The body, or the 422 that says what is wrong with it. */
+/** The body, or a 422 that says what is wrong with it. */
 async function readBody<T extends z.ZodType>(c: Context, schema: T): Promise<z.output<T> | Response> {
+  const text = await c.req.text()
   let body: unknown
   try {
-    body = JSON.parse(await c.req.text())
-  } catch (cause) {
-    return c.json({ detail: jsonDetail(cause) }, 422)
+    body = parseExactJson(text, 'the body', 'params')
+  } catch (thrown) {
+    const error = AppError.from(thrown)
+    return c.json({ detail: error.issues ? numberDetail(error.issues) : jsonDetail(error.cause ?? error) }, 422)
   }
   const { success, data, error } = schema.safeParse(body)
   return success ? data : c.json({ detail: validationDetail(error, body) }, 422)
-}
-
-async function readJson(c: Context): Promise<unknown> {
-  try {
-    return JSON.parse(await c.req.text())
-  } catch (cause) {
-    throw new AppError('invalid-request', `the body is not JSON: ${(cause as Error).message}`, { cause })
-  }
 }
 
 /** The body's type, which must be JSON. */

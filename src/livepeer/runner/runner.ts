@@ -14,26 +14,26 @@ export type LivepeerRunnerOptions = {
   registry: StreamRegistry
   remotes: RemoteStreams
   guard: UrlGuard
-  /** What the runner runs. */
+  /** The pipeline that the runner runs. */
   pipeline: string
-  /** Of the frames that the pipeline gets, unless the params say otherwise. */
+  /** Frame size for the pipeline, unless the params name another. */
   size: { width: number; height: number }
-  /** What a start does when no stream is free: end the oldest session, or fail. */
+  /** What a start does if no stream is free: end the oldest session, or fail. */
   busy: 'preempt' | 'refuse'
   statusEventMs: number
 }
 
-/** A session that is ended for another may take as long. */
+/** Time limit for ending a session in favour of another. */
 const STOP_MS = 10_000
 
-/** This server as one runner of the Livepeer network; its sessions beside the server's other streams. */
+/** This server as one runner of the Livepeer network; its sessions are beside the server's other streams. */
 export class LivepeerRunner implements Resource {
   readonly closed: Promise<Closed>
   readonly #options: LivepeerRunnerOptions
   readonly #context: Context
   readonly #scope: Scope
-  readonly #leftOvers = new LeftOverChannels()
-  /** Oldest first, those that are ending included. */
+  readonly #leftOvers: LeftOverChannels
+  /** Oldest first, including those that are ending. */
   readonly #sessions = new Set<LivepeerSession>()
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -43,6 +43,7 @@ export class LivepeerRunner implements Resource {
     this.#scope = new Scope(context.signal)
     this.closed = this.#scope.closed
     this.#scope.defer(() => Promise.all([...this.#sessions].map((session) => session.close())))
+    this.#leftOvers = new LeftOverChannels(undefined, context.log)
     const cleaning = this.#leftOvers.cleanUp(options.guard, context.log)
     this.#scope.defer(() => cleaning)
   }
@@ -53,9 +54,9 @@ export class LivepeerRunner implements Resource {
   }
 
   /**
-   * Begins a session; its channels are open when it resolves.
-   * @throws AppError `invalid-request` for a URL that may not be called, `invalid-params`, `trickle-failed` for a channel
-   * that cannot be opened, `capacity` when no stream is free.
+   * Starts a session; its channels are open when it resolves.
+   * @throws AppError `invalid-request` for a URL that may not be contacted, `invalid-params`, `trickle-failed` for a
+   * channel that cannot be opened, `capacity` if no stream is free.
    */
   async start(request: StartRequest, receivedAt: number): Promise<LivepeerSession> {
     const channels = await this.#channels(request)
@@ -72,17 +73,23 @@ export class LivepeerRunner implements Resource {
       })
       return begun
     })
-    await session.started
+    try {
+      await session.started
+    } catch (thrown) {
+      // A failed start leaves nothing running.
+      await session.close()
+      throw thrown
+    }
     return session
   }
 
-  /** Changes the params of the only session, or of the stream that is named. Throws as the pipeline answers. */
+  /** Changes the params of the only session, or of the named stream. Throws as the pipeline answers. */
   async updateParams(mode: 'replace' | 'merge', value: Values, stream?: string): Promise<void> {
     const session = this.#only(stream)
     await session.stream.updateParams(mode, mode === 'replace' ? session.complete(value) : value)
   }
 
-  /** Of the newest session, or of the stream that is named. */
+  /** Status of the newest session, or of the named stream. */
   status(stream?: string): RunnerStatus {
     if (stream !== undefined) return this.#named(stream).report.status()
     return this.sessions.at(-1)?.report.status() ?? offlineStatus(this.#options.pipeline)
@@ -109,7 +116,7 @@ export class LivepeerRunner implements Resource {
     return { subscribe, publish, ...(control && { control }), ...(events && { events }) }
   }
 
-  /** Starts take turns, so that two of them do not end one session for the same place. */
+  /** Starts run one after the other, so that two of them do not end the same session for one place. */
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work)
     this.#turn = turn.catch(() => {})
@@ -118,11 +125,11 @@ export class LivepeerRunner implements Resource {
 
   async #makeRoom(request: StartRequest): Promise<void> {
     const { registry, busy } = this.#options
-    // Two writers of one channel would spoil it, and the one that ends deletes it: the newer request is the one that counts.
+    // Two writers would corrupt a channel, and the one that ends deletes it: the newer request wins.
     for (const session of this.#sessions) {
       if (session.request.publishUrl === request.publishUrl) await this.#replace(session, session.closed)
     }
-    if (registry.streams.length < registry.maxStreams || busy === 'refuse') return
+    if (registry.running.length < registry.maxStreams || busy === 'refuse') return
     const [oldest] = this.sessions
     if (oldest) await this.#replace(oldest, oldest.stream.closed)
   }

@@ -9,12 +9,12 @@ export type Trace =
 
 export type SessionEventsOptions = {
   pipeline: string
-  /** When the request for the stream came, in milliseconds since 1970. */
+  /** Arrival of the request for the stream, in milliseconds since 1970. */
   receivedAt: number
   statusEventMs: number
 }
 
-/** Errors are told at this pace, the newest only. */
+/** Errors are sent at this interval, only the newest. */
 const ERROR_TICK_MS = 1000
 
 type Send = (message: unknown) => void
@@ -31,7 +31,7 @@ export class SessionEvents {
     this.#lastStatusAt = options.receivedAt
   }
 
-  /** Tells what happens in the stream until the returned function is called. */
+  /** Sends the stream's events until the returned function is called. */
   tell(stream: LiveStream, report: () => SessionReport, send: Send): () => void {
     this.#send = send
     this.trace('runner_receive_stream_request', this.#options.receivedAt)
@@ -53,7 +53,7 @@ export class SessionEvents {
 
   #note(event: StreamEvent): void {
     const { pipeline } = this.#options
-    // Seconds with a fraction here, milliseconds everywhere else: as the original has it.
+    // Seconds with a fraction here, milliseconds everywhere else, as in the original.
     const time = event.timestamp / 1000
     if (event.type === 'error') this.#error = { type: 'error', pipeline, message: event.message, time }
     else if (event.type === 'restart' && event.source === 'pipeline') {

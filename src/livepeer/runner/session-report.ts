@@ -25,13 +25,13 @@ export type RunnerStatus = {
     last_restart_logs: string[] | null
     restart_count: number
   }
-  /** Not of the original. */
+  /** An extension. */
   stream?: string
   latency_ms?: Record<string, Percentiles>
   dropped?: { input: number; before_pipeline: number; after_pipeline: number; failed: number; readers: number }
 }
 
-/** A runner without a stream. */
+/** Status of a runner without a stream. */
 export function offlineStatus(pipeline: string): RunnerStatus {
   return {
     type: 'status',
@@ -55,7 +55,7 @@ export function offlineStatus(pipeline: string): RunnerStatus {
   }
 }
 
-/** What a stream's events add up to, in the words of the runner contract. */
+/** Aggregates a stream's events into the status of the runner contract. */
 export class SessionReport {
   readonly #stream: LiveStream
   readonly #startedAt: number
@@ -70,7 +70,7 @@ export class SessionReport {
     this.#startedAt = startedAt
     this.#stateAt = startedAt
     this.#paramsAt = startedAt
-    // The stream may have said something before anyone could listen. It ends with its listeners.
+    // Includes events from before the subscription. It ends with its listeners.
     stream.events.subscribe((event) => this.#note(event), 0)
   }
 
@@ -109,7 +109,7 @@ export class SessionReport {
     }
   }
 
-  /** The status for an event; what is long is not carried twice. */
+  /** The status for an event; long parts are sent only once. */
   takeStatus(): RunnerStatus {
     const status = this.status()
     this.#paramsCarried = true

@@ -19,7 +19,7 @@ describe('health', () => {
     [['LOADING', 'ERROR'], false, 'OK'],
     [['LOADING', 'LOADING'], false, 'LOADING'],
     [['ERROR', 'ERROR'], false, 'ERROR'],
-    // A server that is shutting down takes nothing, and nothing is wrong with it.
+    // A server that is shutting down accepts nothing, but is not in error.
     [[], false, 'OK'],
   ])('of %j with room %s is %s', (states, room, expected) => {
     expect(healthOf(states, room)).toBe(expected)
@@ -27,7 +27,7 @@ describe('health', () => {
 })
 
 describe('GPUs', () => {
-  test('are read as nvidia-smi writes them', () => {
+  test('are parsed from the output of nvidia-smi', () => {
     const csv = [
       '0, GPU-11111111-2222-3333-4444-555555555555, NVIDIA GeForce RTX 4090, 24564, 23028, 8.9, 17, 3',
       '1, GPU-66666666-7777-8888-9999-000000000000, Tesla K80, 11441, 11380, 3.7, [N/A], [Not Supported]',
@@ -50,12 +50,12 @@ describe('GPUs', () => {
     expect(parseGpus('No devices were found\n')).toEqual([])
   })
 
-  test('are none where the tool is missing, fails, or says nothing', async () => {
+  test('are none where the tool is missing, fails, or prints nothing', async () => {
     for (const command of ['no-such-tool-anywhere', 'false', 'true']) expect(await new Gpus(command).list()).toEqual([])
   })
 })
 
-describe('what an orchestrator answers', () => {
+describe('responses of an orchestrator', () => {
   it.each([
     ['5s', 5000],
     ['300ms', 300],
@@ -72,13 +72,13 @@ describe('what an orchestrator answers', () => {
     ['an empty runner', '{"runner_id":""}'],
     ['an interval that is none', '{"runner_id":"r","heartbeat_interval":"soon"}'],
     ['an interval with a rest', '{"runner_id":"r","heartbeat_interval":"5s!"}'],
-  ])('is not understood with %s', (_, text) => {
-    expect(() => readHeartbeatReply(text)).toThrow(/the orchestrator's answer is not understood/)
+  ])('are invalid with %s', (_, text) => {
+    expect(() => readHeartbeatReply(text)).toThrow(/the orchestrator's response is not valid/)
   })
 
   it('channels', () => {
     const channel = { name: 'in', channel_name: 's-in', url: 'https://o/s-in', mime_type: 'video/MP2T' }
     expect(readChannels(JSON.stringify({ channels: [channel] }))).toEqual([{ name: 'in', url: 'https://o/s-in' }])
-    expect(() => readChannels('{"channels":{}}')).toThrow(/not understood/)
+    expect(() => readChannels('{"channels":{}}')).toThrow(/response is not valid/)
   })
 })

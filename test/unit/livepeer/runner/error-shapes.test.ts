@@ -12,7 +12,7 @@ const noText = (field: string) => ({
   type: 'string_type',
 })
 
-describe('a body of another form is told as a 422', () => {
+describe('a malformed body is a 422', () => {
   it.each<[string, unknown, unknown[]]>([
     ['an empty object', {}, [missing('subscribe_url'), missing('publish_url')]],
     ['one URL', { publish_url: 'x' }, [missing('subscribe_url')]],
@@ -37,7 +37,7 @@ describe('a body of another form is told as a 422', () => {
 })
 
 describe('a start request', () => {
-  it('takes absent, null and empty for the same', () => {
+  it('treats absent, null and empty alike', () => {
     const absent = startRequest(OuterStart.parse(urls))
     expect(absent).toEqual({
       subscribeUrl: 'http://o/in',
@@ -53,7 +53,7 @@ describe('a start request', () => {
     expect(startRequest(OuterStart.parse({ ...urls, ...empty }))).toEqual(absent)
   })
 
-  it('names its request in each API as the contract does, and ignores what it does not know', () => {
+  it('uses the request id of each API as in the contract, and ignores unknown fields', () => {
     const both = { ...urls, request_id: 'inner', gateway_request_id: 'outer', other: 1 }
     expect(startRequest(OuterStart.parse(both)).requestId).toBe('outer')
     expect(startRequest(InnerStart.parse(both)).requestId).toBe('inner')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { UrlGuard } from '../../../../src/core/url-guard.ts'
 import { LeftOverChannels } from '../../../../src/livepeer/runner/left-over-channels.ts'
-import { LogCollector } from '../../../helpers/logs.ts'
+import { LogCollector } from '../../../helpers/server/logs.ts'
 import { serve, silent } from '../../trickle/harness.ts'
 
 function folder(): string {
@@ -14,12 +14,12 @@ function folder(): string {
   return path
 }
 
-/** The number of a process that is gone. */
+/** Pid of a process that has exited. */
 const gonePid = () => spawnSync('true').pid
 
 const guardFor = (url: string) => new UrlGuard({ allowed: [new URL(url).origin], verifyTls: false })
 
-test('what is written is remembered until it is deleted', () => {
+test('recorded channels are remembered until deleted', () => {
   const path = folder()
   const channels = new LeftOverChannels(path)
   const [one, two] = [{}, {}]
@@ -39,12 +39,12 @@ test('what is written is remembered until it is deleted', () => {
   expect(readdirSync(path)).toEqual([])
 })
 
-test('channels of a server that is gone are deleted, those of one that runs stay', async () => {
+test('channels of a server that is gone are deleted, those of a running one are kept', async () => {
   const { trickle, url } = await serve({})
   for (const name of ['gone', 'mine', 'running']) trickle.create(name, 'video/mp2t')
   const path = folder()
   writeFileSync(join(path, `millrace-livepeer-${gonePid()}.json`), JSON.stringify([`${url}/gone`, `${url}/none`]))
-  // As in a container that was started again.
+  // The same pid again, as in a restarted container.
   writeFileSync(join(path, `millrace-livepeer-${process.pid}.json`), JSON.stringify([`${url}/mine`]))
   writeFileSync(join(path, `millrace-livepeer-${process.ppid}.json`), JSON.stringify([`${url}/running`]))
   await new LeftOverChannels(path).cleanUp(guardFor(url), silent)
@@ -52,7 +52,7 @@ test('channels of a server that is gone are deleted, those of one that runs stay
   expect(readdirSync(path)).toEqual([`millrace-livepeer-${process.ppid}.json`])
 })
 
-test('nothing else is believed', async () => {
+test('invalid files are ignored', async () => {
   const { trickle, url } = await serve({})
   trickle.create('one', 'video/mp2t')
   const path = folder()
@@ -64,14 +64,14 @@ test('nothing else is believed', async () => {
   const logs = new LogCollector()
   await new LeftOverChannels(path).cleanUp(guardFor(url), logs.log)
   expect(trickle.get('one')).toBeDefined()
-  // Nor is an address that may not be called.
+  // Nor is a URL that may not be requested.
   writeFileSync(join(path, `millrace-livepeer-${gonePid()}.json`), JSON.stringify([`${url}/one`]))
   await new LeftOverChannels(path).cleanUp(new UrlGuard({ allowed: [], verifyTls: false }), logs.log)
   expect(trickle.get('one')).toBeDefined()
-  expect(logs.named('a channel left over could not be deleted')).toHaveLength(1)
+  expect(logs.named('could not delete a leftover channel')).toHaveLength(1)
 })
 
-test('the file is for its owner alone', () => {
+test('the file is readable by its owner only', () => {
   const path = folder()
   chmodSync(path, 0o700)
   const channels = new LeftOverChannels(path)

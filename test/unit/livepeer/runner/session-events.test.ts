@@ -13,7 +13,7 @@ afterEach(() => {
 
 type Message = { event: Record<string, unknown>; queue_event_type: string }
 
-/** What the events of a session read of a stream. */
+/** The parts of a stream that session events read. */
 function standIn() {
   const events = new StreamEvents()
   const stream = {
@@ -42,7 +42,7 @@ function standIn() {
   return { events, report, sent, session, stop }
 }
 
-test('a status every ten seconds, the first after ten, each with the time of the one before', () => {
+test('a status every ten seconds, the first after ten, each with the time of the previous one', () => {
   const { sent, stop } = standIn()
   const statuses = () => sent.filter(({ event }) => event.type === 'status')
   vi.advanceTimersByTime(9999)
@@ -60,7 +60,7 @@ test('a status every ten seconds, the first after ten, each with the time of the
   expect(statuses()).toHaveLength(2)
 })
 
-test('of many errors the newest, once a second, in seconds with a fraction', () => {
+test('the newest of many errors, once per second, with timestamps in fractional seconds', () => {
   const { events, sent, stop } = standIn()
   const errors = () => sent.filter(({ event }) => event.type === 'error').map(({ event }) => event)
   vi.advanceTimersByTime(250)
@@ -72,13 +72,13 @@ test('of many errors the newest, once a second, in seconds with a fraction', () 
   ])
   vi.advanceTimersByTime(5000)
   expect(errors()).toHaveLength(1)
-  // One that comes just before the end is still told.
+  // One just before the end is still reported.
   events.emit({ type: 'error', source: 'ingest', message: 'last' })
   stop()
   expect(errors().at(-1)?.message).toBe('last')
 })
 
-test('a restart of the pipeline, and not of a decoder', () => {
+test('a restart of the pipeline, but not of a decoder', () => {
   const { events, sent, report } = standIn()
   events.emit({ type: 'restart', source: 'decoder', count: 7 })
   events.emit({ type: 'restart', source: 'pipeline', count: 1, logs: ['a', 'b'] })
@@ -101,7 +101,7 @@ test('a restart of the pipeline, and not of a decoder', () => {
   })
 })
 
-test('params are carried once, until they change', () => {
+test('params are sent once, until they change', () => {
   const { events, report } = standIn()
   expect(report.status().inference_status.last_params).toEqual({ effect: 'none' })
   expect(report.takeStatus().inference_status.last_params).toEqual({ effect: 'none' })
@@ -134,7 +134,7 @@ test('traces', () => {
   ])
 })
 
-test('the status has the keys of the contract, in its order', () => {
+test('the status has the keys of the contract, in order', () => {
   const { report } = standIn()
   const offline = offlineStatus('effects')
   const known = Object.keys(offline)
@@ -145,6 +145,6 @@ test('the status has the keys of the contract, in its order', () => {
     inference_status: { last_output_time: null, fps: 29.9 },
     dropped: { input: 2, before_pipeline: 1, after_pipeline: 2, failed: 3, readers: 4 },
   })
-  // The MD5 of {}.
+  // MD5 of {}.
   expect(offline.inference_status.last_params_hash).toBe('99914b932bd37a50b983c5e7c90ae93b')
 })
