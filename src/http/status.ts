@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { ZodError } from 'zod'
 import { AppError, type ErrorCode, type Issue } from '../core/errors.ts'
+import { plainly, withoutPaths } from '../core/plain-paths.ts'
 
 const STATUS: Record<ErrorCode, ContentfulStatusCode> = {
   'invalid-request': 400,
@@ -36,7 +37,7 @@ const TITLES: Record<ErrorCode, string> = {
   internal: 'An error inside the server',
 }
 
-/** An error as RFC 9457 problem details. Only this file knows which code is which status. */
+/** An error as RFC 9457 problem details. Only this file maps codes to statuses. */
 export type Problem = {
   type: 'about:blank'
   title: string
@@ -52,23 +53,24 @@ export function problemOf(error: AppError, status = STATUS[error.code]): Problem
     type: 'about:blank',
     title: TITLES[error.code],
     status,
-    detail: error.message,
+    detail: withoutPaths(error.message),
     code: error.code,
     ...(error.issues && { errors: error.issues.map(pointed) }),
-    ...(error.details && { details: error.details }),
+    ...(error.details && { details: plainly(error.details) }),
   }
 }
 
-/** `status` is for what only HTTP tells apart, such as 413 and 429. */
+/** `status` is for distinctions that only HTTP makes, such as 413 and 429. */
 export function problemResponse(c: Context, error: AppError, status?: ContentfulStatusCode): Response {
   const problem = problemOf(error, status)
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' }
-  if (error.code === 'capacity') headers['retry-after'] = String(error.details?.retryAfterSeconds ?? 5)
+  const after = error.details?.retryAfterSeconds ?? (error.code === 'capacity' ? 5 : undefined)
+  if (after !== undefined) headers['retry-after'] = String(after)
   if (error.code === 'unauthorized') headers['www-authenticate'] = 'Bearer'
   return c.body(JSON.stringify(problem), problem.status as ContentfulStatusCode, headers)
 }
 
-/** Turns whatever a handler threw into an answer; what nobody foresaw is logged with its stack and told without. */
+/** Turns anything thrown into a response; unexpected errors are logged with their stack and sent without. */
 export function errorOf(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   if (thrown instanceof ZodError) {
@@ -77,6 +79,9 @@ export function errorOf(thrown: unknown): AppError {
   if (thrown instanceof HTTPException) {
     const code = (Object.keys(STATUS) as ErrorCode[]).find((key) => STATUS[key] === thrown.status)
     return new AppError(code ?? 'invalid-request', thrown.message)
+  }
+  if (thrown instanceof DOMException && thrown.name === 'AbortError') {
+    return new AppError('conflict', 'what was asked for has ended meanwhile', { retryable: true, cause: thrown })
   }
   return new AppError('internal', 'an error inside the server; its log says more', { cause: thrown })
 }
@@ -88,8 +93,8 @@ export function issuesOf(error: Pick<ZodError, 'issues'>): Issue[] {
   }))
 }
 
-/** The place as a JSON Pointer (RFC 6901). */
+/** The path as a JSON Pointer (RFC 6901). */
 function pointed(issue: Issue): { path: string; message: string } {
   const path = issue.path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
-  return { path, message: issue.message }
+  return { path, message: withoutPaths(issue.message) }
 }

@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 
-/** Host and port of an Origin header, in lower case; empty for `null` and what is no origin. */
+/** Host and port of an Origin header in lower case; empty for `null` and invalid origins. */
 export function originHost(origin: string): string {
   try {
     return new URL(origin).host
@@ -9,15 +9,18 @@ export function originHost(origin: string): string {
   }
 }
 
-/** True for names that lead to the asking machine itself, with or without a port. */
+/** RFC 6761 §6.3. A name alone: `evil.example/.localhost` is none. */
+const LOCALHOST = /^([a-z0-9_-]+\.)*localhost$/
+
+/** Whether a name, with or without a port, always means the local machine. */
 export function isLoopbackName(host: string): boolean {
   const name = host.toLowerCase().replace(/:\d+$/, '')
-  return name === 'localhost' || name.endsWith('.localhost') || name === '[::1]' || isIpv4Loopback(name)
+  return LOCALHOST.test(name) || name === '[::1]' || isIpv4Loopback(name)
 }
 
 /**
- * True for hosts that nobody can register and point elsewhere: addresses, names without a dot, and names of the endings
- * that are kept for local networks (RFC 6761, RFC 6762, RFC 8375, and what routers use).
+ * Whether nobody can register the host and point it elsewhere: addresses, names without a dot, and domains reserved for
+ * local networks (RFC 6761, RFC 6762, RFC 8375, and those of routers).
  */
 export function isUnregistrableName(host: string): boolean {
   const name = host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
@@ -25,35 +28,26 @@ export function isUnregistrableName(host: string): boolean {
   return !name.includes('.') || /\.(localhost|local|home\.arpa|internal|lan)$/.test(name)
 }
 
-/** True for a peer on this machine; one without an address came by a local socket. */
+/** Whether the peer is on this machine; a peer without an address uses a local socket. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   if (address === undefined) return true
   return address === '::1' || isIpv4Loopback(address.replace(/^::ffff:/i, ''))
 }
 
-/** True when a proxy says that it asks for someone on another machine. */
+/** Whether a proxy reports a client on another machine. */
 export function isForwardedFromAfar(headers: Record<string, string>): boolean {
   return forwardedFor(headers).some((address) => !isLoopbackAddress(address))
 }
 
-/**
- * The address a session is counted under: the peer's, or the one that a proxy on this machine names. What peers from
- * elsewhere claim is not believed.
- */
-export function clientAddress(peer: string | undefined, headers: Record<string, string>): string {
-  const named = isLoopbackAddress(peer) ? forwardedFor(headers).at(-1) : undefined
-  return named ?? peer ?? 'local'
-}
-
-/** RFC 7239 §5.2 and the older X-Forwarded-For; the last one was added by the proxy next to here. */
+/** RFC 7239 §5.2, and the older X-Forwarded-For and X-Real-IP. */
 function forwardedFor(headers: Record<string, string>): string[] {
   const standard = (headers.forwarded ?? '').matchAll(/for=("[^"]*"|[^;,\s]*)/gi)
   const old = `${headers['x-forwarded-for'] ?? ''},${headers['x-real-ip'] ?? ''}`.split(',')
   return [...[...standard].map(([, value]) => value ?? ''), ...old].map(plainAddress).filter((text) => text !== '')
 }
 
-/** Without quotes, brackets and port. */
-function plainAddress(text: string): string {
+/** The address without quotes, brackets and port. */
+export function plainAddress(text: string): string {
   const bare = text.trim().replace(/^"|"$/g, '')
   const bracketed = /^\[([^\]]+)\]/.exec(bare)
   return bracketed?.[1] ?? bare.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')

@@ -15,10 +15,10 @@ export function smallBodies(maxBytes: number): MiddlewareHandler {
   })
 }
 
-/** The body must be there in time; what is then done with it may take as long as it needs. */
+/** Limits the time until the body has arrived; handling it may take longer. */
 export function bodyDeadline(ms: number): MiddlewareHandler<{ Bindings: HttpBindings }> {
   return async (c, next) => {
-    const { incoming } = c.env
+    const { incoming, outgoing } = c.env
     const { method } = c.req
     if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return await next()
     const late = Promise.withResolvers<'late'>()
@@ -30,8 +30,10 @@ export function bodyDeadline(ms: number): MiddlewareHandler<{ Bindings: HttpBind
     } finally {
       clearTimeout(timer)
     }
+    // Whoever still waits for the body gets this error.
+    outgoing.once('close', () => incoming.destroy(new Error('the body did not come in time')))
     c.header('connection', 'close')
-    const error = new AppError('timeout', `the body did not come within ${ms} ms`, { retryable: true })
+    const error = new AppError('timeout', `the body did not arrive within ${ms} ms`, { retryable: true })
     return problemResponse(c, error, 408)
   }
 }

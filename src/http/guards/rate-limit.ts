@@ -3,12 +3,12 @@ import type { MiddlewareHandler } from 'hono'
 import { nowMs } from '../../core/clock.ts'
 import { AppError } from '../../core/errors.ts'
 import { problemResponse } from '../status.ts'
-import { clientAddress } from './client-address.ts'
+import type { TrustedProxies } from './proxies.ts'
 
-/** Addresses remembered; those that were quiet longest are forgotten first. */
+/** Limit of remembered addresses; the least recently active are forgotten first. */
 const MAX_ADDRESSES = 10_000
 
-/** A bucket for each address: it holds a minute's worth of requests and fills evenly. */
+/** A token bucket per address: it holds a minute's worth of requests and refills evenly. */
 export class RateLimit {
   readonly #perMinute: number
   readonly #buckets = new Map<string, { left: number; at: number }>()
@@ -18,7 +18,7 @@ export class RateLimit {
     this.#perMinute = perMinute
   }
 
-  /** Takes one; the answer is 0, or the seconds after which to ask again. */
+  /** Takes one token; returns 0, or the number of seconds until the next attempt. */
   take(address: string, now = nowMs()): number {
     if (this.#perMinute === 0) return 0
     const perMs = this.#perMinute / 60_000
@@ -32,11 +32,14 @@ export class RateLimit {
   }
 }
 
-/** Stands before what creates sessions, and before the check of tokens, so that guessing them is slow too. */
-export function sessionLimit(perMinute: number): MiddlewareHandler<{ Bindings: HttpBindings }> {
+/** Guards requests that create sessions, before tokens are checked, so that guessing tokens is slow too. */
+export function sessionLimit(
+  perMinute: number,
+  proxies: TrustedProxies,
+): MiddlewareHandler<{ Bindings: HttpBindings }> {
   const limit = new RateLimit(perMinute)
   return async (c, next) => {
-    const address = clientAddress(c.env.incoming.socket.remoteAddress, c.req.header())
+    const address = proxies.clientAddress(c.env.incoming.socket.remoteAddress, c.req.header('x-forwarded-for'))
     const retryAfterSeconds = limit.take(address)
     if (retryAfterSeconds === 0) return await next()
     c.header('connection', 'close')

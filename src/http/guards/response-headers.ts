@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { HttpBindings } from '@hono/node-server'
 import type { MiddlewareHandler } from 'hono'
+import { AppError } from '../../core/errors.ts'
+import { problemResponse } from '../status.ts'
 import type { Access } from './auth.ts'
 import { isLoopbackName, originHost } from './client-address.ts'
 
-/** Everything comes from this server; frames and media may also be made by the page itself. */
+/** Everything comes from this server; the page may also create images and media itself. */
 const CONTENT_POLICY = [
   "default-src 'self'",
   "img-src 'self' blob: data:",
@@ -29,8 +31,8 @@ const EXPOSED_HEADERS =
 const METHODS = 'OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE'
 
 /**
- * Headers of every answer, set at the socket because some routes answer there: a request id, what browsers may do with
- * the answer, and which pages may read it. Answers preflights, but for WHIP and WHEP, which have more to say in theirs.
+ * Headers of every response, set on the socket because some routes answer there: a request id, the security policy, and
+ * which origins may read it. Also answers preflights, except for WHIP and WHEP, which answer their own.
  */
 export function responseHeaders(access: Access): MiddlewareHandler<{ Bindings: HttpBindings }> {
   return async (c, next) => {
@@ -44,6 +46,10 @@ export function responseHeaders(access: Access): MiddlewareHandler<{ Bindings: H
       outgoing.setHeader('access-control-allow-origin', access.localOnly ? (origin ?? '') : '*')
       outgoing.setHeader('access-control-expose-headers', EXPOSED_HEADERS)
     }
+    if (!METHODS.split(', ').includes(c.req.method)) {
+      c.header('allow', METHODS)
+      return problemResponse(c, new AppError('invalid-request', `${c.req.method} is not supported here`), 405)
+    }
     if (c.req.method !== 'OPTIONS' || /^\/wh[ie]p\//.test(c.req.path)) return await next()
     return c.body(null, 204, {
       'access-control-allow-methods': METHODS,
@@ -53,7 +59,7 @@ export function responseHeaders(access: Access): MiddlewareHandler<{ Bindings: H
   }
 }
 
-/** The client's own, where it can stand in a log as it is. */
+/** The client's id if it is safe to log. */
 function requestId(given: string | undefined): string {
   return given !== undefined && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()
 }

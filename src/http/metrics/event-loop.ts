@@ -1,13 +1,13 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** In milliseconds: by how much a timer of this process was late. */
+/** How late timers of this process fire, in milliseconds. */
 export type EventLoopDelay = { p50: number; p99: number; max: number }
 
-/** Each look wakes the process. */
+/** Each sample wakes the process. */
 const RESOLUTION_MS = 50
 const WINDOW_MS = 10_000
 
-/** How late the event loop is, over the newest whole window of ten seconds. It is what every stream of a server shares. */
+/** Measures event loop delay over windows of ten seconds. All streams of a server share the event loop. */
 export class EventLoopWatch implements AsyncDisposable {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   readonly #timer: NodeJS.Timeout
@@ -19,7 +19,7 @@ export class EventLoopWatch implements AsyncDisposable {
     this.#timer.unref()
   }
 
-  /** Of the last window; of the present one while there is no other. */
+  /** Of the last complete window; of the current one until there is one. */
   get delay(): EventLoopDelay {
     return this.#last ?? this.#read()
   }
@@ -45,7 +45,7 @@ export class EventLoopWatch implements AsyncDisposable {
   }
 }
 
-/** The histogram holds whole intervals between two timers, in nanoseconds. */
+/** The histogram contains whole intervals between two timers, in nanoseconds. */
 function late(intervalNs: number): number {
   return Math.max(0, Math.round((intervalNs / 1e6 - RESOLUTION_MS) * 100) / 100)
 }

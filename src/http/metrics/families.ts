@@ -1,7 +1,7 @@
 /** One line of a metric: label values in the order of its family's `labels`. */
 export type Sample = { labels: string[]; value: number }
 
-/** One metric as Prometheus knows it, and how it is read when someone asks. */
+/** A Prometheus metric, and how to read its samples. */
 export type MetricFamily<Source> = {
   name: string
   help: string
@@ -10,7 +10,7 @@ export type MetricFamily<Source> = {
   read(source: Source): Sample[]
 }
 
-/** A family whose samples are all of one thing: one number, or none while there is nothing to tell. */
+/** A family with a single sample, or none while there is no value. */
 export function single<Source>(
   type: MetricFamily<Source>['type'],
   name: string,

@@ -5,7 +5,7 @@ import type { Sample } from './families.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** How many requests ended with which status, by route pattern: never by path, of which there is no end. */
+/** Counts requests by route pattern and status. Never by path, because paths are unbounded. */
 export class RequestCounts {
   readonly #counts = new Map<string, { labels: string[]; value: number }>()
   #inFlight = 0
@@ -18,14 +18,14 @@ export class RequestCounts {
     return [...this.#counts.values()]
   }
 
-  /** Stands before all routes. It looks at the socket, since some of them answer there. */
+  /** Runs before all routes. It observes the socket, because some routes answer there. */
   middleware(): MiddlewareHandler<{ Bindings: HttpBindings }> {
     return async (c, next) => {
       const { outgoing } = c.env
       this.#inFlight++
       outgoing.once('close', () => {
         this.#inFlight--
-        // 499: the client left before there was an answer.
+        // 499: the client left before there was a response.
         const status = outgoing.headersSent ? outgoing.statusCode : 499
         this.#count(c.req.method, routeOf(c), status)
       })
@@ -42,10 +42,10 @@ export class RequestCounts {
   }
 }
 
-/** The pattern of the route, or of the narrowest middleware where no route took the request. */
-function routeOf(c: Parameters<typeof matchedRoutes>[0]): string {
+/** The pattern of the route, or of the most specific middleware if no route matched. */
+export function routeOf(c: Parameters<typeof matchedRoutes>[0]): string {
   const paths = matchedRoutes(c).map(({ path }) => path)
   const route = paths.find((path) => !path.includes('*')) ?? paths.sort((a, b) => b.length - a.length)[0] ?? 'none'
-  // `/out/:file{.+\.ts}` reads better as `/out/:file.ts`.
+  // `/out/:file.ts` is more readable than `/out/:file{.+\.ts}`.
   return route.replace(/\{\.\+\\(\.\w+)\}/, '$1')
 }

@@ -1,17 +1,19 @@
 import type { TrickleServer } from '../../trickle/server/server.ts'
+import type { DeliveryCounts } from '../../webhooks/delivery.ts'
 import type { ServiceInfo } from '../routes/service.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import { type MetricFamily, type Sample, single } from './families.ts'
 import type { Readiness } from './readiness.ts'
 import type { RequestCounts } from './request-counts.ts'
 
-/** What the whole server is asked for. */
+/** State of the whole server. */
 export type ServerState = {
   info: ServiceInfo
   readiness: Readiness
   trickle: TrickleServer
   eventLoop: EventLoopWatch
   requests: RequestCounts
+  webhooks: DeliveryCounts | undefined
 }
 
 type Family = MetricFamily<ServerState>
@@ -25,14 +27,14 @@ const one = (labels: string[]): Sample[] => [{ labels, value: 1 }]
 const service: Family[] = [
   {
     name: 'version',
-    help: 'The version that runs; always 1.',
+    help: 'Version of the server; always 1.',
     type: 'gauge',
     labels: ['app', 'version'],
     read: ({ info }) => one(['ai-runner', info.version]),
   },
   {
     name: 'millrace_build_info',
-    help: 'What runs; always 1.',
+    help: 'Components in use; always 1.',
     type: 'gauge',
     labels: ['version', 'node_version', 'pipeline'],
     read: ({ info }) => one([info.version, process.version, info.pipeline]),
@@ -45,7 +47,7 @@ const service: Family[] = [
   ),
   {
     name: 'millrace_event_loop_delay_seconds',
-    help: 'How late timers were, over the last ten seconds.',
+    help: 'Delay of timers in the last ten seconds.',
     type: 'gauge',
     labels: ['percentile'],
     read: ({ eventLoop }) => {
@@ -59,15 +61,32 @@ const service: Family[] = [
   },
 ]
 
+const webhooks: Family[] = [
+  {
+    name: 'millrace_webhooks_total',
+    help: 'Webhooks delivered or given up.',
+    type: 'counter',
+    labels: ['outcome'],
+    read: ({ webhooks }) =>
+      webhooks
+        ? [
+            { labels: ['delivered'], value: webhooks.delivered },
+            { labels: ['dropped'], value: webhooks.dropped },
+          ]
+        : [],
+  },
+  gauge('millrace_webhooks_waiting', 'Pending webhooks.', ({ webhooks }) => webhooks?.waiting),
+]
+
 const http: Family[] = [
   {
     name: 'millrace_http_requests_total',
-    help: 'Requests that ended, by route and status.',
+    help: 'Completed requests, by route and status.',
     type: 'counter',
     labels: ['method', 'route', 'status'],
     read: ({ requests }) => requests.samples(),
   },
-  gauge('millrace_http_requests_in_flight', 'Requests that are under way, endless ones included.', ({ requests }) =>
+  gauge('millrace_http_requests_in_flight', 'Requests in progress, including endless ones.', ({ requests }) =>
     requests.inFlight(),
   ),
 ]
@@ -76,9 +95,24 @@ const trickle: Family[] = [
   gauge('millrace_trickle_channels', 'Trickle channels now.', ({ trickle }) => trickle.stats().channels),
   gauge('millrace_trickle_readers', 'Trickle segments being read or waited for.', ({ trickle }) => trickle.readers),
   gauge('millrace_trickle_held_bytes', 'Segments kept for readers.', ({ trickle }) => trickle.stats().bytesHeld),
+  gauge(
+    'millrace_trickle_held_bytes_limit',
+    'Memory limit for segments, in bytes.',
+    ({ trickle }) => trickle.memory.maxBytes,
+  ),
+  counter(
+    'millrace_trickle_evicted_segments_total',
+    'Segments evicted because of the memory limit.',
+    ({ trickle }) => trickle.counters.evicted,
+  ),
+  counter(
+    'millrace_trickle_refused_writes_total',
+    'Writes refused because of the memory limit.',
+    ({ trickle }) => trickle.counters.refused,
+  ),
   counter('millrace_trickle_segments_total', 'Segments finished.', ({ trickle }) => trickle.counters.segments),
   counter('millrace_trickle_received_bytes_total', 'Bytes published.', ({ trickle }) => trickle.counters.bytesIn),
-  counter('millrace_trickle_sent_bytes_total', 'Bytes given to readers.', ({ trickle }) => trickle.counters.bytesOut),
+  counter('millrace_trickle_sent_bytes_total', 'Bytes sent to readers.', ({ trickle }) => trickle.counters.bytesOut),
   counter(
     'millrace_trickle_truncated_segments_total',
     'Segments closed before their publisher had finished them.',
@@ -91,27 +125,27 @@ const trickle: Family[] = [
   ),
   counter(
     'millrace_trickle_missed_segments_total',
-    'Segments that readers were told they missed.',
+    'Segments missed by slow readers.',
     ({ trickle }) => trickle.counters.missed,
   ),
   counter(
     'millrace_trickle_stalled_readers_total',
-    'Readers cut off because they took nothing for too long.',
+    'Readers disconnected because they read nothing for too long.',
     ({ trickle }) => trickle.counters.stalled,
   ),
 ]
 
-// The names that every Prometheus client uses for the process it runs in.
+// Standard process metrics of Prometheus clients.
 const process_: Family[] = [
   counter(
     'process_cpu_seconds_total',
-    'Processor time of the server’s own process.',
+    'CPU time of the server process.',
     () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
   ),
-  gauge('process_resident_memory_bytes', 'Memory of the server’s own process.', () => process.memoryUsage.rss()),
-  gauge('process_start_time_seconds', 'When the process began, since 1970.', () => performance.timeOrigin / 1000),
+  gauge('process_resident_memory_bytes', 'Resident memory of the server process.', () => process.memoryUsage.rss()),
+  gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => performance.timeOrigin / 1000),
   gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', () => process.memoryUsage().heapUsed),
   gauge('nodejs_external_memory_bytes', 'Memory of buffers.', () => process.memoryUsage().external),
 ]
 
-export const SERVER_FAMILIES: Family[] = [...service, ...http, ...trickle, ...process_]
+export const SERVER_FAMILIES: Family[] = [...service, ...http, ...webhooks, ...trickle, ...process_]

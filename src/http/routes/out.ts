@@ -3,19 +3,23 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { tsStream } from '../../mpegts/sink.ts'
+import type { DataReader } from '../../stream/output/data.ts'
 import type { StreamRegistry } from '../../stream/registry.ts'
 
-/** A reader that takes nothing for this long is let go. */
+/** A reader that takes nothing for this long is disconnected. */
 const STALLED_MS = 30_000
 
-/** `GET /out/{stream}.ts`, an endless MPEG-TS, and `GET /out/{stream}.jpg`, the newest frame. */
+/**
+ * `GET /out/{stream}.ts`, an endless MPEG-TS; `GET /out/{stream}.jsonl`, the pipeline's messages; and `GET
+ * /out/{stream}.jpg`, the newest frame.
+ */
 export function outRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>()
 
   app.get('/out/:file{.+\\.ts}', (c) => {
     const stream = registry.get(c.req.param('file').slice(0, -'.ts'.length))
     const headers = { 'content-type': 'video/mp2t', 'cache-control': 'no-store' }
-    // Hono answers HEAD with the handler of GET; nothing is opened for one.
+    // Hono answers HEAD with the GET handler; nothing is opened for it.
     if (c.req.method === 'HEAD') return c.body(null, 200, headers)
     const leave = stream.admitViewer()
     const reader = stream.subscribe()
@@ -33,6 +37,33 @@ export function outRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBindin
     return RESPONSE_ALREADY_SENT
   })
 
+  app.get('/out/:file{.+\\.jsonl}', (c) => {
+    const stream = registry.get(c.req.param('file').slice(0, -'.jsonl'.length))
+    const headers = { 'content-type': 'application/jsonl', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
+    if (c.req.method === 'HEAD') return c.body(null, 200, headers)
+    const reader = stream.data.subscribe()
+    const { outgoing } = c.env
+    outgoing.writeHead(200, headers)
+    // Sent at once, because the first line may be long in coming.
+    outgoing.flushHeaders()
+    const body = Readable.from(lines(reader), { objectMode: false, highWaterMark: 64 * 1024 })
+    let movedAt = Date.now()
+    // A pipeline may be silent as long as it likes; only a client that does not read is disconnected.
+    const look = setInterval(() => {
+      if (outgoing.writableNeedDrain && Date.now() - movedAt > STALLED_MS) outgoing.destroy()
+    }, STALLED_MS / 6)
+    body.on('data', () => {
+      movedAt = Date.now()
+    })
+    outgoing.once('close', () => {
+      clearInterval(look)
+      reader.end()
+    })
+    body.once('error', () => outgoing.destroy())
+    body.pipe(outgoing)
+    return RESPONSE_ALREADY_SENT
+  })
+
   app.get('/out/:file{.+\\.jpg}', async (c) => {
     const stream = registry.get(c.req.param('file').slice(0, -'.jpg'.length))
     const { jpeg, etag } = await stream.still()
@@ -42,4 +73,8 @@ export function outRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBindin
   })
 
   return app
+}
+
+async function* lines(reader: DataReader): AsyncGenerator<Buffer> {
+  for await (const line of reader) yield Buffer.from(`${line}\n`)
 }

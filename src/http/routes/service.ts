@@ -6,7 +6,7 @@ import { readinessOf } from '../metrics/readiness.ts'
 
 export type ServiceInfo = { version: string; pipeline: string }
 
-/** `GET /ready` for a load balancer. */
+/** `GET /ready`, for load balancers. */
 export function serviceRoutes(registry: StreamRegistry, eventLoop: EventLoopWatch): Hono {
   const app = new Hono()
   app.get('/ready', (c) => {

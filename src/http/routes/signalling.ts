@@ -1,21 +1,27 @@
-// WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) over HTTP: both have the same endpoint and session resources.
+// WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) over HTTP, with common endpoint and session resources.
+import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { AppError } from '../../core/errors.ts'
+import { checkStreamName } from '../../stream/registry.ts'
 import type { IceServer } from '../../webrtc/ice/agent.ts'
 import type { SignalledSession } from '../../webrtc/signalling/session.ts'
+import { HalfOpenSessions } from '../guards/half-open.ts'
+import type { TrustedProxies } from '../guards/proxies.ts'
 
 export type SignallingOptions = {
   /** First segment of the paths. */
   kind: 'whip' | 'whep'
-  /** Opens a session or throws; the session is closed by DELETE, or by itself. */
+  /** Opens a session or throws; the session is closed by DELETE or ends by itself. */
   open(request: OpenRequest): Promise<SignalledSession>
-  /** Told to clients in `Link` headers, with their credentials. */
-  iceServers: readonly IceServer[]
-  /** Lets a request through or throws; preflights do not meet it. */
+  /** Sent to clients in `Link` headers, with their credentials. */
+  iceServers(): readonly IceServer[]
+  /** Lets a request pass or throws; not applied to preflights. */
   guard?: MiddlewareHandler
-  /** Sessions of this kind at once, on all streams; default 1000. */
+  /** Proxies whose forwarding header is trusted; default: none. */
+  proxies?: TrustedProxies
+  /** Limit of sessions of this kind, over all streams; default 1000. */
   maxSessions?: number
 }
 
@@ -24,8 +30,12 @@ export type OpenRequest = {
   /** SDP. */
   offer: string
   query: Record<string, string>
+  /** The request. */
+  c: Context
 }
 
+/** Limits of half-open sessions. Many clients behind one address may join at once. */
+const MAX_HALF_OPEN = { perAddress: 32, inAll: 128 }
 const OFFER_TYPE = 'application/sdp'
 const FRAGMENT_TYPE = 'application/trickle-ice-sdpfrag'
 const MAX_BODY_BYTES = 128 * 1024
@@ -35,12 +45,20 @@ const SESSION_METHODS = 'OPTIONS, GET, HEAD, PATCH, DELETE'
 
 /** `/{kind}/{stream}` opens sessions, `/{kind}/{stream}/{session}` is one. */
 export function signallingRoutes(options: SignallingOptions): Hono {
-  const { kind, iceServers, guard, maxSessions = 1000 } = options
+  const { kind, iceServers, guard, proxies, maxSessions = 1000 } = options
   const sessions = new Map<string, { stream: string; session: SignalledSession }>()
-  /** Those that ended lately, and their streams. */
+  /** Recently ended sessions, and their streams. */
   const ended = new Map<string, string>()
   const endpoint = `/${kind}/:stream`
   const resource = `/${kind}/:stream/:session`
+  // Half of the places are for sessions that connect.
+  const most = Math.ceil(maxSessions / 2)
+  const halfOpen = new HalfOpenSessions({
+    perAddress: Math.min(most, MAX_HALF_OPEN.perAddress),
+    inAll: Math.min(most, MAX_HALF_OPEN.inAll),
+  })
+  const addressOf = (peer: string | undefined, forwarded: string | undefined) =>
+    proxies?.clientAddress(peer, forwarded) ?? peer ?? 'local'
   let opening = 0
 
   const find = (c: Context): SignalledSession => {
@@ -50,8 +68,20 @@ export function signallingRoutes(options: SignallingOptions): Hono {
     return found.session
   }
 
+  /** A session that has not connected takes no established session's place. */
+  const open = async (request: OpenRequest): Promise<SignalledSession> => {
+    for (;;) {
+      try {
+        return await options.open(request)
+      } catch (thrown) {
+        const full = thrown instanceof AppError && thrown.code === 'capacity'
+        if (!full || !(await halfOpen.makeRoom(request.stream))) throw thrown
+      }
+    }
+  }
+
   const tellIceServers = (c: Context): void => {
-    for (const link of iceServers.flatMap(links)) c.header('link', link, { append: true })
+    for (const link of iceServers().flatMap(links)) c.header('link', link, { append: true })
   }
 
   const app = new Hono()
@@ -59,9 +89,13 @@ export function signallingRoutes(options: SignallingOptions): Hono {
   if (guard) app.use(`/${kind}/*`, guard)
   app.use(`/${kind}/*`, bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }))
 
-  app.on(['GET', 'HEAD'], [endpoint], (c) => c.body(null, 204, { 'accept-post': OFFER_TYPE }))
-  // For clients whose offer must come after they know their ICE servers (RFC 9725 §4.6).
+  app.on(['GET', 'HEAD'], [endpoint], (c) => {
+    checkStreamName(c.req.param('stream') ?? '')
+    return c.body(null, 204, { 'accept-post': OFFER_TYPE })
+  })
+  // For clients that need the ICE servers before their offer (RFC 9725 §4.6).
   app.options(endpoint, (c) => {
+    checkStreamName(c.req.param('stream') ?? '')
     tellIceServers(c)
     return c.body(null, 204, { 'accept-post': OFFER_TYPE, allow: ENDPOINT_METHODS })
   })
@@ -74,9 +108,15 @@ export function signallingRoutes(options: SignallingOptions): Hono {
     opening++
     const session = await c.req
       .text()
-      .then((offer) => options.open({ stream, offer, query: c.req.query() }))
+      .then((offer) => open({ stream, offer, query: c.req.query(), c }))
       .finally(() => opening--)
+    const { incoming, outgoing } = (c.env ?? {}) as Partial<HttpBindings>
+    if (outgoing?.destroyed) {
+      await session.close()
+      throw new AppError('peer-failed', 'the client left before its session was open')
+    }
     sessions.set(session.id, { stream, session })
+    halfOpen.add(session, addressOf(incoming?.socket.remoteAddress, c.req.header('x-forwarded-for')), stream)
     void session.closed.then(() => {
       sessions.delete(session.id)
       ended.set(session.id, stream)
@@ -86,7 +126,8 @@ export function signallingRoutes(options: SignallingOptions): Hono {
     tellIceServers(c)
     return c.body(session.answer, 201, {
       'content-type': OFFER_TYPE,
-      location: `/${kind}/${encodeURIComponent(stream)}/${session.id}`,
+      // Relative to the endpoint (RFC 9110 §10.2.2), because a proxy may strip a path prefix.
+      location: `${encodeURIComponent(stream)}/${session.id}${tokenOf(c)}`,
       etag: session.etag,
       'accept-patch': FRAGMENT_TYPE,
     })
@@ -113,7 +154,7 @@ export function signallingRoutes(options: SignallingOptions): Hono {
     return c.body(restarted, 200, { 'content-type': FRAGMENT_TYPE, etag: session.etag })
   })
   app.delete(resource, async (c) => {
-    // OBS says goodbye by DTLS first, which ends the session, and takes a 404 to its DELETE for a failure.
+    // OBS closes DTLS first, which ends the session, and treats a 404 for its DELETE as a failure.
     const stream = ended.get(c.req.param('session') ?? '')
     if (stream === undefined || stream !== c.req.param('stream')) await find(c).close()
     return c.body(null, 200)
@@ -122,11 +163,11 @@ export function signallingRoutes(options: SignallingOptions): Hono {
   return app
 }
 
-/** Any page may use a session: what protects it is its token or its unguessable URL, not the origin. */
+/** Pages of any origin may use a session: it is protected by its token or its unguessable URL. */
 const crossOrigin: MiddlewareHandler = async (c, next) => {
   c.header('access-control-allow-origin', '*')
   c.header('access-control-expose-headers', 'Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After')
-  // A preflight carries no token, and is told no ICE server (RFC 9725 §4.6).
+  // A preflight has no token and gets no ICE servers (RFC 9725 §4.6).
   const isPreflight = c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined
   if (!isPreflight) return await next()
   return c.body(null, 204, {
@@ -138,14 +179,20 @@ const crossOrigin: MiddlewareHandler = async (c, next) => {
   })
 }
 
-/** Parameters such as a charset are let pass. */
+/** If the client's token is in the URL, it is also put into the session's URL. */
+function tokenOf(c: Context): string {
+  const token = c.req.query('jwt')
+  return token === undefined ? '' : `?jwt=${encodeURIComponent(token)}`
+}
+
+/** Parameters such as a charset are accepted. */
 function requireType(c: Context, type: string): void {
   const given = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (given === type) return
   throw new AppError('unsupported-media', `the content type is ${given ?? 'not given'}; ${type} is accepted`)
 }
 
-/** RFC 8288, as RFC 9725 §4.6 uses it. */
+/** RFC 8288, as used by RFC 9725 §4.6. */
 function links({ urls, username, credential }: IceServer): string[] {
   const quoted = (text: string) => text.replace(/["\\]/g, '\\$&')
   const login =

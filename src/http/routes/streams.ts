@@ -1,15 +1,20 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { parseJsonObject } from '../../codec/json.ts'
 import { AppError } from '../../core/errors.ts'
 import type { LiveStream } from '../../stream/live-stream.ts'
 import type { StreamRegistry } from '../../stream/registry.ts'
-import { describedRoutes, needs, ok, problem, streamParam } from '../openapi/describe.ts'
-import { Params, ParamsAnswer, Status } from '../openapi/schemas.ts'
+import { describedRoutes, needs, ok, problem, STREAM_NAME, streamParam } from '../openapi/describe.ts'
+import { History, Params, ParamsAnswer, PipelineChange, Status } from '../openapi/schemas.ts'
+import { updateParams } from '../params/answer.ts'
+import { errorOf, problemResponse } from '../status.ts'
 
 const paramsAnswers = {
   200: ok('Applied.', ParamsAnswer),
   202: ok('Accepted while the pipeline loads; it starts with these.', ParamsAnswer),
+  400: problem('Invalid stream name, or a body that is not a JSON object.'),
   404: problem('No such stream.'),
   409: problem('Needs a new stream, or the stream has no pipeline yet.'),
+  413: problem('The body is longer than MAX_BODY_BYTES.'),
   422: problem('Rejected, field by field; the old params are still in force.'),
 }
 
@@ -18,19 +23,33 @@ const list = createRoute({
   path: '/streams',
   operationId: 'listStreams',
   tags: ['Streams'],
-  summary: 'Every stream of the server',
+  summary: 'List streams',
   security: needs.viewToken,
-  responses: { 200: ok('Every stream of the server.', z.array(Status)) },
+  responses: { 200: ok('List streams.', z.array(Status)) },
 })
 const show = createRoute({
   method: 'get',
   path: '/streams/{stream}',
   operationId: 'getStream',
   tags: ['Streams'],
-  summary: 'Status of a stream',
+  summary: 'Get the status of a stream',
   security: needs.viewToken,
   request: { params: streamParam },
-  responses: { 200: ok('Its status.', Status), 404: problem('No such stream.') },
+  responses: { 200: ok('Its status.', Status), 400: problem('Invalid stream name.'), 404: problem('No such stream.') },
+})
+const history = createRoute({
+  method: 'get',
+  path: '/streams/{stream}/history',
+  operationId: 'getStreamHistory',
+  tags: ['Streams'],
+  summary: 'Get the last five minutes of a stream, one sample per second',
+  security: needs.viewToken,
+  request: { params: streamParam },
+  responses: {
+    200: ok('The recorded samples.', History),
+    400: problem('Invalid stream name.'),
+    404: problem('No such stream.'),
+  },
 })
 const remove = createRoute({
   method: 'delete',
@@ -42,7 +61,32 @@ const remove = createRoute({
   request: { params: streamParam },
   responses: {
     200: ok('Ended.', z.object({ name: z.string(), ended: z.literal(true) })),
+    400: problem('Invalid stream name.'),
     404: problem('No such stream.'),
+  },
+})
+const putPipeline = createRoute({
+  method: 'put',
+  path: '/streams/{stream}/pipeline',
+  operationId: 'replacePipeline',
+  tags: ['Streams'],
+  summary: 'Switch to another pipeline between two frames',
+  description:
+    'The new pipeline loads and gets frames while the old one is on air, and takes over with its first output: no frame ' +
+    'is dropped and no overlay shown. Naming the running pipeline reloads its code, and keeps the params that are still ' +
+    'valid unless others are given.',
+  security: needs.authToken,
+  request: {
+    params: streamParam,
+    body: { content: { 'application/json': { schema: PipelineChange } }, required: true },
+  },
+  responses: {
+    200: ok('The new pipeline has output its first frame.', ParamsAnswer),
+    400: problem('Invalid stream name or body.'),
+    404: problem('No such stream, or no such pipeline; the old one is on air.'),
+    409: problem('The stream has no pipeline yet, or a later change replaced this one.'),
+    413: problem('The body is longer than MAX_BODY_BYTES.'),
+    422: problem('The params were rejected, or the new one failed, with the reason; the old one is on air.'),
   },
 })
 const getParams = createRoute({
@@ -50,11 +94,12 @@ const getParams = createRoute({
   path: '/streams/{stream}/params',
   operationId: 'getParams',
   tags: ['Streams'],
-  summary: 'The params in force',
+  summary: 'Get the current params',
   security: needs.viewToken,
   request: { params: streamParam },
   responses: {
     200: ok('The params in force.', ParamsAnswer),
+    400: problem('Invalid stream name.'),
     404: problem('No such stream.'),
     409: problem('No pipeline yet.'),
   },
@@ -64,7 +109,7 @@ const putParams = createRoute({
   path: '/streams/{stream}/params',
   operationId: 'replaceParams',
   tags: ['Streams'],
-  summary: 'Replace the params; missing ones return to their defaults',
+  summary: 'Replace the params; omitted ones return to their defaults',
   security: needs.authToken,
   request: { params: streamParam, body: { content: { 'application/json': { schema: Params } }, required: true } },
   responses: paramsAnswers,
@@ -90,10 +135,10 @@ const postParams = createRoute({
   path: '/params',
   operationId: 'mergeOnlyParams',
   tags: ['Streams'],
-  summary: 'Merge into the params of the only stream, or of the one that is named',
+  summary: 'Merge into the params of the only stream, or of the named one',
   security: needs.authToken,
   request: {
-    query: z.object({ stream: z.string().optional().openapi({ example: 'demo' }) }),
+    query: z.object({ stream: z.string().optional().openapi({ pattern: STREAM_NAME, example: 'demo' }) }),
     body: { content: { 'application/json': { schema: Params } }, required: true },
   },
   responses: paramsAnswers,
@@ -110,10 +155,27 @@ export function streamRoutes(registry: StreamRegistry): OpenAPIHono {
     ),
   )
   app.openapi(show, (c) => c.json(registry.get(c.req.param('stream')).status() as z.infer<typeof Status>, 200))
+  app.openapi(history, (c) =>
+    c.json(registry.get(c.req.param('stream')).history.report() as z.infer<typeof History>, 200),
+  )
   app.openapi(remove, async (c) => {
     const stream = registry.get(c.req.param('stream'))
     await stream.close()
     return c.json({ name: stream.name, ended: true as const }, 200)
+  })
+
+  app.openapi(putPipeline, async (c) => {
+    const stream = registry.get(c.req.param('stream'))
+    const { pipeline, params } = PipelineChange.parse(parseJsonObject(await c.req.text(), 'the body', 'params'))
+    try {
+      const { ignored, ...state } = await stream.swapPipeline(pipeline, { ...(params && { params }) })
+      return c.json({ stream: stream.name, ...state, ...(ignored.length > 0 && { ignored }) }, 200)
+    } catch (thrown) {
+      const error = errorOf(thrown)
+      // Neither the server nor the stream failed; the requested change does not work.
+      if (error.code === 'pipeline-failed' || error.code === 'timeout') return problemResponse(c, error, 422) as never
+      throw thrown
+    }
   })
 
   app.openapi(getParams, (c) => {
@@ -121,39 +183,33 @@ export function streamRoutes(registry: StreamRegistry): OpenAPIHono {
     return c.json({ stream: stream.name, ...stream.params }, 200)
   })
   app.openapi(putParams, async (c) => {
-    const { answer, status } = await update(
+    const { answer, status } = await updateParams(
       registry.get(c.req.param('stream')),
       'replace',
-      objectBody(await c.req.text()),
+      parseJsonObject(await c.req.text(), 'the body'),
     )
     return c.json(answer, status)
   })
   app.openapi(patchParams, async (c) => {
-    const { answer, status } = await update(
+    const { answer, status } = await updateParams(
       registry.get(c.req.param('stream')),
       'merge',
-      objectBody(await c.req.text()),
+      parseJsonObject(await c.req.text(), 'the body'),
     )
     return c.json(answer, status)
   })
   app.openapi(postParams, async (c) => {
-    const { answer, status } = await update(
+    const { answer, status } = await updateParams(
       onlyStream(registry, c.req.query('stream')),
       'merge',
-      objectBody(await c.req.text()),
+      parseJsonObject(await c.req.text(), 'the body'),
     )
     return c.json(answer, status)
   })
   return app
 }
 
-async function update(stream: LiveStream, mode: 'merge' | 'replace', value: Record<string, unknown>) {
-  const { status, revision, hash, params } = await stream.updateParams(mode, value)
-  const answer = { stream: stream.name, pipeline: stream.params.pipeline, revision, hash, params }
-  return { answer, status: status === 'applied' ? (200 as const) : (202 as const) }
-}
-
-/** The stream that is named, or else the only one there is. */
+/** The named stream, or else the only one. */
 function onlyStream(registry: StreamRegistry, name: string | undefined): LiveStream {
   if (name !== undefined) return registry.get(name)
   const [first, ...others] = registry.streams
@@ -166,17 +222,4 @@ function onlyStream(registry: StreamRegistry, name: string | undefined): LiveStr
     )
   }
   return first
-}
-
-function objectBody(text: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new AppError('invalid-request', `the body is not JSON: ${(cause as Error).message}`, { cause })
-  }
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw new AppError('invalid-request', 'the body must be a JSON object of params, such as {"effect":"invert"}')
-  }
-  return value as Record<string, unknown>
 }

@@ -1,10 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { VIEWS } from '../../stream/output/audience.ts'
 
-/** What a viewer may say in the query of its URL. */
+/** Query options of a viewer's URL. */
 export const WhepQuery = z.object({
-  view: z
-    .enum(VIEWS)
-    .default('output')
-    .describe('What is shown: what the pipeline gives, or, small and without audio, what it is given.'),
+  view: z.enum(VIEWS).default('output').describe('The output of the pipeline, or its input, small and without audio.'),
 })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 
-/** Serves what `build` adds to an app, on a port of its own. */
+/** Serves the routes `build` adds to an app, on a free port. */
 export async function serveApp(
   build: (app: Hono<{ Bindings: HttpBindings }>) => void,
 ): Promise<AsyncDisposable & { url: string; port: number }> {

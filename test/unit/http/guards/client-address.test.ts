@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import {
-  clientAddress,
   isForwardedFromAfar,
   isLoopbackAddress,
   isLoopbackName,
@@ -8,7 +7,7 @@ import {
   originHost,
 } from '../../../../src/http/guards/client-address.ts'
 
-describe('where a request comes from', () => {
+describe('the origin of a request', () => {
   it.each([
     ['localhost', true],
     ['LOCALHOST:8000', true],
@@ -17,6 +16,9 @@ describe('where a request comes from', () => {
     ['127.8.9.1:80', true],
     ['[::1]:8000', true],
     ['localhost.evil.example', false],
+    ['evil.example/.localhost', false],
+    ['evil.example@.localhost', false],
+    ['.localhost', false],
     ['127.0.0.1.evil.example', false],
     ['127.999.1.1', false],
     ['127.1', false],
@@ -39,7 +41,7 @@ describe('where a request comes from', () => {
     ['rebound.example:8000', false],
     ['1.2.3.4.nip.io', false],
     ['evil.example.', false],
-  ])('%s belongs to nobody else: %s', (name, expected) => {
+  ])('%s cannot belong to another machine: %s', (name, expected) => {
     expect(isUnregistrableName(name)).toBe(expected)
   })
 
@@ -66,19 +68,11 @@ describe('where a request comes from', () => {
     [{ forwarded: 'proto=https; For="[2001:db8::1]:4711"' }, true],
     [{ forwarded: 'for="[::1]:80", for=unknown' }, true],
     [{ 'x-forwarded-for': 'garbage' }, true],
-  ])('proxied by %j comes from afar: %s', (headers, expected) => {
+  ])('proxied by %j is remote: %s', (headers, expected) => {
     expect(isForwardedFromAfar(headers as Record<string, string>)).toBe(expected)
   })
 
-  it('believes a proxy on this machine, and nobody else, about the client', () => {
-    const headers = { 'x-forwarded-for': '1.1.1.1, 203.0.113.9:5000' }
-    expect(clientAddress('127.0.0.1', headers)).toBe('203.0.113.9')
-    expect(clientAddress('198.51.100.7', headers)).toBe('198.51.100.7')
-    expect(clientAddress('::1', {})).toBe('::1')
-    expect(clientAddress(undefined, {})).toBe('local')
-  })
-
-  it('reads origins', () => {
+  it('parses origins', () => {
     expect(originHost('http://Localhost:3000')).toBe('localhost:3000')
     expect(originHost('https://example.org:443')).toBe('example.org')
     expect(originHost('null')).toBe('')

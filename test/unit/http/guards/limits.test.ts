@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { bodyDeadline, smallBodies } from '../../../../src/http/guards/limits.ts'
-import { http } from '../../../helpers/http.ts'
+import { http } from '../../../helpers/server/http.ts'
 import { serveApp } from '../app-server.ts'
 
 const serve = () =>
@@ -18,12 +18,12 @@ const serve = () =>
   })
 
 describe('bodies', () => {
-  it('pass when they are small and in time', async () => {
+  it('pass when small and in time', async () => {
     await using server = await serve()
     expect(await http('POST', server.url, { body: 'x'.repeat(1000) })).toMatchObject({ status: 200, text: 'got 1000' })
   })
 
-  it('are refused beyond the limit, said or not', async () => {
+  it('above the limit are refused, with and without Content-Length', async () => {
     await using server = await serve()
     const said = await http('POST', server.url, { body: 'x'.repeat(1001) })
     expect(said.status).toBe(413)
@@ -32,20 +32,20 @@ describe('bodies', () => {
     expect(chunked).toMatch(/^HTTP\/1.1 413 /)
   })
 
-  it('that do not come end with 408, and the connection with them', async () => {
+  it('that do not arrive end with 408, and their connection closes', async () => {
     await using server = await serve()
     const answer = await raw(server.port, 'only this', 'Content-Length: 100')
     expect(answer).toMatch(/^HTTP\/1.1 408 /)
     expect(answer).toContain('"code":"timeout"')
   })
 
-  it('in time may be worked on for longer', async () => {
+  it('that arrive in time may be processed for longer', async () => {
     await using server = await serve()
     expect(await http('POST', `${server.url}/slow`, { body: 'x' })).toMatchObject({ status: 200, text: 'done' })
   })
 })
 
-/** Sends a request as it is, and reads until the server closes the connection. */
+/** Sends a raw request, and reads until the server closes the connection. */
 async function raw(port: number, body: string, header: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { RateLimit } from '../../../../src/http/guards/rate-limit.ts'
 
 describe('the rate limit', () => {
-  it('lets a minute’s worth pass at once, then one as often as it fills', () => {
+  it('lets a burst of one minute pass, then the configured rate', () => {
     const limit = new RateLimit(60)
     for (let i = 0; i < 60; i++) expect(limit.take('a', 0)).toBe(0)
     expect(limit.take('a', 0)).toBe(1)
@@ -12,7 +12,7 @@ describe('the rate limit', () => {
     expect(limit.take('b', 1000)).toBe(0)
   })
 
-  it('says how long to wait', () => {
+  it('returns how long to wait', () => {
     const limit = new RateLimit(2)
     limit.take('a', 0)
     limit.take('a', 0)
@@ -21,7 +21,7 @@ describe('the rate limit', () => {
     expect(limit.take('a', 30_000)).toBe(0)
   })
 
-  it('never holds more than a minute’s worth', () => {
+  it('never accumulates more than one minute', () => {
     const limit = new RateLimit(3)
     limit.take('a', 0)
     const later = 3_600_000
@@ -33,7 +33,7 @@ describe('the rate limit', () => {
     for (let i = 0; i < 1000; i++) expect(limit.take('a', 0)).toBe(0)
   })
 
-  it('forgets the quietest when there are too many addresses', () => {
+  it('forgets the least active addresses when there are too many', () => {
     const limit = new RateLimit(1)
     limit.take('first', 0)
     for (let i = 0; i < 10_000; i++) limit.take(`address ${i}`, 0)

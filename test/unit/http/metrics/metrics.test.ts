@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { REMOTE_FAMILIES } from '../../../../src/http/metrics/remote.ts'
 import { RequestCounts } from '../../../../src/http/metrics/request-counts.ts'
 import { SERVER_FAMILIES } from '../../../../src/http/metrics/server.ts'
 import { STREAM_FAMILIES } from '../../../../src/http/metrics/streams.ts'
 import type { StreamStatus } from '../../../../src/stream/status.ts'
 import { statusSample } from '../status-sample.ts'
 
-const families = [...STREAM_FAMILIES, ...SERVER_FAMILIES]
+const families = [...STREAM_FAMILIES, ...REMOTE_FAMILIES, ...SERVER_FAMILIES]
 const text = (path: string) => readFileSync(fileURLToPath(new URL(`../../../../${path}`, import.meta.url)), 'utf8')
 const samples = (name: string, status: StreamStatus) => {
   const family = STREAM_FAMILIES.find((one) => one.name === `millrace_stream_${name}`)
@@ -17,22 +18,22 @@ const samples = (name: string, status: StreamStatus) => {
 
 describe('metrics', () => {
   it.each(families.map((family) => [family.name, family] as const))(
-    '%s is named as Prometheus would',
+    '%s follows the naming rules of Prometheus',
     (name, family) => {
       expect(name).toMatch(/^[a-z][a-z0-9_]*$/)
       expect(name.endsWith('_total')).toBe(family.type === 'counter')
       expect(name).not.toMatch(/_(ms|milliseconds|kbps|kb|fps)(_|$)/)
       expect(family.help).toMatch(/^[A-Z0-9].*\.$/)
-      // `quantile` and `le` are of summaries and histograms.
+      // `quantile` and `le` belong to summaries and histograms.
       for (const label of family.labels) expect(label).toMatch(/^(?!quantile$|le$)[a-z][a-z0-9_]*$/)
     },
   )
 
-  it('have one family a name', () => {
+  it('have one family per name', () => {
     expect(new Set(families.map(({ name }) => name)).size).toBe(families.length)
   })
 
-  it('show what a status shows, in base units', () => {
+  it('match the status, in base units', () => {
     expect(samples('info', statusSample())).toEqual([['demo effects mpegts h264 aac', 1]])
     expect(samples('state', statusSample()).filter(([, value]) => value === 1)).toEqual([['demo ONLINE', 1]])
     expect(samples('ingest_bytes_per_second', statusSample())).toEqual([['demo', 312_500]])
@@ -55,7 +56,7 @@ describe('metrics', () => {
     expect(samples('params_revision', waiting)).toEqual([])
   })
 
-  it.each(['docker/grafana/millrace.json', 'docker/prometheus/alerts.yaml'])('all that %s asks for exist', (path) => {
+  it.each(['docker/grafana/millrace.json', 'docker/prometheus/alerts.yaml'])('every metric %s uses exists', (path) => {
     const known = new Set(families.map(({ name }) => name))
     const asked = new Set(text(path).match(/\b(millrace|process|nodejs)_[a-z_]+\b/g))
     expect(asked.size).toBeGreaterThan(3)
