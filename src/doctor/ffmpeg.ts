@@ -5,7 +5,7 @@ import { type Finding, fine, missing, warn } from './finding.ts'
 
 export type FfmpegOptions = { path: string | undefined; videoEncoder: string; log: Log }
 
-/** Encoders that parts of the server cannot do without, and what happens where they are not. */
+/** Required encoders, and what fails without them. */
 const NEEDED: [encoder: string, without: string][] = [
   ['libopus', 'audio other than Opus is left out'],
   ['mjpeg', 'there are no still images'],
@@ -13,7 +13,7 @@ const NEEDED: [encoder: string, without: string][] = [
 ]
 const INSTALL = 'install ffmpeg 5.1 or newer with the package manager (apt install ffmpeg), or set FFMPEG_PATH to one'
 
-/** Starts ffmpeg, and encodes a few frames with the encoder the server would use. */
+/** Starts ffmpeg, and encodes a few frames with the encoder that the server would use. */
 export async function checkFfmpeg({ path, videoEncoder, log }: FfmpegOptions): Promise<Finding[]> {
   try {
     const { version, encoders, ...found } = await findFfmpeg({ path, videoEncoder, log })

@@ -1,12 +1,12 @@
-/** One line of what the doctor says. */
+/** One finding of the doctor. */
 export type Finding = {
-  /** What was looked at. */
+  /** The checked subject. */
   subject: string
-  /** `warn`: the server runs, but not with all it can; `missing`: it does not run, or not for anybody. */
+  /** `warn`: the server runs, but without some features; `missing`: it does not run, or not for everybody. */
   state: 'ok' | 'warn' | 'missing'
-  /** What is there, or what is wrong. */
+  /** What there is, or what is wrong. */
   found: string
-  /** What to do about it. */
+  /** How to fix it. */
   mend?: string
 }
 
@@ -21,7 +21,7 @@ export const missing = (subject: string, found: string, mend: string): Finding =
 
 const MARKS = { ok: '✓', warn: '!', missing: '✗' }
 
-/** For a terminal: a line each, with the mend below what needs one. */
+/** For a terminal: one line per finding, with the fix below it. */
 export function reportOf(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ subject }) => subject.length))
   const lines = findings.flatMap(({ subject, state, found, mend }) => [
@@ -30,6 +30,6 @@ export function reportOf(findings: readonly Finding[]): string {
   ])
   const wrong = findings.filter(({ state }) => state === 'missing').length
   const weak = findings.filter(({ state }) => state === 'warn').length
-  const verdict = wrong > 0 ? `${wrong} to mend before it runs` : 'it runs here'
-  return [...lines, '', weak > 0 ? `${verdict}; ${weak} worth a look` : verdict].join('\n')
+  const verdict = wrong > 0 ? `${wrong} to fix before the server can run` : 'the server can run here'
+  return [...lines, '', weak > 0 ? `${verdict}; warnings: ${weak}` : verdict].join('\n')
 }

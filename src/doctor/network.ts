@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { AppError } from '../core/errors.ts'
-import { hostAddresses, openIceSockets, SOCKET_BUFFER_BYTES } from '../webrtc/ice/sockets.ts'
+import { DEFAULT_PORT, openPortOfRange, openSharedPort } from '../webrtc/ice/port.ts'
+import { hostAddresses, SOCKET_BUFFER_BYTES } from '../webrtc/ice/sockets.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
 const ARRIVE_MS = 1000
@@ -19,9 +20,9 @@ export async function checkHttpPort(host: string, port: number): Promise<Finding
     const taken = code === 'EADDRINUSE'
     return missing(
       'HTTP port',
-      taken ? `${host}:${port} is taken, perhaps by a Millrace that runs already` : message,
+      taken ? `${host}:${port} is taken, perhaps by another Millrace` : message,
       taken
-        ? 'end what uses it, or set PORT to another'
+        ? 'stop the program that uses it, or set PORT'
         : 'set HOST to an address of this machine, and PORT above 1023',
     )
   } finally {
@@ -29,9 +30,22 @@ export async function checkHttpPort(host: string, port: number): Promise<Finding
   }
 }
 
+/** The port of all WebRTC sessions; undefined is the default port, which the server can replace by another. */
+export async function checkUdpPort(set: number | undefined): Promise<Finding> {
+  const wanted = set ?? DEFAULT_PORT
+  const port = await openSharedPort(wanted)
+  await port?.close()
+  if (port) return fine('WebRTC port', `${wanted === 0 ? 'any' : wanted} is free, by UDP and TCP`)
+  const found = `${wanted} is taken, by UDP or TCP, perhaps by another Millrace`
+  const mend = 'stop the program that uses it, or set UDP_PORT'
+  return set === undefined
+    ? warn('WebRTC port', `${found}; the server uses another port`, mend)
+    : missing('WebRTC port', found, mend)
+}
+
 export async function checkUdpPorts([min, max]: readonly [number, number]): Promise<Finding> {
   try {
-    await (await openIceSockets([min, max])).close()
+    await (await openPortOfRange([min, max])).close()
     return fine('UDP ports', `${min} to ${max}, one for each WebRTC session: at most ${max - min + 1} at once`)
   } catch (thrown) {
     return missing('UDP ports', AppError.from(thrown).message, 'set UDP_PORTS to a range that is free')
@@ -39,8 +53,8 @@ export async function checkUdpPorts([min, max]: readonly [number, number]): Prom
 }
 
 /**
- * A burst of packets that the kernel has no room for is lost, and raw frames that it has no room for cost wake-ups.
- * `folder` is where the kernel tells its limits (socket(7)); undefined on systems that do not.
+ * A burst of packets beyond the kernel's buffer is lost, and raw frames beyond it cost wake-ups. `folder` has the
+ * kernel's limits (socket(7)); returns undefined on systems without it.
  */
 export function checkNetworkBuffers(folder = '/proc/sys/net/core'): Finding | undefined {
   const limits = ['rmem_max', 'wmem_max'].map((name) => ({ name, bytes: readLimit(`${folder}/${name}`) }))
@@ -59,12 +73,12 @@ function readLimit(file: string): number | undefined {
   }
 }
 
-/** Looks at the addresses that WebRTC clients will be told, and sends a packet to each that is this machine's own. */
+/** Checks the addresses announced to WebRTC clients, and sends a packet to each that belongs to this machine. */
 export async function checkCandidates(publicIp: string | undefined): Promise<Finding> {
   const own = hostAddresses().map(({ address }) => address)
   const reached = (await Promise.all(own.map(async (address) => ((await arrives(address)) ? [address] : [])))).flat()
   if (publicIp !== undefined) {
-    const how = own.includes(publicIp) ? 'an address of this machine' : 'the router in front must pass the UDP ports on'
+    const how = own.includes(publicIp) ? 'an address of this machine' : 'the router must forward the UDP ports'
     return fine('WebRTC address', `${publicIp} by PUBLIC_IP: ${how}`)
   }
   const first = reached[0]
@@ -72,15 +86,16 @@ export async function checkCandidates(publicIp: string | undefined): Promise<Fin
     return missing(
       'WebRTC address',
       `no UDP packet arrives at ${own.join(', ') || 'any address'}`,
-      'let the firewall pass UDP, or set PUBLIC_IP',
+      'allow UDP in the firewall, or set PUBLIC_IP',
     )
   }
-  const mend = 'set PUBLIC_IP to the address that clients reach, and pass the UDP ports on to here'
+  const mend = 'set PUBLIC_IP to the address that clients reach, and forward the UDP ports'
   if (isLoopback(first)) return warn('WebRTC address', 'loopback only: no other machine can publish or watch', mend)
   if (existsSync('/.dockerenv') && isPrivate(first)) {
-    return warn('WebRTC address', `${first} is perhaps known inside this container's network only`, mend)
+    return warn('WebRTC address', `${first} may be reachable only within this container's network`, mend)
   }
-  if (isPrivate(first)) return fine('WebRTC address', `${first}, for the local network; PUBLIC_IP is for the rest`)
+  if (isPrivate(first))
+    return fine('WebRTC address', `${first}, for the local network; set PUBLIC_IP for other clients`)
   return fine('WebRTC address', first)
 }
 

@@ -2,7 +2,7 @@ import { AppError } from '../core/errors.ts'
 import { type DiscoverOptions, discoverPipelines } from '../pipeline/catalog/catalog.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
-/** What a server started here would find. No author code is run. */
+/** The pipelines that a server started here would find. Runs no author code. */
 export async function checkPipelines(where: DiscoverOptions, wanted: string): Promise<Finding[]> {
   try {
     const { pipelines, rejected } = await discoverPipelines(where)
@@ -12,11 +12,11 @@ export async function checkPipelines(where: DiscoverOptions, wanted: string): Pr
       : missing(
           'Pipelines',
           `PIPELINE is "${wanted}", but there are only: ${names.join(', ')}`,
-          'install it, or name one',
+          'install it, or choose one of these',
         )
-    const mend = 'mend its package.json as docs/pipeline-sdk.md says, or take it away'
+    const mend = 'fix its package.json (docs/pipeline-sdk.md), or remove it'
     return [found, ...rejected.map(({ where, reason }) => warn('Pipelines', `${where}: ${reason}`, mend))]
   } catch (thrown) {
-    return [missing('Pipelines', AppError.from(thrown).message, 'take one of the two away')]
+    return [missing('Pipelines', AppError.from(thrown).message, 'remove one of the two')]
   }
 }

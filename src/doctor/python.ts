@@ -19,11 +19,15 @@ print("; ".join(missing))
 `
 const PROBE_MS = 30_000
 
-/** What Python pipelines need; a server without any runs as well, so nothing here is worse than a warning. */
+/** Requirements of Python pipelines; the server runs without them, so nothing here is worse than a warning. */
 export function checkPython(python: string): Finding {
   const interpreter = findInterpreter(python)
   if (!interpreter)
-    return warn('Python', `${python} is not there, so no Python pipeline can run`, 'install Python 3.10, or set PYTHON')
+    return warn(
+      'Python',
+      `${python} was not found, so Python pipelines cannot run`,
+      'install Python 3.10, or set PYTHON',
+    )
   const { status, stdout } = spawnSync(interpreter, ['-c', PROBE], { encoding: 'utf8', timeout: PROBE_MS })
   if (status !== 0) return warn('Python', `${interpreter} does not run`, 'set PYTHON to another interpreter')
   const [version = '', missing = ''] = stdout.trimEnd().split('\n')

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { systemSupport } from '../core/system.ts'
 import { createSharedFile, mapSharedFile } from '../pipeline/ring/shared-memory.ts'
 import { type Finding, fine, missing, warn } from './finding.ts'
 
@@ -10,7 +11,14 @@ export function checkNode(version = process.versions.node): Finding {
   return missing('Node', `${version}; Millrace needs ${NODE_MAJOR} or newer`, 'install Node 24, or run by npm scripts')
 }
 
-/** Maps memory twice, as the server and a pipeline do, and looks whether they see the same. */
+export function checkSystem(platform = process.platform): Finding {
+  const { state, sentence } = systemSupport(platform)
+  if (state === 'tested') return fine('System', sentence)
+  const mend = 'run it on Linux, in WSL2 or in Docker'
+  return state === 'untested' ? warn('System', sentence, mend) : missing('System', sentence, mend)
+}
+
+/** Maps memory twice, as the server and a pipeline do, and checks that both see the same data. */
 export function checkSharedMemory(): Finding {
   const bytes = 65_536
   try {
@@ -18,7 +26,7 @@ export function checkSharedMemory(): Finding {
     const [ours, theirs] = [mapSharedFile(fd, bytes), mapSharedFile(fd, bytes)]
     try {
       new Uint8Array(ours.buffer)[bytes - 1] = 42
-      if (new Uint8Array(theirs.buffer)[bytes - 1] === 42) return fine('Shared memory', 'frames cross processes')
+      if (new Uint8Array(theirs.buffer)[bytes - 1] === 42) return fine('Shared memory', 'processes can share frames')
     } finally {
       ours.unmap()
       theirs.unmap()
@@ -34,7 +42,7 @@ export function checkSharedMemory(): Finding {
 }
 
 export function checkModelDir(directory: string): Finding {
-  // Where it does not exist yet, it is made in the nearest folder that does.
+  // If the folder does not exist yet, the nearest existing one is checked.
   let nearest = directory
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest)
   try {
@@ -45,7 +53,7 @@ export function checkModelDir(directory: string): Finding {
     return warn(
       'Model folder',
       `${nearest} cannot be written to`,
-      'set MODEL_DIR to a folder that can, or put models there by hand',
+      'set MODEL_DIR to a writable folder, or copy the models there',
     )
   }
 }
