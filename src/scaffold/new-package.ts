@@ -4,26 +4,31 @@ import { fileURLToPath } from 'node:url'
 import { AppError } from '../core/errors.ts'
 
 export type NewPackageOptions = {
-  /** A folder that does not exist, or is empty; its last part is the name of the package and of the pipeline. */
+  /** A missing or empty folder; its last part is the name of the package and of the pipeline. */
   directory: string
-  /** Of this server. */
+  /** The server's version. */
   version: string
-  /** A folder to take millrace from instead of the registry. */
+  /** A folder to install millrace from, instead of the registry. */
   checkout?: string
-  /** What `package.json` asks of the tools, by their names. */
+  /** Versions of the development tools, by name. */
   tools: Record<string, string>
+  /** Default: TypeScript. */
+  language?: 'typescript' | 'python'
 }
 
-const TEMPLATE = fileURLToPath(new URL('./template', import.meta.url))
+const TEMPLATES = {
+  typescript: fileURLToPath(new URL('./template', import.meta.url)),
+  python: fileURLToPath(new URL('./template-python', import.meta.url)),
+}
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
-/** npm leaves these out of a package under their own names. */
+/** npm leaves these out of a package unless they are renamed. */
 const DOTTED = ['gitignore', 'dockerignore']
 
 type Manifest = { peerDependencies: Record<string, string>; devDependencies: Record<string, string> }
 
 /**
- * Writes a pipeline package with a test, and returns the paths of its files. Throws `invalid-request` when the folder is
- * in use or its name cannot be that of a package.
+ * Writes a pipeline package with a test, and returns the paths of its files. Throws `invalid-request` if the folder is
+ * in use or its name cannot be a package name.
  */
 export function writeNewPackage(options: NewPackageOptions): string[] {
   const folder = resolve(options.directory)
@@ -35,21 +40,25 @@ export function writeNewPackage(options: NewPackageOptions): string[] {
     )
   if (existsSync(folder) && readdirSync(folder).length > 0)
     throw new AppError('invalid-request', `${folder} exists and is not empty`)
-  const paths = readdirSync(TEMPLATE, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => relative(TEMPLATE, join(parentPath, name)))
+  const template = TEMPLATES[options.language ?? 'typescript']
+  const paths = readdirSync(template, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/__pycache__/.test(entry.parentPath))
+    .map(({ parentPath, name }) => relative(template, join(parentPath, name)))
+  // Name of the Python module.
+  const module = name.replaceAll('-', '_')
   return paths.sort().map((path) => {
-    const text = readFileSync(join(TEMPLATE, path), 'utf8')
+    const text = readFileSync(join(template, path), 'utf8')
       .replaceAll('my-pipeline', name)
+      .replaceAll('my_pipeline', module)
       .replaceAll('MyPipeline', pascalCase(name))
-    const written = DOTTED.includes(path) ? `.${path}` : path
+    const written = DOTTED.includes(path) ? `.${path}` : path.replaceAll('my_pipeline', module)
     mkdirSync(dirname(join(folder, written)), { recursive: true })
     writeFileSync(join(folder, written), path === 'package.json' ? withVersions(text, options) : text)
     return written
   })
 }
 
-/** The template asks for any version of everything. */
+/** The template has a wildcard for every version. */
 function withVersions(text: string, { version, checkout, tools }: NewPackageOptions): string {
   const manifest = JSON.parse(text) as Manifest
   const range = `^${version}`

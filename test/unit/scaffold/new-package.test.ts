@@ -33,18 +33,21 @@ test('files are named after the folder', () => {
     expect(readFileSync(join(root, 'my-2nd-look', file), 'utf8')).not.toMatch(/my-pipeline|MyPipeline/)
 })
 
-test('from a checkout the package uses that', () => {
+test('in a checkout the package uses that', () => {
   write('checked-out', { checkout: '/some/where' })
   const { devDependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'checked-out/package.json'), 'utf8'))
   expect(devDependencies.millrace).toBe('file:/some/where')
   expect(peerDependencies.millrace).toBe('^0.1.0')
 })
 
-test.each(['Upper', 'with space', '1st', '-x', 'x-', 'a--b', 'ä', `a${'b'.repeat(64)}`])('%s is no name', (name) => {
-  expect(() => write(name)).toThrow(`"${name}" cannot be the name of a package`)
-})
+test.each(['Upper', 'with space', '1st', '-x', 'x-', 'a--b', 'ä', `a${'b'.repeat(64)}`])(
+  '%s is not a valid name',
+  (name) => {
+    expect(() => write(name)).toThrow(`"${name}" cannot be the name of a package`)
+  },
+)
 
-test('a folder in use is left alone, an empty one is taken', () => {
+test('a non-empty folder is left alone, an empty one is used', () => {
   mkdirSync(join(root, 'used'))
   expect(write('used').length).toBeGreaterThan(5)
   mkdirSync(join(root, 'full'))

@@ -6,11 +6,11 @@ export const MyPipeline = definePipeline({
   params: MyPipelineParams,
   input: { format: 'rgb24' },
 
-  // Load the model here. Import heavy packages with `await import(…)`, and keep nothing in the module itself.
+  // Load the model here. Import heavy packages with `await import(…)`, and keep no state in the module itself.
   load(_params, { name, log }) {
     log.info({ name }, 'loaded')
     return {
-      // Called for the newest frame each time, with the params in force for it.
+      // Called for the newest frame each time, with the params in effect for it.
       process(frame, { strength }) {
         const levels = Uint8Array.from({ length: 256 }, (_, level) => level + (255 - 2 * level) * strength)
         return { ...frame, data: frame.data.map((level) => levels[level]!) }
