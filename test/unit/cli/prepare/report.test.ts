@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { PrepareReport } from '../../../src/cli/prepare-report.ts'
+import { PrepareReport } from '../../../../src/cli/prepare/report.ts'
 
 function report(isTTY: boolean, columns?: number) {
   const texts: string[] = []
@@ -7,7 +7,7 @@ function report(isTTY: boolean, columns?: number) {
   return { report, log: report.log().child({ pipeline: 'p' }), text: () => texts.join('') }
 }
 
-test('lines with their fields, without the name of the pipeline they stand under', () => {
+test('log lines with their fields, without the name of the pipeline they belong to', () => {
   const { report: told, log, text } = report(false)
   told.say('p')
   log.info('plain')
@@ -17,7 +17,7 @@ test('lines with their fields, without the name of the pipeline they stand under
   expect(text()).toBe('p\n  plain\n  table made look=noir size=3\n  warn: odd left=[1]\n')
 })
 
-test('where nothing moves, a line for each tenth of a download', () => {
+test('without a terminal, one line per tenth of a download', () => {
   const { log, text } = report(false)
   for (let bytes = 0; bytes <= 1000; bytes++)
     log.info({ download: 'm.bin', bytes: bytes * 1e6, totalBytes: 1e9 }, 'downloading')
@@ -28,7 +28,7 @@ test('where nothing moves, a line for each tenth of a download', () => {
   expect(lines.at(-1)).toBe('  m.bin 100 % 1000 MB')
 })
 
-test('on a terminal a bar moves in its line, and makes room for others', () => {
+test('on a terminal, a bar that updates in place and makes room for log lines', () => {
   const { log, text } = report(true, 80)
   log.info({ download: 'm.bin', bytes: 5e6, totalBytes: 1e7 }, 'downloading')
   log.warn('odd')

@@ -1,26 +1,28 @@
-import { AppError } from '../core/errors.ts'
-import { type Catalog, findPipeline } from '../pipeline/catalog/catalog.ts'
-import { preparePipeline } from '../pipeline/supervision/prepare.ts'
-import { type Output, PrepareReport } from './prepare-report.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Catalog } from '../../pipeline/catalog/catalog.ts'
+import { findChain } from '../../pipeline/catalog/chain-name.ts'
+import { preparePipeline } from '../../pipeline/supervision/pool/prepare.ts'
+import { type Output, PrepareReport } from './report.ts'
 
 export type PrepareModelsOptions = {
   /** Absolute path. */
   modelDir: string
   output: Output
-  /** Breaks it off; what was downloaded is kept and gone on with the next time. */
+  /** Interrupts it; downloaded parts are kept and resumed next time. */
   signal: AbortSignal
 }
 
 /**
- * Lets pipelines fetch or compile their models, one after the other; nothing is served. One that fails does not hold up
- * the others. Returns the names of those that failed. Throws `not-found` for a name that is not in the catalog.
+ * Lets pipelines download or compile their models, one after the other, without serving. A failure does not stop the
+ * others. Returns the names of those that failed. Throws `not-found` for a name that is not in the catalog.
  */
 export async function prepareModels(
   catalog: Catalog,
   names: readonly string[],
   { modelDir, output, signal }: PrepareModelsOptions,
 ): Promise<string[]> {
-  const entries = names.map((name) => findPipeline(catalog, name))
+  const all = names.flatMap((name) => findChain(catalog, name).map(({ entry }) => entry))
+  const entries = [...new Set(all)]
   const report = new PrepareReport(output)
   const failed: string[] = []
   for (const entry of entries) {
@@ -29,7 +31,7 @@ export async function prepareModels(
     const began = performance.now()
     try {
       await preparePipeline({ entry, params, modelDir }, { log: report.log(), signal })
-      if (signal.aborted) throw new AppError('pipeline-failed', 'it was broken off')
+      if (signal.aborted) throw new AppError('pipeline-failed', 'it was interrupted')
       report.say(`  ready after ${((performance.now() - began) / 1000).toFixed(1)} s`)
     } catch (thrown) {
       failed.push(name)

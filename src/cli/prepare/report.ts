@@ -1,17 +1,17 @@
-import type { Log } from '../core/log.ts'
+import type { Log } from '../../core/log.ts'
 
 type Fields = Record<string, unknown>
 
-/** Where lines go; a terminal gets bars that move. */
+/** Where lines go; a terminal gets moving progress bars. */
 export type Output = { write(text: string): unknown; isTTY?: boolean; columns?: number }
 
 const BAR = 24
 const MEGA = 1e6
 
-/** Shows a person what is prepared and how far a download is, as a `Log`. */
+/** Shows the progress of preparation and downloads, as a `Log`. */
 export class PrepareReport {
   readonly #output: Output
-  /** The last tenth told of each download, where bars cannot move. */
+  /** The last reported tenth of each download, without a terminal. */
   readonly #told = new Map<string, number>()
   readonly #since = new Map<string, { at: number; bytes: number }>()
   #barShown = false
@@ -20,7 +20,7 @@ export class PrepareReport {
     this.#output = output
   }
 
-  /** A line of its own. */
+  /** Prints a line of its own. */
   say(text: string): void {
     this.#output.write(`${this.#barShown ? '\r\x1b[K' : ''}${text}\n`)
     this.#barShown = false
