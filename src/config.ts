@@ -3,84 +3,38 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { AppError } from './core/errors.ts'
 import { SECRET_SETTINGS } from './core/secrets.ts'
-import { VIDEO_ENCODERS } from './ffmpeg/probe.ts'
+import { VIDEO_ENCODERS } from './ffmpeg/binary.ts'
+import {
+  cidrs,
+  iceServers,
+  json,
+  list,
+  liveKitUrls,
+  millraceServers,
+  origins,
+  portRange,
+  price,
+  text,
+  webhookSecret,
+  webUrl,
+  whole,
+} from './setting-forms.ts'
+import { HeaderList } from './tracing/header-list.ts'
+import { isTurnUrl } from './webrtc/ice/turn.ts'
 
-const text = z.string().trim().min(1)
-const whole = (min: number, max: number) =>
-  z
-    .string()
-    .trim()
-    .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`)
+const MIB = 1024 * 1024
 
-const json = (what: string) =>
-  z.string().transform((value, context) => {
-    try {
-      return JSON.parse(value) as unknown
-    } catch {
-      context.addIssue({ code: 'custom', message: `must be ${what}` })
-      return z.NEVER
-    }
-  })
-
-const portRange = z.string().transform((value, context) => {
-  const match = /^(\d+)-(\d+)$/.exec(value.trim())
-  const [min, max] = [Number(match?.[1]), Number(match?.[2])]
-  if (!match || min < 1 || max > 65_535 || min > max) {
-    context.addIssue({ code: 'custom', message: 'must be two ports with a dash between, such as 50000-50200' })
-    return z.NEVER
-  }
-  return [min, max] as [number, number]
-})
-
-const iceServers = json('a JSON list of { urls, username?, credential? }').pipe(
-  z.array(
-    z.object({
-      urls: z.union([text, z.array(text)]),
-      username: z.string().optional(),
-      credential: z.string().optional(),
-    }),
-  ),
-)
-
-const list = text.transform((value) =>
-  value
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== ''),
-)
-
-const origins = list.transform((values, context) =>
-  values.map((value) => {
-    const url = URL.parse(value)
-    if (url && /^https?:$/.test(url.protocol) && url.pathname === '/' && !url.search && !url.username) return url.origin
-    context.addIssue({ code: 'custom', message: 'must be origins with commas between, such as http://10.0.0.5:8935' })
-    return z.NEVER
-  }),
-)
-
-const webUrl = text
-  .refine(
-    (value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
-    'must be a URL that begins with http:// or https://',
-  )
-  .transform((value) => value.replace(/\/+$/, ''))
-
-/** Livepeer's price units; dollars an hour when none is named. */
-const price = text
-  .regex(/^\d+(\.\d+)?(\/(hour|720p|fixed))?$/, 'must be US dollars and a unit, such as 0.35/hour; also 720p and fixed')
-  .transform((value) => {
-    const [amount, unit = 'hour'] = value.split('/')
-    return { price: Number(amount), currency: 'usd', unit }
-  })
-
-/** Every setting, by its name in the environment; docs/settings.md says what each means. */
+/** All settings by environment name; documented in docs/settings.md. */
 const Settings = z.object({
   PORT: whole(0, 65_535).default(8000),
   HOST: text.optional(),
   AUTH_TOKEN: text.optional(),
   VIEW_TOKEN: text.optional(),
+  JWT_SECRET: text.min(32, 'must have at least 32 characters').optional(),
+  JWKS_URL: webUrl.optional(),
+  AUTH_URL: webUrl.optional(),
+  WEBHOOK_URL: webUrl.optional(),
+  WEBHOOK_SECRET: webhookSecret.optional(),
   PIPELINE: text.optional(),
   MODEL_ID: text.optional(),
   PIPELINE_PARAMS: json('a JSON object')
@@ -96,8 +50,10 @@ const Settings = z.object({
   WARM_PIPELINES: whole(0, 100).default(1),
   MAX_VIEWERS: whole(1, 10_000).default(100),
   PUBLIC_IP: z.union([z.ipv4(), z.ipv6()], 'must be an IP address').optional(),
-  UDP_PORTS: portRange.default([50_000, 50_200]),
+  UDP_PORT: whole(0, 65_535).optional(),
+  UDP_PORTS: portRange.optional(),
   ICE_SERVERS: iceServers.default([]),
+  TURN_SECRET: text.optional(),
   FFMPEG_PATH: text.optional(),
   VIDEO_ENCODER: z.enum(['auto', ...VIDEO_ENCODERS]).default('auto'),
   VIDEO_BITRATE_KBPS: whole(50, 100_000).default(2500),
@@ -116,8 +72,13 @@ const Settings = z.object({
   STREAM_LINGER_SECONDS: whole(0, 3600).default(10),
   DRAIN_SECONDS: whole(0, 86_400).default(0),
   MAX_SESSIONS_PER_MINUTE: whole(0, 1_000_000).default(120),
+  MAX_READS_PER_ADDRESS: whole(0, 1_000_000).default(200),
+  MAX_WAITING_STREAMS: whole(0, 1000).default(16),
+  MAX_BODY_BYTES: whole(1024, 8 * 1024 * 1024).default(1024 * 1024),
+  TRICKLE_MEMORY_MB: whole(16, 1_000_000).default(512),
+  TRUST_PROXY: cidrs.default([]),
   ALLOWED_URLS: origins.default([]),
-  VERIFY_TLS: z.enum(['0', '1', 'true', 'false']).default('0'),
+  VERIFY_TLS: z.enum(['0', '1', 'true', 'false']).optional(),
   INPUT_TIMEOUT_SECONDS: whole(1, 3600).default(60),
   LIVEPEER_BUSY: z.enum(['preempt', 'refuse']).default('preempt'),
   LIVEPEER_STATUS_SECONDS: whole(1, 30).default(10),
@@ -126,40 +87,64 @@ const Settings = z.object({
   LIVEPEER_RUNNER_URL: webUrl.optional(),
   LIVEPEER_APP: text.optional(),
   LIVEPEER_PRICE: price.default({ price: 0, currency: 'usd', unit: 'hour' }),
+  LIVEKIT_URL: liveKitUrls.optional(),
+  LIVEKIT_API_KEY: text.optional(),
+  LIVEKIT_API_SECRET: text.optional(),
+  MILLRACE_SERVERS: millraceServers.default([]),
+  DISPATCH_RULES: text.optional(),
+  RECORD_DIR: text.default('./recordings'),
+  RECORD: z.enum(['input', 'output']).optional(),
+  RECORD_MAX_MB: whole(1, 100_000_000).default(10_240),
+  RECORD_MIN_FREE_MB: whole(0, 100_000_000).default(512),
+  RECORD_SPLIT_SECONDS: whole(0, 86_400).default(0),
+  RECORD_SPLIT_MB: whole(0, 1_000_000).default(0),
+  OTEL_EXPORTER_OTLP_ENDPOINT: webUrl.optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: HeaderList.default({}),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
   VERBOSE_LOGGING: z.enum(['0', '1', 'true', 'false']).default('0'),
 })
 
 export type SettingName = keyof typeof Settings.shape
+export const SETTING_NAMES: readonly string[] = Object.keys(Settings.shape)
 
 export type IceServer = { urls: string | string[]; username?: string | undefined; credential?: string | undefined }
 
-/** The settings as the server uses them. */
+/** The parsed settings. */
 export type Config = Readonly<{
   port: number
   host: string
-  /** True when the server listens beyond loopback without a token. */
+  /** True if the server listens beyond loopback without a token. */
   unprotected: boolean
-  /** True when it listens on loopback only and has no token: nobody but this machine may publish and control. */
+  /** True if it listens on loopback only and has no token: only this machine may publish and control. */
   localOnly: boolean
   authToken: string | undefined
   viewToken: string | undefined
+  jwtSecret: string | undefined
+  jwksUrl: string | undefined
+  authUrl: string | undefined
+  /** Receiver of the events of all streams. */
+  webhook: { url: string; secret: string } | undefined
   pipeline: string
   pipelineParams: Record<string, unknown>
   modelDir: string
   pipelineDir: string
-  /** The interpreter, or virtual environment, whose packages are searched for pipelines. */
+  /** The interpreter or virtual environment whose packages are searched for pipelines. */
   python: string
-  /** Packages to install before pipelines are looked for. */
+  /** Packages to install before pipelines are discovered. */
   autoInstall: string[]
-  /** Prepare models and end, instead of serving. */
+  /** Prepare models and exit, instead of serving. */
   prepareModels: boolean
   maxStreams: number
   warmPipelines: number
   maxViewers: number
   publicIp: string | undefined
-  udpPorts: [number, number]
+  /** As set: 0 is any free port; undefined is the default port, or any if that is taken. */
+  udpPort: number | undefined
+  /** Used instead of the one port: a port per session. */
+  udpPorts: [number, number] | undefined
   iceServers: IceServer[]
+  /** Shared with the TURN servers, for credentials that expire. */
+  turnSecret: string | undefined
   ffmpegPath: string | undefined
   videoEncoder: string
   videoBitrateKbps: number
@@ -167,33 +152,56 @@ export type Config = Readonly<{
   maxPixels: number
   maxFps: number
   streamLingerMs: number
-  /** How long SIGTERM lets running streams go on. */
+  /** How long SIGTERM lets running streams continue. */
   drainMs: number
-  /** From one address; 0 is no limit. */
+  /** Per address; 0 is no limit. */
   maxSessionsPerMinute: number
+  /** Per address at once; 0 is no limit. */
+  maxReadsPerAddress: number
+  maxWaitingStreams: number
+  maxBodyBytes: number
+  /** Limit for the segments of all trickle channels. */
+  trickleBytes: number
+  /** Addresses and CIDRs. */
+  trustProxy: string[]
   allowedUrls: string[]
+  /** Whether to verify certificates of trickle servers and orchestrators, and of media servers. */
   verifyTls: boolean
+  verifyMediaTls: boolean
   inputTimeoutMs: number
+  record: {
+    folder: string
+    always: 'input' | 'output' | undefined
+    maxBytes: number
+    minFreeBytes: number
+    splitMs: number
+    splitBytes: number
+  }
   livepeer: {
     busy: 'preempt' | 'refuse'
     statusEventMs: number
     registration: LivepeerRegistrationConfig | undefined
   }
+  livekit: { urls: string[]; apiKey: string; apiSecret: string } | undefined
+  /** Servers and rules of `millrace dispatch`. */
+  dispatch: { servers: string[]; rules: string | undefined }
+  /** Destination of spans. */
+  tracing: { endpoint: string; headers: Record<string, string> } | undefined
   logLevel: string
 }>
 
 export type LivepeerRegistrationConfig = {
   orchestrator: string
   secret: string
-  /** Where the orchestrator reaches this server; the server's own address when unset. */
+  /** Address of this server for the orchestrator; default: the server's own address. */
   runnerUrl: string | undefined
   app: string
   price: { price: number; currency: string; unit: string }
 }
 
 /**
- * Reads the settings; an empty value counts as unset.
- * @throws AppError `invalid-request` with one line that names the setting, what it got and what it accepts.
+ * Parses the settings; an empty value counts as unset.
+ * @throws AppError `invalid-request` with one line that names the setting, its value and what it accepts.
  */
 export function readConfig(environment: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(
@@ -209,14 +217,19 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   }
   const s = result.data
   const pipeline = pipelineName(s.PIPELINE, s.MODEL_ID)
-  const host = s.HOST ?? (s.AUTH_TOKEN ? '0.0.0.0' : '127.0.0.1')
+  const guarded = [s.AUTH_TOKEN, s.JWT_SECRET, s.JWKS_URL, s.AUTH_URL].some(Boolean)
+  const host = s.HOST ?? (guarded ? '0.0.0.0' : '127.0.0.1')
   return Object.freeze({
     port: s.PORT,
     host,
-    unprotected: !s.AUTH_TOKEN && !isLoopback(host),
-    localOnly: !s.AUTH_TOKEN && isLoopback(host),
+    unprotected: !guarded && !isLoopback(host),
+    localOnly: !guarded && isLoopback(host),
     authToken: s.AUTH_TOKEN,
     viewToken: s.VIEW_TOKEN,
+    jwtSecret: s.JWT_SECRET,
+    jwksUrl: s.JWKS_URL,
+    authUrl: s.AUTH_URL,
+    webhook: webhook(s),
     pipeline,
     pipelineParams: s.PIPELINE_PARAMS,
     modelDir: resolve(s.MODEL_DIR),
@@ -228,8 +241,10 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     warmPipelines: s.WARM_PIPELINES,
     maxViewers: s.MAX_VIEWERS,
     publicIp: s.PUBLIC_IP,
+    udpPort: s.UDP_PORT,
     udpPorts: s.UDP_PORTS,
     iceServers: s.ICE_SERVERS,
+    turnSecret: turnSecret(s),
     ffmpegPath: s.FFMPEG_PATH,
     videoEncoder: s.VIDEO_ENCODER,
     videoBitrateKbps: s.VIDEO_BITRATE_KBPS,
@@ -239,19 +254,65 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     streamLingerMs: s.STREAM_LINGER_SECONDS * 1000,
     drainMs: s.DRAIN_SECONDS * 1000,
     maxSessionsPerMinute: s.MAX_SESSIONS_PER_MINUTE,
+    maxReadsPerAddress: s.MAX_READS_PER_ADDRESS,
+    maxWaitingStreams: s.MAX_WAITING_STREAMS,
+    maxBodyBytes: s.MAX_BODY_BYTES,
+    trickleBytes: s.TRICKLE_MEMORY_MB * MIB,
+    trustProxy: s.TRUST_PROXY,
     allowedUrls: s.ALLOWED_URLS,
-    verifyTls: isOn(s.VERIFY_TLS),
+    verifyTls: isOn(s.VERIFY_TLS ?? '0'),
+    verifyMediaTls: isOn(s.VERIFY_TLS ?? '1'),
     inputTimeoutMs: s.INPUT_TIMEOUT_SECONDS * 1000,
+    record: {
+      folder: resolve(s.RECORD_DIR),
+      always: s.RECORD,
+      maxBytes: s.RECORD_MAX_MB * MIB,
+      minFreeBytes: s.RECORD_MIN_FREE_MB * MIB,
+      splitMs: s.RECORD_SPLIT_SECONDS * 1000,
+      splitBytes: s.RECORD_SPLIT_MB * MIB,
+    },
     livepeer: {
       busy: s.LIVEPEER_BUSY,
       statusEventMs: s.LIVEPEER_STATUS_SECONDS * 1000,
       registration: registration(s, pipeline),
     },
+    livekit: livekit(s),
+    dispatch: { servers: s.MILLRACE_SERVERS, rules: s.DISPATCH_RULES },
+    tracing: s.OTEL_EXPORTER_OTLP_ENDPOINT
+      ? { endpoint: s.OTEL_EXPORTER_OTLP_ENDPOINT, headers: s.OTEL_EXPORTER_OTLP_HEADERS }
+      : undefined,
     logLevel: s.LOG_LEVEL ?? (isOn(s.VERBOSE_LOGGING) ? 'debug' : 'info'),
   })
 }
 
-/** Livepeer sets PIPELINE to the kind of job and MODEL_ID to the pipeline; the seed's form sets both to its name. */
+function webhook({ WEBHOOK_URL: url, WEBHOOK_SECRET: secret }: z.output<typeof Settings>): Config['webhook'] {
+  if (url !== undefined && secret !== undefined) return { url, secret }
+  if (url === undefined) return undefined
+  throw new AppError('invalid-request', 'WEBHOOK_SECRET is not set: WEBHOOK_URL needs it to sign webhooks')
+}
+
+function livekit(s: z.output<typeof Settings>): Config['livekit'] {
+  const { LIVEKIT_URL: urls, LIVEKIT_API_KEY: apiKey, LIVEKIT_API_SECRET: apiSecret } = s
+  if (!urls && apiKey === undefined && apiSecret === undefined) return undefined
+  if (urls && apiKey !== undefined && apiSecret !== undefined) return { urls, apiKey, apiSecret }
+  const unset = (['LIVEKIT_URL', 'LIVEKIT_API_KEY', 'LIVEKIT_API_SECRET'] as const).find(
+    (name) => s[name] === undefined,
+  )
+  throw new AppError(
+    'invalid-request',
+    `${unset} is not set: LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET go together`,
+  )
+}
+
+function turnSecret({ TURN_SECRET, ICE_SERVERS }: z.output<typeof Settings>): string | undefined {
+  if (TURN_SECRET === undefined || ICE_SERVERS.some(({ urls }) => [urls].flat().some(isTurnUrl))) return TURN_SECRET
+  throw new AppError(
+    'invalid-request',
+    'TURN_SECRET is set, but ICE_SERVERS names no TURN server: add one, such as [{"urls":"turn:turn.example.com"}]',
+  )
+}
+
+/** Livepeer sets PIPELINE to the kind of job and MODEL_ID to the pipeline; otherwise both have the pipeline's name. */
 function pipelineName(pipeline: string | undefined, modelId: string | undefined): string {
   if (pipeline === 'live-video-to-video') return modelId ?? 'noop'
   if (pipeline && modelId && pipeline !== modelId) {
@@ -284,6 +345,6 @@ function isOn(value: string): boolean {
   return value === '1' || value === 'true'
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host)
 }

@@ -1,12 +1,12 @@
 import koffi from 'koffi'
 
-/** For what listens for the exit. */
+/** Time for exit listeners. */
 const SECONDS = 3
 
 /**
- * Ends the process. Everything is closed by then, and Node's own way out waits for its compiler threads, now and then for
- * good (nodejs/node#54918): the listeners for the exit are told, and the system ends the process. `orderly` takes Node's
- * way all the same; profiles are written there.
+ * Ends the process. Everything is closed by then, and Node's own exit waits for its compiler threads, occasionally for
+ * ever (nodejs/node#54918): exit listeners are called, and the system ends the process. `orderly` uses Node's exit all
+ * the same, which writes profiles.
  */
 export function exitProcess(code: number, { orderly = false } = {}): never {
   if (process.platform === 'linux') {

@@ -8,11 +8,11 @@ import { AppError } from './core/errors.ts'
 import { exitProcess as leaveProcess } from './exit.ts'
 import { type MillraceServer, openServer } from './server.ts'
 
-/** One more signal, or an end that takes longer than this, ends the process at once. */
+/** A second signal, or a shutdown longer than this, ends the process at once. */
 const SHUTDOWN_MS = 15_000
 
-// The buffers of packets pass for growth of a small heap, and V8 would look through all of it every two seconds, which
-// costs a tenth of a core and makes frames late; with room for four times what is in use it does so far less.
+// V8 counts packet buffers as growth of a small heap and would collect all of it every two seconds, which costs a tenth
+// of a core and delays frames; with room for four times what is in use it does so far less.
 setFlagsFromString('--heap-growing-percent=300')
 
 function exitProcess(code: number): never {
@@ -37,7 +37,7 @@ export async function serve(config: Config): Promise<never> {
   const onSignal = (signal: NodeJS.Signals) => {
     log.info({ signal }, 'signal')
     if (stop.signal.aborted) exitProcess(1)
-    if (signal === 'SIGTERM' && server && config.drainMs > 0 && !draining) {
+    if (signal === 'SIGTERM' && server && !draining) {
       draining = true
       log.info({ drainMs: config.drainMs }, 'draining: no new streams')
       void server.drain(config.drainMs).then(end)
@@ -45,7 +45,7 @@ export async function serve(config: Config): Promise<never> {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  // What nobody foresaw in one peer's handling must not take every stream down; it is loud in the log instead.
+  // An unexpected error in one peer's handling must not end every stream; it is logged.
   process.on('uncaughtException', (err) => log.error({ err }, 'uncaught exception'))
   process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
   try {
@@ -63,7 +63,7 @@ export async function serve(config: Config): Promise<never> {
   }
 }
 
-/** What a newcomer needs next, on the terminal rather than in the log. */
+/** What a new user needs next, on the terminal rather than in the log. */
 function greet(url: string, config: Config): void {
   const lines = [
     '',

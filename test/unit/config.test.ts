@@ -14,7 +14,7 @@ describe('readConfig', () => {
     ['PIPELINE alone', { PIPELINE: 'effects' }, 'effects'],
     ['MODEL_ID alone', { MODEL_ID: 'effects' }, 'effects'],
     ['neither', {}, 'noop'],
-  ])('takes %s', (_, environment, expected) => {
+  ])('accepts %s', (_, environment, expected) => {
     expect(readConfig(environment).pipeline).toBe(expected)
   })
 
@@ -31,7 +31,7 @@ describe('readConfig', () => {
     ['LIVEPEER_ORCHESTRATOR', 'orchestrator:8935', /^LIVEPEER_ORCHESTRATOR is "orchestrator:8935": must be a URL/],
     ['LIVEPEER_BUSY', 'queue', /^LIVEPEER_BUSY is "queue": .*preempt/],
     ['PUBLIC_IP', 'example.org', /^PUBLIC_IP is "example.org": must be an IP address$/],
-  ])('refuses a bad %s in one line', (name, value, message) => {
+  ])('refuses an invalid %s in one line', (name, value, message) => {
     expect(() => readConfig({ [name]: value })).toThrow(message)
   })
 
@@ -51,12 +51,12 @@ describe('readConfig', () => {
     })
   })
 
-  it('reads origins', () => {
+  it('parses origins', () => {
     const { allowedUrls } = readConfig({ ALLOWED_URLS: 'http://10.0.0.5:8935/, https://[::1]:443' })
     expect(allowedUrls).toEqual(['http://10.0.0.5:8935', 'https://[::1]'])
   })
 
-  it('reads a size as pixels', () => {
+  it('parses a size as pixels', () => {
     expect(readConfig({ MAX_PIXELS: '1280x720' }).maxPixels).toBe(921_600)
     expect(readConfig({ MAX_PIXELS: '' }).maxPixels).toBe(1920 * 1088)
   })

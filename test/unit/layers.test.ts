@@ -13,13 +13,14 @@ const LAYERS = [
   ['sdk', 'mpegts'],
   ['ffmpeg', 'pipeline', 'trickle', 'webrtc'],
   ['stream'],
-  ['http', 'livepeer', 'doctor', 'scaffold'],
+  ['recording', 'remote', 'webhooks', 'tracing'],
+  ['http', 'livepeer', 'doctor', 'scaffold', 'dispatch'],
 ]
 
-/** What stands in `src/` itself is above every folder; what starts the server builds on the others. */
+/** Files directly in `src/` are above every folder; the entry point of the server imports the others. */
 const TOP = LAYERS.length
 
-/** The runner starts once per stream and holds the author's model: it loads these files of its folder and no more. */
+/** A runner starts once per stream and holds the model of the author: it loads only these files of its folder. */
 const RUNNER = 'src/pipeline/runner/runner.ts'
 const RUNNER_FILES = [
   RUNNER,
@@ -27,7 +28,7 @@ const RUNNER_FILES = [
   'src/pipeline/control-channel.ts',
   'src/pipeline/ring/frame-ring.ts',
 ]
-/** What those are made of. */
+/** The parts of those files. */
 const RUNNER_PARTS = /^src\/pipeline\/(ring|runner)\/[a-z-]+\.ts$/
 
 const MAX_LINES = 400
@@ -35,7 +36,7 @@ const MAX_FILES = 15
 
 const sources = readSources(ROOT, 'src', ['.ts'])
 const imports = sources.flatMap((source) => source.imports)
-/** `cli` holds commands, which build on everything, as the files of `src/` itself do. */
+/** `cli` holds commands, which import everything, as the files directly in `src/` do. */
 const folderOf = (path: string): string | undefined => /^src\/(?!cli\/)([^/]+)\//.exec(path)?.[1]
 const layerOf = (path: string): number => {
   const folder = folderOf(path)
@@ -45,12 +46,12 @@ const say = ({ from, specifier }: Import): string => `${from} imports ${specifie
 const usersOf = (pattern: RegExp): string[] => sources.filter(({ code }) => pattern.test(code)).map(({ path }) => path)
 
 describe('src', () => {
-  test('every folder is a layer that this test knows', () => {
+  test('every folder is a layer known to this test', () => {
     const folders = new Set(sources.map(({ path }) => folderOf(path)).filter((folder) => folder !== undefined))
     expect([...folders].filter((folder) => !LAYERS.flat().includes(folder))).toEqual([])
   })
 
-  test('imports name files that exist, with their ending', () => {
+  test('imports name existing files, with their extension', () => {
     expect(imports.filter(({ to }) => to && !existsSync(join(ROOT, to))).map(say)).toEqual([])
   })
 
@@ -62,19 +63,17 @@ describe('src', () => {
     expect(wrong.map(say)).toEqual([])
   })
 
-  test('relative imports stay in src, but for package.json', () => {
+  test('relative imports stay in src, except for package.json', () => {
     const out = imports.filter(({ to }) => to && !to.startsWith('src/') && to !== 'package.json')
     expect(out.map(say)).toEqual([])
   })
 
-  test('no imports go round, types included', () => {
+  test('imports are acyclic, types included', () => {
     expect(cycles(sources).map((ring) => ring.join(' -> '))).toEqual([])
   })
 
-  test('a folder holds no more than fifteen files, and a file one thing', () => {
-    const files = new Map<string, number>()
-    for (const { path } of sources) files.set(dirname(path), (files.get(dirname(path)) ?? 0) + 1)
-    expect([...files].filter(([, count]) => count > MAX_FILES)).toEqual([])
+  test('a folder holds at most fifteen files, and files are short', () => {
+    expect(fullFolders(sources)).toEqual([])
     const lines = sources.map((source) => source.lines).sort((a, b) => a - b)
     expect(lines[lines.length >> 1]).toBeLessThanOrEqual(100)
   })
@@ -95,23 +94,23 @@ describe('src', () => {
     expect(loaded).toEqual([])
   })
 
-  test('one file knows fluent-ffmpeg', () => {
+  test('one file imports fluent-ffmpeg', () => {
     const users = imports.filter(({ specifier }) => specifier === 'fluent-ffmpeg').map(({ from }) => from)
     expect(users.filter((path) => path !== 'src/ffmpeg/command.ts')).toEqual([])
   })
 
   test('settings are read in one place', () => {
-    const allowed = ['src/config.ts', 'src/main.ts', 'src/cli.ts']
-    // Where programs are looked for is the system's, and no setting of ours.
+    const allowed = ['src/config.ts', 'src/main.ts', 'src/cli/surroundings.ts']
+    // The search path belongs to the system and is no setting.
     expect(usersOf(/\bprocess\.env\b(?!\.PATH\b)/).filter((path) => !allowed.includes(path))).toEqual([])
   })
 
-  test('only what is started as a process ends one', () => {
+  test('only process entry points exit', () => {
     const allowed = ['src/exit.ts', RUNNER, 'src/sdk/testing/import.ts']
     expect(usersOf(/\bprocess\.exit\(/).filter((path) => !allowed.includes(path))).toEqual([])
   })
 
-  test('no file is a heap', () => {
+  test('no file is too long or a utils file', () => {
     const long = sources.filter(({ lines }) => lines > MAX_LINES).map(({ path, lines }) => `${path}: ${lines} lines`)
     expect(long).toEqual([])
     expect(
@@ -125,7 +124,7 @@ describe('src', () => {
 })
 
 describe('pipelines', () => {
-  test('they import the sdk and what their manifest names, as an external package would', () => {
+  test('they import the SDK and what their manifest lists, as an external package would', () => {
     const inside = readSources(ROOT, 'pipelines', ['.ts']).flatMap((source) => source.imports)
     const wrong = inside.filter(({ from, to, specifier }) => {
       const own = from.split('/').slice(0, 2).join('/')
@@ -149,7 +148,7 @@ describe('public', () => {
 
   test('nothing is fetched from another host', () => {
     const foreign = pages.flatMap(({ path, code }) =>
-      // Names of XML namespaces are not fetched.
+      // XML namespaces are names, not fetched.
       [
         ...code
           .replaceAll('http://www.w3.org/', '')
@@ -161,13 +160,21 @@ describe('public', () => {
     expect(foreign).toEqual([])
   })
 
-  test('no file is a heap', () => {
+  test('no file is too long', () => {
     const long = pages.filter(({ lines }) => lines > MAX_LINES).map(({ path, lines }) => `${path}: ${lines} lines`)
     expect(long).toEqual([])
   })
 })
 
-describe('the reader of imports', () => {
+describe('test and bench', () => {
+  test('a folder holds at most fifteen files', () => {
+    const files = ['test', 'bench'].flatMap((folder) => readSources(ROOT, folder, ['.ts']))
+    // One package each, with a file per pipeline.
+    expect(fullFolders(files.filter(({ path }) => !path.startsWith('test/fixtures/')))).toEqual([])
+  })
+})
+
+describe('the import scanner', () => {
   const read = (code: string) =>
     findImports('src/a/b.ts', code).map(({ to, specifier, typeOnly }) => [to ?? specifier, typeOnly])
 
@@ -194,7 +201,7 @@ describe('the reader of imports', () => {
     expect(read(code)).toEqual(expected)
   })
 
-  test('rings are found', () => {
+  test('cycles are found', () => {
     const file = (path: string, to: string) => ({
       path,
       code: '',
@@ -205,6 +212,12 @@ describe('the reader of imports', () => {
     expect(cycles([file('a', 'b'), file('b', 'c')])).toEqual([])
   })
 })
+
+function fullFolders(files: readonly { path: string }[]): [string, number][] {
+  const folders = new Map<string, number>()
+  for (const { path } of files) folders.set(dirname(path), (folders.get(dirname(path)) ?? 0) + 1)
+  return [...folders].filter(([, count]) => count > MAX_FILES)
+}
 
 function packageOf(specifier: string): string {
   return specifier

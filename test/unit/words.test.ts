@@ -5,9 +5,9 @@ import { expect, test } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Words that have a better one, and where they mean something else. */
+/** Words with a better replacement, and patterns for their other meanings. */
 const WORDS: { left: RegExp; say: string; except?: RegExp }[] = [
-  // RFC 4585 and the browser's window say "picture"; `codec/` speaks of H.264's and HEVC's.
+  // RFC 4585 and the browser API say "picture"; `codec/` refers to pictures of H.264 and HEVC.
   {
     left: /\bpictures?\b/i,
     say: 'frame',
@@ -48,7 +48,7 @@ test.each(WORDS)('$say is said, and not $left', ({ left, except }) => {
   expect(found.filter((line) => !line.startsWith('docs/decisions/'))).toEqual([])
 })
 
-test('links in the docs lead to files that exist', () => {
+test('links in the docs lead to existing files', () => {
   const pages = [...files('docs', /\.md$/), ...files('pipelines', /\.md$/), ...files('docker', /\.md$/)]
   const broken = [...pages, 'README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'].flatMap((page) => {
     const text = readFileSync(join(ROOT, page), 'utf8').replace(/```[\s\S]*?```/g, '')

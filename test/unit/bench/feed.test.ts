@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { inRealTime, Window } from '../../../bench/lib/feed.ts'
+import { inRealTime, Window } from '../../../bench/lib/media/feed.ts'
 
-test('a window keeps its number of frames on their way, also when one of them is lost', () => {
+test('a window keeps its number of frames in flight, also when one of them is lost', () => {
   const sent: number[] = []
   const window = new Window((number) => sent.push(number), { first: 10, size: 3 })
   window.start()

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { Flights } from '../../../bench/lib/flights.ts'
+import { Flights } from '../../../bench/lib/media/flights.ts'
 
 const uneven = (number: number) => number * 3000 + ((number * 7919) % 1000)
 
-test('pairs by presentation time, and counts what never came', () => {
+test('pairs by presentation time, and counts missing frames', () => {
   const flights = new Flights()
   for (let i = 0; i < 10; i++) flights.sent(i * 3000, 100 + i)
   for (let i = 0; i < 10; i += 2) flights.landed(i * 3000, 105 + i)
@@ -12,7 +12,7 @@ test('pairs by presentation time, and counts what never came', () => {
   expect(flights.lost(0, 200)).toBe(5)
 })
 
-test('finds the offset of a clock that begins anywhere, across its wrap and with losses', () => {
+test('finds the offset of a clock with any start, across its wrap and with losses', () => {
   const flights = new Flights()
   const offset = 2 ** 32 - 40_000
   for (let i = 0; i < 60; i++) flights.sent(uneven(i), i * 33)
@@ -23,7 +23,7 @@ test('finds the offset of a clock that begins anywhere, across its wrap and with
   expect(new Set(times)).toEqual(new Set([8]))
 })
 
-test('tells by how much the delay grows', () => {
+test('reports by how much the delay grows', () => {
   const flights = new Flights()
   for (let i = 0; i < 100; i++) flights.sent(i, i * 600)
   for (let i = 0; i < 100; i++) flights.landed(i, i * 600 + 5 + i * 0.02)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TsFrames } from '../../../bench/lib/ts-frames.ts'
+import { TsFrames } from '../../../bench/lib/media/ts-frames.ts'
 import { TsWriter } from '../../../src/codec/mpegts/writer.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 

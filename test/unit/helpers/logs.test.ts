@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { LogCollector } from '../../helpers/logs.ts'
+import { LogCollector } from '../../helpers/server/logs.ts'
 
-test('lines of a logger and of a child are kept alike', () => {
+test('lines of a logger and of a child process are stored alike', () => {
   const logs = new LogCollector()
   logs.log.child({ stream: 'a' }).warn({ why: 'x' }, 'went wrong')
   logs.log.info('all is well')
@@ -17,7 +17,7 @@ test('lines of a logger and of a child are kept alike', () => {
   expect(logs.complaints.map((line) => line.msg)).toEqual(['went wrong'])
 })
 
-test('waiting finds a line that is there and one that comes, and fails in words', async () => {
+test('waiting finds an existing line and a later one, and fails with a clear message', async () => {
   const logs = new LogCollector()
   logs.log.info('first')
   expect(await logs.waitFor((line) => line.msg === 'first', 'first')).toMatchObject({ msg: 'first' })

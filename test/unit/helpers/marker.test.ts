@@ -7,7 +7,7 @@ const frame = (width: number, height: number, number: number): Uint8Array => {
   return luma
 }
 
-/** Each pixel the mean of four. */
+/** Halves the size: each pixel is the mean of four. */
 const halved = (luma: Uint8Array, width: number, height: number): Uint8Array => {
   const at = (x: number, y: number) => luma[y * width + x] ?? 0
   return Uint8Array.from({ length: (width >> 1) * (height >> 1) }, (_, index) => {
@@ -34,15 +34,15 @@ const SIZES = [
 ] as const
 
 describe('marker', () => {
-  test.each(SIZES)('every number comes back at %i x %i', (width, height) => {
+  test.each(SIZES)('every number is read back at %i x %i', (width, height) => {
     for (const number of NUMBERS) expect(readMarker(frame(width, height, number), width, height)).toBe(number)
   })
 
-  test('a thousand numbers in a row come back', () => {
+  test('a thousand consecutive numbers are read back', () => {
     for (let number = 0; number < 1000; number++) expect(readMarker(frame(320, 180, number), 320, 180)).toBe(number)
   })
 
-  test.each(NUMBERS)('%i outlives inversion, halving and less contrast', (number) => {
+  test.each(NUMBERS)('%i survives inversion, halving and lower contrast', (number) => {
     const whole = frame(1280, 720, number)
     expect(
       readMarker(
@@ -61,7 +61,7 @@ describe('marker', () => {
     ).toBe(number)
   })
 
-  test('it is read from RGBA, by the source that goes to a browser as well', () => {
+  test('it is read from RGBA by the source that also runs in a browser', () => {
     const fromSource = new Function(`${READ_MARKER_SOURCE}; return readMarkerFromRgba`)() as typeof readMarkerFromRgba
     for (const number of NUMBERS) {
       const pixels = rgba(frame(320, 180, number))
@@ -70,14 +70,14 @@ describe('marker', () => {
     }
   })
 
-  test('a frame without a marker gives nothing', () => {
+  test('a frame without a marker gives no number', () => {
     const noise = Uint8Array.from({ length: 320 * 180 }, (_, index) => (Math.imul(index, 0x9e3779b1) >>> 24) & 255)
     expect(readMarker(noise, 320, 180)).toBeUndefined()
     expect(readMarker(new Uint8Array(320 * 180), 320, 180)).toBeUndefined()
     expect(readMarker(new Uint8Array(320 * 180).fill(255), 320, 180)).toBeUndefined()
   })
 
-  test('two frames mixed into one give nothing, or one of the two', () => {
+  test('two blended frames give no number, or one of the two', () => {
     for (let number = 0; number < 200; number++) {
       const [a, b] = [frame(320, 180, number), frame(320, 180, number + 1)]
       const mixed = a.map((value, index) => (value + (b[index] ?? 0)) / 2)
@@ -85,7 +85,7 @@ describe('marker', () => {
     }
   })
 
-  test('the pixels below the strip are left alone', () => {
+  test('pixels below the strip are unchanged', () => {
     const luma = new Uint8Array(320 * 180).fill(77)
     drawMarker(luma, 320, 180, 5)
     expect(luma.subarray(320 * 30).every((value) => value === 77)).toBe(true)

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { pageModule } from './page-module.ts'
 
-const { iceServersOf, linksOf } = await pageModule('live/ice-servers.js')
+const { iceServersOf, linksOf } = await pageModule('client/ice-servers.js')
 
-test('what the server writes, joined as a browser joins headers', () => {
+test('the header of the server, joined as a browser joins headers', () => {
   const header = [
     '<stun:stun.example.net>; rel="ice-server"',
     '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="me"; credential="a, \\"word\\"; \\\\"; credential-type="password"',
@@ -16,7 +16,7 @@ test('what the server writes, joined as a browser joins headers', () => {
   ])
 })
 
-test('other spellings of the same', () => {
+test('other spellings of it', () => {
   expect(iceServersOf('<stun:a>;rel=ice-server,<stun:b> ; REL = "next Ice-Server" ;; other')).toEqual([
     { urls: 'stun:a' },
     { urls: 'stun:b' },
@@ -34,11 +34,11 @@ test.each([
   ['a login of another kind', '<turn:a>; rel="ice-server"; username="u"; credential="c"; credential-type="oauth"'],
   ['no link', 'stun:a; rel="ice-server"'],
   ['a link that does not end', '<stun:a; rel="ice-server"'],
-])('%s is no ICE server', (_, header) => {
+])('%s is not an ICE server', (_, header) => {
   expect(iceServersOf(header)).toEqual([])
 })
 
-test('what is not understood does not hide the next link', () => {
+test('an invalid link does not hide the next one', () => {
   expect(linksOf('<a>; x=y z w, <b>; rel=two')).toEqual([
     { target: 'a', params: { x: 'y' } },
     { target: 'b', params: { rel: 'two' } },

@@ -1,4 +1,4 @@
-/** A module of the page, which has no types. */
+/** Imports a module of the page, which has no types. */
 export function pageModule(path: string) {
   return import(new URL(`../../../public/${path}`, import.meta.url).href)
 }

@@ -4,7 +4,7 @@ import { pageModule } from './page-module.ts'
 
 const { ParamsSender } = await pageModule('params/sender.js')
 
-test('one at a time, and the newest value of each key wins', async () => {
+test('sends one change at a time, and the newest value of each key wins', async () => {
   const sent: object[] = []
   const release: (() => void)[] = []
   const answered: object[] = []
@@ -15,9 +15,9 @@ test('one at a time, and the newest value of each key wins', async () => {
     },
     { onAnswer: (changes: object) => answered.push(changes), onError: () => {} },
   )
-  sender.change('strength', 0.1)
-  for (const strength of [0.2, 0.3, 0.4]) sender.change('strength', strength)
-  sender.change('effect', 'invert')
+  sender.change({ strength: 0.1 })
+  for (const strength of [0.2, 0.3, 0.4]) sender.change({ strength })
+  sender.change({ effect: 'invert' })
   expect(sent).toEqual([{ strength: 0.1 }])
   release[0]?.()
   while (sent.length < 2) await sleep(10)
@@ -27,7 +27,7 @@ test('one at a time, and the newest value of each key wins', async () => {
   expect(answered).toEqual(sent)
 })
 
-test('a failure is told with what was sent, and the next change goes on', async () => {
+test('a failure is reported with what was sent, and the next change is sent', async () => {
   const failed: object[] = []
   const sent: object[] = []
   const sender = new ParamsSender(
@@ -37,8 +37,8 @@ test('a failure is told with what was sent, and the next change goes on', async 
     },
     { onAnswer: () => {}, onError: (changes: object) => failed.push(changes) },
   )
-  sender.change('x', 1)
-  sender.change('x', 2)
+  sender.change({ x: 1 })
+  sender.change({ x: 2 })
   while (sender.pending) await sleep(10)
   expect(failed).toEqual([{ x: 1 }])
   expect(sent).toEqual([{ x: 1 }, { x: 2 }])
