@@ -1,4 +1,4 @@
-"""Frames as authors see them."""
+"""Video frames and outputs."""
 
 from __future__ import annotations
 
@@ -7,31 +7,27 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
+from .tensors import to_bytes, to_tensor
+
 if TYPE_CHECKING:
     import torch
 
 TICKS = Fraction(1, 90_000)
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise RuntimeError("VideoFrame.tensor needs torch in the pipeline's environment: pip install torch") from error
-    return torch
+FORMATS = ("yuv420p", "rgb24", "rgba", "gray")
+MAX_SIDE = 8192
 
 
 class VideoFrame:
     """One raw frame.
 
-    `data`: uint8, private to the frame, in `format`: (H, W, 3) for rgb24, (H, W, 4) for rgba, (H, W) for gray and
-    (H + ceil(H / 2), W) for yuv420p of even width. `tensor`: float32 RGB of shape (1, H, W, 3) in [0, 1], made on first
-    access. `timestamp` counts `time_base` seconds.
+    `data`: uint8, private to the frame, in `format`: (H, W, 3) for rgb24, (H, W, 4) for rgba, (H, W) for gray and (H +
+    ceil(H / 2), W) for yuv420p with even width. `tensor`: float32 RGB of shape (1, H, W, 3) in [0, 1], made on first
+    access. `timestamp` counts units of `time_base` seconds.
     """
 
     def __init__(
         self,
-        tensor: Optional["torch.Tensor"],
+        tensor: Optional[torch.Tensor],
         timestamp: int,
         time_base: Any,
         log_timestamps: Optional[dict[str, float]] = None,
@@ -44,19 +40,22 @@ class VideoFrame:
         self.format = format
         self.timestamp = timestamp
         self.time_base = time_base
-        # The original shares one dict between all frames; each frame has its own here.
+        # The original shares one dict between all frames; here each frame has its own.
         self.log_timestamps: dict[str, float] = {} if log_timestamps is None else log_timestamps
-        self.side_data: Any = _SideData()
+        self.side_data: Any = SideData()
 
     @property
     def pts(self) -> int:
         """Presentation time in 90 kHz ticks."""
+        if self.time_base is TICKS:
+            # As frames come; fractions take longer than all else that is done with a frame's time.
+            return round(self.timestamp)
         return round(Fraction(self.timestamp) * Fraction(self.time_base) / TICKS)
 
     @property
     def data(self) -> np.ndarray:
         if self._tensor is not None:
-            return _to_bytes(self._tensor)
+            return to_bytes(self._tensor)
         if self._data is None:
             raise ValueError("this frame has neither data nor a tensor")
         return self._data
@@ -67,31 +66,27 @@ class VideoFrame:
         self._tensor = None
 
     @property
-    def tensor(self) -> "torch.Tensor":
+    def tensor(self) -> torch.Tensor:
         if self._tensor is None:
             if self._data is None:
-                return None  # type: ignore[return-value]
+                return None
             if self.format != "rgb24":
                 raise ValueError(f"tensor is made from rgb24 frames; this one is {self.format}")
-            torch = _torch()
-            source = torch.from_numpy(self._data)
-            if torch.cuda.is_available():
-                source = source.pin_memory().to("cuda", non_blocking=True)
-            self._tensor = source.to(torch.float32).mul_(1 / 255).unsqueeze(0)
+            self._tensor = to_tensor(self._data)
         return self._tensor
 
     @tensor.setter
-    def tensor(self, value: "torch.Tensor") -> None:
+    def tensor(self, value: torch.Tensor) -> None:
         self._tensor = value
 
-    def replace_tensor(self, tensor: "torch.Tensor") -> "VideoFrame":
-        """A frame of the same time with other pixels."""
+    def replace_tensor(self, tensor: torch.Tensor) -> VideoFrame:
+        """Return a frame with the same time and other pixels: float RGB, (1, H, W, 3) or (H, W, 3), in [0, 1]."""
         frame = VideoFrame(tensor, self.timestamp, self.time_base, dict(self.log_timestamps))
         frame.side_data = self.side_data
         return frame
 
-    def replace_data(self, data: np.ndarray, format: Optional[str] = None) -> "VideoFrame":
-        """A frame of the same time with other pixels, uint8 in `format`."""
+    def replace_data(self, data: np.ndarray, format: Optional[str] = None) -> VideoFrame:
+        """Return a frame with the same time and other pixels: uint8 in `format`."""
         frame = VideoFrame(
             None, self.timestamp, self.time_base, dict(self.log_timestamps), data=data, format=format or self.format
         )
@@ -99,8 +94,11 @@ class VideoFrame:
         return frame
 
     def pixels(self) -> tuple[np.ndarray, str, int, int]:
-        """What goes out: contiguous bytes, pixel format, width, height. Raises ValueError for what is no frame."""
+        """Return contiguous bytes, pixel format, width and height for output. Raises ValueError if they are
+        inconsistent."""
         format = "rgb24" if self._tensor is not None else self.format
+        if format not in FORMATS:
+            raise ValueError(f"a frame's format must be one of {', '.join(FORMATS)}, not {format!r}")
         data = self.data
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
             raise ValueError(f"a frame's data must be a uint8 array, not {getattr(data, 'dtype', type(data).__name__)}")
@@ -118,30 +116,29 @@ class VideoFrame:
             height = data.shape[0] * 2 // 3
             if height + (height + 1) // 2 != data.shape[0] or width % 2:
                 raise ValueError(f"yuv420p data must be (height * 3 / 2, width) with even sides, not {data.shape}")
+        if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+            raise ValueError(f"a frame must have from 1 to {MAX_SIDE} pixels a side, not {width}x{height}")
         return np.ascontiguousarray(data), format, width, height
 
 
-class _SideData:
+class SideData:
+    """An author's notes about a frame; they are passed on to frames made from it."""
+
     def __init__(self) -> None:
         self.input: Any = None
         self.skipped = False
 
 
-def _to_bytes(tensor: Any) -> np.ndarray:
-    """float32 (1, H, W, 3) or (H, W, 3) in [0, 1] to uint8 (H, W, 3): clamped and rounded, NaN is 0."""
-    torch = _torch()
-    if tensor.dim() == 4:
-        if tensor.shape[0] != 1:
-            raise ValueError(f"an output tensor must be (1, height, width, 3), not {tuple(tensor.shape)}")
-        tensor = tensor.squeeze(0)
-    if tensor.dim() != 3 or tensor.shape[2] != 3:
-        raise ValueError(f"an output tensor must be (1, height, width, 3), not {tuple(tensor.shape)}")
-    scaled = torch.nan_to_num(tensor.detach().to(torch.float32), nan=0.0, posinf=1.0, neginf=0.0).mul(255)
-    return scaled.clamp_(0, 255).round_().to(torch.uint8).cpu().numpy()
+def shape_of(format: str, width: int, height: int) -> tuple[int, ...]:
+    """Return the shape of the array that holds a frame."""
+    channels = {"rgb24": 3, "rgba": 4}.get(format)
+    if channels:
+        return (height, width, channels)
+    return (height, width) if format == "gray" else (height + (height + 1) // 2, width)
 
 
 class VideoOutput:
-    """A processed frame on its way out. Only outputs of the request that runs are shown."""
+    """An output frame. Only outputs of the current request are shown."""
 
     def __init__(self, frame: VideoFrame, request_id: str = "", is_loading_frame: bool = False) -> None:
         self.frame = frame
@@ -164,5 +161,5 @@ class VideoOutput:
     def log_timestamps(self) -> dict[str, float]:
         return self.frame.log_timestamps
 
-    def replace_tensor(self, tensor: Any) -> "VideoOutput":
+    def replace_tensor(self, tensor: Any) -> VideoOutput:
         return VideoOutput(self.frame.replace_tensor(tensor), self.request_id, self.is_loading_frame)

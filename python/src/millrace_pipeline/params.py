@@ -10,17 +10,17 @@ Side = Annotated[int, Field(ge=64, le=3840, multiple_of=2)]
 
 
 class BaseParams(BaseModel):
-    """Extend it with a pipeline's own params. Names are those on the wire."""
+    """Extend it with a pipeline's own params. Field names are those of the API."""
 
     width: Optional[Side] = Field(
         default=None,
-        description="Width in pixels of the frames the pipeline gets, even; with height, else the size of the source",
+        description="Width of the input frames in pixels, even; set with height, by default that of the source",
     )
     height: Optional[Side] = Field(
         default=None,
-        description="Height in pixels of the frames the pipeline gets, even; with width, else the size of the source",
+        description="Height of the input frames in pixels, even; set with width, by default that of the source",
     )
     show_reloading_frame: bool = Field(
         default=True,
-        description="Show the overlay while the pipeline loads; false lets the input pass through meanwhile",
+        description="Show the overlay while the pipeline loads; false passes the input through meanwhile",
     )

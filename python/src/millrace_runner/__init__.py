@@ -1,1 +1,1 @@
-"""The process that runs an author's Python pipeline; docs/frame-ring.md describes what it speaks."""
+"""The process that runs an author's Python pipeline; docs/frame-ring.md specifies its protocol."""

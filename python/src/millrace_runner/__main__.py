@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import importlib.util
 import inspect
 import logging
 import os
@@ -17,10 +16,12 @@ from .errors import ErrorReports, from_exception
 
 CONTROL, FRAMES, DOORBELL = 3, 4, 5
 STOP_S = 2.0
+#: Time for the server to read why this process ends.
+READ_S = 1.0
 
 
 def guard_life() -> None:
-    """Ties this process's life to the server's, also when author code blocks."""
+    """End this process with the server, even if author code blocks."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
         try:
@@ -30,8 +31,25 @@ def guard_life() -> None:
             pass
 
 
+def settle_in(start: dict[str, Any]) -> None:
+    """Set the environment and working directory that packages for ai-runner rely on."""
+    models = os.path.abspath(start["modelDir"])
+    os.environ.update({"MODEL_DIR": models, "PIPELINE": start["name"], "MODEL_ID": start["name"]})
+    for cache in ("HUGGINGFACE_HUB_CACHE", "DIFFUSERS_CACHE"):
+        os.environ.setdefault(cache, models)
+    if start["mode"] == "describe":
+        return
+    # Some write to ./engines and ./models: a folder of the package's own, beside its models.
+    place = os.path.join(models, start["exportName"].split(":")[0].split(".")[0])
+    try:
+        os.makedirs(place, exist_ok=True)
+        os.chdir(place)
+    except OSError as error:
+        print(f"the pipeline's working directory stays {os.getcwd()}: {error}", file=sys.stderr)
+
+
 class LogHandler(logging.Handler):
-    """`extra={"report_error": True}` makes a log line an error event."""
+    """A log line with `extra={"report_error": True}` becomes an error event."""
 
     def __init__(self, errors: ErrorReports) -> None:
         super().__init__(logging.ERROR)
@@ -46,8 +64,7 @@ class LogHandler(logging.Handler):
 class Runner:
     def __init__(self) -> None:
         self.control = Control(CONTROL, self._receive, lambda: os._exit(1))
-        self._loop: Any = None
-        self._store: Any = None
+        self._seats: Any = None
         self._started: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     def _receive(self, message: dict[str, Any]) -> None:
@@ -56,20 +73,14 @@ class Runner:
             self._started.set_result(message)
         elif kind == "stop":
             self.stop()
-        elif self._loop is not None:
-            if kind == "lease":
-                self._loop.lease(message)
-            elif kind == "release":
-                self._loop.release(message)
-            elif kind == "update":
-                self._store.update(message["id"], message["mode"], message["value"])
-                self._loop.wake()
+        elif self._seats is not None:
+            self._seats.receive(message)
 
     def stop(self) -> None:
-        if self._loop is None:
+        if self._seats is None:
             os._exit(0)
-        self._loop.stop()
-        # A pipeline that is busy, or hangs, is not waited for longer.
+        self._seats.stop()
+        # A pipeline that is busy or hangs is not waited for any longer.
         asyncio.get_running_loop().call_later(STOP_S + 0.5, os._exit, 0)
 
     async def run(self) -> None:
@@ -78,49 +89,43 @@ class Runner:
         running.add_signal_handler(signal.SIGTERM, self.stop)
         running.add_signal_handler(signal.SIGINT, lambda: None)
         start = await self._started
-        os.environ.update({"MODEL_DIR": start["modelDir"], "PIPELINE": start["name"], "MODEL_ID": start["name"]})
-        os.makedirs(start["modelDir"], exist_ok=True)
+        settle_in(start)
         errors = ErrorReports(self.control.send)
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+        level = logging.DEBUG if os.environ.get("VERBOSE_LOGGING") == "1" else logging.INFO
+        logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(message)s")
         logging.getLogger().addHandler(LogHandler(errors))
 
-        from .author import describe, load
+        from .author import describe, load, prepare
 
-        author = load(start["exportName"])
-        initial = {**author.initial, **start["initial"]}
-        description = describe(author, initial)
+        author = load(start["exportName"], start["name"])
+        initial = start["initial"]
+        description = describe(author, {**author.own, **initial})
         if start["mode"] != "serve":
             self.control.send({"type": "imported", "description": description, "params": description["defaults"]})
             if start["mode"] == "prepare":
-                prepared = author.pipeline.prepare_models()
-                if inspect.isawaitable(prepared):
-                    await prepared
+                await prepare(author.pipeline)
             return
-        if author.pipeline.input is None and importlib.util.find_spec("torch"):
-            # Here, and not at the first frame whose tensor is read.
-            importlib.import_module("torch")
         await self._serve(start, author, initial, description, errors)
 
     async def _serve(self, start: dict[str, Any], author: Any, initial: Any, description: Any, errors: Any) -> None:
-        from . import ring
-        from .loop import ProcessLoop
-        from .params import ParamsStore
+        from millrace_pipeline import tensors
 
-        region = ring.Region(FRAMES)
-        params = {**author.initial, **start["params"]}
-        store = ParamsStore(author.model, initial, params, start["revision"], self.control.send)
-        pipeline = author.pipeline()
-        pipeline.name = start["name"]
-        loop = ProcessLoop(pipeline, store, region, DOORBELL, errors, self.control.send)
+        from .doorbell import Doorbell
+        from .seat import Seat, Seats
+
+        seats = Seats(author, initial, description, Doorbell(DOORBELL), self.control.send)
+        self._seats = seats
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: errors.report(
                 "a task nobody waits for", context.get("exception") or RuntimeError(context["message"])
             )
         )
-        self._store, self._loop = store, loop
-        self.control.send({"type": "imported", "description": description, "params": store.in_force.value})
-        await loop.run()
-        stop = getattr(pipeline, "stop", None)
+        first: Seat = seats.sit(0, FRAMES, start)
+        if description["input"].get("format", "rgb24") == "rgb24":
+            # Here, rather than at the first frame whose tensor is read.
+            tensors.prepare()
+        await seats.run(first)
+        stop = getattr(seats.pipeline(first), "stop", None)
         stopped = stop() if stop else None
         if inspect.isawaitable(stopped):
             await asyncio.wait_for(stopped, STOP_S)
@@ -136,6 +141,9 @@ async def main() -> int:
         return 0
     except BaseException as thrown:
         runner.control.send({"type": "failed", "error": from_exception(thrown).to_json()})
+        # The server closes the channel when it has read the message, and that ends this process: exiting with an unread
+        # message of the server's would discard our own last ones.
+        await asyncio.sleep(READ_S)
         return 1
     runner.control.send({"type": "log", "level": "debug", "message": "the runner ends"})
     return 0
@@ -146,5 +154,5 @@ if __name__ == "__main__":
     code = asyncio.run(main())
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads of author code do not keep the process.
+    # Threads of author code must not keep the process alive.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Control messages: one JSON value a line over descriptor 3; src/pipeline/protocol.ts has every message."""
+"""Control messages: one JSON value per line on descriptor 3; src/pipeline/protocol.ts lists them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import json
 import os
 import socket
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 Message = dict[str, Any]
 
 
 class Control:
-    """Messages are sent whole and in order, from any thread; `on_end` is called when the server is gone."""
+    """Messages are sent complete and in order, from any thread; `on_end` is called when the server is gone."""
 
     def __init__(self, fd: int, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(True)
-        # Author code that starts programs must not hand them the channel.
+        # Programs started by author code must not inherit the channel.
         os.set_inheritable(fd, False)
         self._on_message = on_message
         self._on_end = on_end

@@ -1,61 +1,94 @@
-"""The one place where an author's methods are called: puts and updates one at a time, outputs beside them."""
+"""The only place that calls an author's methods: puts and updates one at a time, outputs beside them."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
+import contextlib
+import gc
 import time
-from fractions import Fraction
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any, Optional
 
 from millrace_pipeline import Pipeline, VideoFrame, VideoOutput
+from millrace_pipeline.audio import spec_of
+from millrace_pipeline.frames import TICKS, shape_of
 
 from . import ring
+from .audio import AudioLoop
+from .doorbell import Doorbell
 from .errors import ErrorReports
+from .methods import done
 from .params import Checked, ParamsStore
 
 HEARTBEAT_S = 0.2
-#: Outputs wait this long for the server to make room before the oldest is replaced.
-OUTPUT_PATIENCE_S = 0.1
-#: Frames of a burst may wait this long in all before the newest goes first.
+#: Outputs closer together than this are faster than any stream's frames.
+CROWDED_S = 0.002
+#: How long outputs wait for room in the ring before the oldest is replaced.
+OUTPUT_PATIENCE_S = 0.5
+#: A burst of frames may wait this long in total before only the newest is taken.
 BURST_MS = 60.0
-SHAPES = {"rgb24": lambda h, w: (h, w, 3), "rgba": lambda h, w: (h, w, 4), "gray": lambda h, w: (h, w)}
-TIME_BASE = Fraction(1, 90_000)
+#: The first frames are slow: caches fill, and a decoder and an encoder start. For this long no frame that the ring can
+#: hold is skipped; then, until the pipeline has caught up, for at most three times as long.
+WARM_UP_S = 1.0
+CATCH_UP_S = 3 * WARM_UP_S
+FAULT_PAUSE_S = 0.01
+#: Larger numbers are not exact in the server.
+MAX_TIME = 2**53 - 1
 
 
 class ProcessingRate:
-    """How fast the pipeline takes frames: slow ones count at once, fast ones gradually."""
+    """Measures how fast the pipeline takes frames: slow ones count at once, fast ones gradually, and the first ones
+    little."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """The pipeline starts or restarts."""
         self._ms = float("inf")
+        self._first_at: Optional[float] = None
+        self._caught_up = False
 
-    def add(self, ms: float) -> None:
-        self._ms = ms if ms > self._ms or self._ms == float("inf") else self._ms + 0.2 * (ms - self._ms)
+    def idle(self, now: float) -> None:
+        """No frame waits for it. Times are in seconds."""
+        if self._first_at is not None and now - self._first_at >= WARM_UP_S:
+            self._caught_up = True
 
-    @property
-    def backlog(self) -> int:
+    def add(self, began: float, now: float) -> None:
+        if self._first_at is None:
+            self._first_at = began
+        ms = (now - began) * 1000
+        if self._warming_up(now):
+            self._ms = min(ms, self._ms)
+        else:
+            self._ms = ms if ms > self._ms or self._ms == float("inf") else self._ms + 0.2 * (ms - self._ms)
+
+    def backlog(self, now: float) -> int:
+        if self._warming_up(now):
+            return ring.SLOTS
         return int(BURST_MS / max(self._ms, 0.01)) if self._ms != float("inf") else 0
+
+    def _warming_up(self, now: float) -> bool:
+        return not self._caught_up and (self._first_at is None or now - self._first_at < CATCH_UP_S)
 
 
 class ProcessLoop:
     def __init__(
         self,
-        pipeline: Pipeline,
+        make: Callable[[], Pipeline],
         store: ParamsStore,
         region: ring.Region,
-        doorbell_fd: int,
+        doorbell: Doorbell,
         errors: ErrorReports,
         send: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._pipeline = pipeline
+        self._make = make
+        self.pipeline = self._made()
         self._store = store
         self._region = region
         self._input = ring.Ring(region, "input")
         self._output = ring.Ring(region, "output")
-        self._doorbell = socket.socket(fileno=doorbell_fd)
-        self._doorbell.setblocking(False)
-        os.set_inheritable(doorbell_fd, False)
+        self._doorbell = doorbell
         self._errors = errors
         self._send = send
         self._rate = ProcessingRate()
@@ -63,14 +96,32 @@ class ProcessLoop:
         self._epoch = 0
         self._request_id: Optional[str] = None
         self._release: Optional[dict[str, Any]] = None
-        #: Outputs of an earlier time are of before the last reload; "waiting" until its first input tells the time.
+        #: Outputs with an earlier time are from before the last reload; "waiting" until its first input gives the time.
         self._floor: Any = None
         self._stopping = False
+        #: A frame was processed since the loop last waited.
+        self._busy = False
+        self._last_output = 0.0
+        spec = spec_of(type(self.pipeline), Pipeline)
+        self._audio = (
+            AudioLoop(self.pipeline, spec, region, errors, self._moment, self._ring, self._cancelled) if spec else None
+        )
+
+    def _made(self) -> Pipeline:
+        pipeline = self._make()
+        pipeline._emit = self._send_data
+        return pipeline
+
+    def _send_data(self, value: Any, pts: int) -> None:
+        if self._request_id is None or self._store.loading:
+            return
+        self._send({"type": "data", "epoch": self._epoch, "pts": pts, "value": value, "lost": 0})
 
     def lease(self, message: dict[str, Any]) -> None:
         self._request_id = message["requestId"]
         self._epoch = max(self._epoch, message["epoch"])
         self._floor = None
+        self._rate.reset()
         self._store.lease(message["id"], message["params"], message["revision"])
         self._wake.set()
 
@@ -89,21 +140,27 @@ class ProcessLoop:
         self._wake.set()
 
     async def run(self) -> None:
-        """Loads, then works until it is stopped. Raises what loading, or a reload, raised."""
+        """Load, then run until stopped. Raises the errors of loading or of a reload."""
         beat = asyncio.create_task(self._beat())
-        outputs: Optional[asyncio.Task[None]] = None
+        beside: list[asyncio.Task[None]] = []
         try:
-            await self._pipeline.initialize(**self._store.in_force.given)
+            await done(self.pipeline.initialize(**self._store.in_force.given))
+            # Objects of a loaded model live as long as the process: the collector need not traverse them every few
+            # hundred frames.
+            gc.freeze()
             self._tell_params()
             self._ready()
-            asyncio.get_running_loop().add_reader(self._doorbell.fileno(), self._rung)
-            outputs = asyncio.create_task(self._take_outputs())
+            self._doorbell.listen(self._rung)
+            beside.append(asyncio.create_task(self._take_outputs()))
+            if self._audio is not None:
+                beside.append(asyncio.create_task(self._audio.run()))
             applied = False
             while not self._stopping:
                 self._wake.clear()
-                # Frames and params take turns, so that neither starves the other.
+                # Frames and params alternate, so that neither starves the other.
                 if self._store.has_pending and not applied:
-                    await self._apply_params()
+                    async with self._audio.held() if self._audio is not None else contextlib.nullcontext():
+                        await self._apply_params()
                     applied = True
                     continue
                 applied = False
@@ -112,11 +169,14 @@ class ProcessLoop:
                 if self._release is not None:
                     self._finish_release()
                 else:
+                    self._busy = False
+                    self._rate.idle(time.perf_counter())
                     await self._wake.wait()
         finally:
             beat.cancel()
-            if outputs is not None:
-                outputs.cancel()
+            self._doorbell.forget(self._rung)
+            for task in beside:
+                task.cancel()
 
     async def _beat(self) -> None:
         while True:
@@ -125,43 +185,56 @@ class ProcessLoop:
             await asyncio.sleep(HEARTBEAT_S)
 
     def _rung(self) -> None:
-        try:
-            if not self._doorbell.recv(4096):
-                asyncio.get_running_loop().remove_reader(self._doorbell.fileno())
-        except OSError:
-            pass
         self._wake.set()
+        if self._audio is not None:
+            self._audio.wake()
+
+    def _moment(self) -> tuple[int, Optional[str]]:
+        """Return the epoch and the current request: None while there is no stream, or it must wait."""
+        return self._epoch, None if self._store.loading else self._request_id
+
+    def _ring(self) -> None:
+        self._doorbell.ring()
 
     async def _process_next(self) -> bool:
         request_id = self._request_id
         if request_id is None:
             return False
-        raw = self._input.take_next(self._epoch, self._rate.backlog)
+        # After a change of resolution, frames of the old one are useless.
+        size = self._store.in_force.value
+        raw = self._input.take_next(
+            self._epoch, self._rate.backlog(time.perf_counter()), size.get("width"), size.get("height")
+        )
         if raw is None:
             return False
         if self._floor == "waiting":
             self._floor = raw.pts
-        shape = SHAPES.get(raw.format, lambda h, w: (h + (h + 1) // 2, w))(raw.height, raw.width)
-        frame = VideoFrame(None, raw.pts, TIME_BASE, data=raw.data.reshape(shape), format=raw.format)
+        shape = shape_of(raw.format, raw.width, raw.height)
+        frame = VideoFrame(None, raw.pts, TICKS, data=raw.data.reshape(shape), format=raw.format)
+        if self._busy:
+            # Let messages, timers and outputs run, however busy the pipeline is.
+            await asyncio.sleep(0)
+        self._busy = True
         began = time.perf_counter()
         try:
-            await self._pipeline.put_video_frame(frame, request_id)
+            await done(self.pipeline.put_video_frame(frame, request_id))
             self._region.count(ring.ACCEPTED)
-        except (Exception, asyncio.CancelledError) as thrown:
-            if self._cancelled(thrown):
+        except BaseException as thrown:
+            if self._ends(thrown):
                 raise
             self._region.count(ring.FAILED)
             self._errors.report("put_video_frame", thrown)
-        # Messages, timers and outputs get their turn, however busy the pipeline is.
-        await asyncio.sleep(0)
-        self._rate.add((time.perf_counter() - began) * 1000)
+        self._rate.add(began, time.perf_counter())
         return True
 
     async def _apply_params(self) -> None:
         fatal: list[BaseException] = []
 
         async def apply(next_: Checked, takes_long: Callable[[], None]) -> None:
-            reload = await self._pipeline.update_params(**next_.given)
+            reload: Any = self.pipeline.update_params(**next_.given)
+            # A Task is awaited while viewers see the overlay.
+            if not isinstance(reload, asyncio.Future):
+                reload = await done(reload)
             if not isinstance(reload, asyncio.Future):
                 return
             takes_long()
@@ -170,6 +243,7 @@ class ProcessLoop:
             self._store.loading = True
             self._epoch += 1
             self._floor = "waiting"
+            self._rate.reset()
             self._send({"type": "reloading", "epoch": self._epoch})
             try:
                 await reload
@@ -180,6 +254,9 @@ class ProcessLoop:
         failure = await self._store.apply_next(apply, self._tell_params)
         if fatal:
             raise fatal[0]
+        # A stream must never get another one's params: the next runner loads with the stream's own.
+        if failure is not None and self._store.start_failed:
+            raise failure
         if failure is not None:
             self._errors.report("update_params", failure)
         if self._store.loading:
@@ -189,7 +266,7 @@ class ProcessLoop:
     def _finish_release(self) -> None:
         message, self._release = self._release, None
         assert message is not None
-        # Frames of the stream that is over are counted as its own.
+        # Frames of the ended stream are counted as its own.
         self._input.take_next(self._epoch, 0)
         self._send(
             {
@@ -197,7 +274,7 @@ class ProcessLoop:
                 "id": message["id"],
                 "status": "applied",
                 "revision": self._store.revision,
-                "params": self._store.in_force.value,
+                "params": self._store.in_force.shown,
             }
         )
 
@@ -206,36 +283,49 @@ class ProcessLoop:
         self._send({"type": "ready"})
 
     def _tell_params(self) -> None:
+        # Params of a warm runner, or of the previous stream, are no news for the waiting one.
+        if self._store.start_waits:
+            return
         checked = self._store.in_force
         self._send(
-            {"type": "params", "revision": self._store.revision, "params": checked.value, "given": checked.given}
+            {"type": "params", "revision": self._store.revision, "params": checked.shown, "given": checked.given}
         )
 
     async def _take_outputs(self) -> None:
         while True:
             try:
-                output = await self._pipeline.get_processed_video_frame()
-                self._region.count(ring.QUEUED)
-                self._region.count(ring.PRODUCED)
-                try:
-                    raw = self._accepted(output)
-                except Exception as thrown:
-                    self._region.count(ring.REFUSED)
-                    self._errors.report("get_processed_video_frame", thrown)
-                    continue
-                if raw is None:
-                    self._region.count(ring.REFUSED)
-                else:
-                    await self._send_on(raw)
-            except (Exception, asyncio.CancelledError) as thrown:
-                if self._cancelled(thrown):
+                # In its own call, so that no frame is held while waiting for the next.
+                await self._take_output()
+            except BaseException as thrown:
+                if self._ends(thrown):
                     raise
                 self._errors.report("get_processed_video_frame", thrown)
                 await asyncio.sleep(0.1)
+
+    async def _take_output(self) -> None:
+        output = await done(self.pipeline.get_processed_video_frame())
+        now = time.perf_counter()
+        if now - self._last_output < CROWDED_S:
+            # Let others run beside a pipeline with endless outputs.
             await asyncio.sleep(0)
+        self._last_output = now
+        self._region.count(ring.QUEUED)
+        self._region.count(ring.PRODUCED)
+        try:
+            raw = self._accepted(output)
+        except Exception as thrown:
+            self._region.count(ring.REFUSED)
+            self._errors.report("get_processed_video_frame", thrown)
+            # A pipeline that returns invalid outputs in a tight loop must not take a whole core.
+            await asyncio.sleep(FAULT_PAUSE_S)
+            return
+        if raw is None:
+            self._region.count(ring.REFUSED)
+        else:
+            await self._send_on(raw)
 
     def _accepted(self, output: Any) -> Optional[ring.RawFrame]:
-        """The pixels that go out; None when the output merely came too late. Raises for a fault of the author's."""
+        """Return the pixels to send; None if the output merely came too late. Raises for an author's fault."""
         if not isinstance(output, VideoOutput):
             raise TypeError(f"it must give a VideoOutput, not {type(output).__name__}")
         if self._request_id is None or self._store.loading or output.is_loading_frame:
@@ -245,6 +335,8 @@ class ProcessLoop:
         pts = output.frame.pts
         if self._floor == "waiting" or (self._floor is not None and pts < self._floor):
             return None
+        if abs(pts) > MAX_TIME:
+            raise ValueError(f"a frame's time must be at most {MAX_TIME} ticks of 90 kHz, not {pts:.3g}")
         data, format, width, height = output.frame.pixels()
         if data.size > ring.SLOT_BYTES:
             raise ValueError(f"a frame of {data.size} bytes is larger than the {ring.SLOT_BYTES} that pass")
@@ -256,12 +348,17 @@ class ProcessLoop:
         while self._output.full and time.monotonic() < until:
             await asyncio.sleep(0.002)
         self._output.write(raw, epoch)
-        try:
-            self._doorbell.send(b"\1")
-        except OSError:
-            pass
+        self._doorbell.ring()
+
+    def _ends(self, thrown: BaseException) -> bool:
+        """An author's SystemExit ends the process; any other exception costs a frame."""
+        return isinstance(thrown, (SystemExit, KeyboardInterrupt)) or self._cancelled(thrown)
 
     def _cancelled(self, thrown: BaseException) -> bool:
-        """An author's CancelledError is an exception like others; ours ends the task."""
+        """An author's CancelledError is an ordinary exception; ours ends the task."""
         task = asyncio.current_task()
-        return isinstance(thrown, asyncio.CancelledError) and task is not None and getattr(task, "cancelling", lambda: int(self._stopping))() > 0
+        return (
+            isinstance(thrown, asyncio.CancelledError)
+            and task is not None
+            and getattr(task, "cancelling", lambda: int(self._stopping))() > 0
+        )

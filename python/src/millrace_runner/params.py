@@ -1,25 +1,32 @@
-"""The params of the running pipeline: checked at once, applied one set at a time, every update answered."""
+"""The params of the running pipeline: validated at once, applied one set at a time, every update answered."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Awaitable, Callable, Optional
+from typing import Any, Optional
 
 from pydantic import BaseModel, ValidationError
 
 from .errors import RunnerError, from_exception, from_validation, invalid_params
+from .masking import Values
+from .shown_params import check
 
-Values = dict[str, Any]
-SIDES = ("width", "height")
+#: Id of the update back to the variant's own params; the server's ids are above it.
+RELEASE_ID = 0
 
 
 @dataclass
 class Checked:
-    #: As they were given.
+    #: As given.
     given: Values
-    #: With defaults filled in, as JSON carries them.
+    #: From the model, with defaults; as JSON, in which a SecretStr is masked.
     value: Values
+    #: The same as Python values, to detect a change.
+    made: Values
+    #: As the API shows them.
+    shown: Values
 
 
 @dataclass
@@ -28,6 +35,10 @@ class Update:
     mode: str
     value: Values
     answered: bool = False
+
+
+def is_start(update: Update) -> bool:
+    return update.mode == "set" and update.id != RELEASE_ID
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -44,14 +55,28 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 class ParamsStore:
-    def __init__(self, model: type[BaseModel], initial: Values, params: Values, revision: int, answer: Callable[[Values], None]) -> None:
+    def __init__(
+        self,
+        model: type[BaseModel],
+        own: Values,
+        initial: Values,
+        params: Values,
+        revision: int,
+        answer: Callable[[Values], None],
+        check_more: Callable[[BaseModel], None] = lambda params: None,
+    ) -> None:
+        """`own`: params of a PipelineSpec, which are defaults below any given ones. `check_more` raises for params that
+        the model accepts and the pipeline refuses. Raises RunnerError if either refuses them."""
         self._model = model
+        self._own = own
         self._initial = initial
         self._answer = answer
-        self._size: Optional[Values] = None
+        self._check_more = check_more
         self._pending: list[Update] = []
         self.revision = revision
-        #: While true, updates are answered as soon as they are checked.
+        #: The initial params of the stream, or of a publisher, could not be applied.
+        self.start_failed = False
+        #: While true, updates are answered as soon as they are validated.
         self.loading = True
         self.in_force = self._wanted = self._check(params)
 
@@ -59,29 +84,31 @@ class ParamsStore:
     def has_pending(self) -> bool:
         return bool(self._pending)
 
+    @property
+    def start_waits(self) -> bool:
+        """Return whether the initial params of the stream, or of its newest publisher, are not in effect yet."""
+        return any(map(is_start, self._pending))
+
     def lease(self, id: int, params: Values, revision: int) -> None:
-        self._size = None
         try:
             checked = self._check(params)
         except RunnerError as error:
             self._refuse_id(id, error)
             return
-        self._size = {side: checked.value.get(side) for side in SIDES}
         self.revision = revision
-        if checked.value != self._wanted.value:
+        if checked.made != self._wanted.made:
             self._push(Update(id, "set", params, True), checked)
-        self._done(id, "accepted", checked.value)
+        self._done(id, "accepted", checked.shown)
 
     def release(self) -> None:
         gone = RunnerError("pipeline-failed", "the stream ended before its params were applied")
         for update in self._pending:
             self._refuse(update, gone)
         self._pending = []
-        self._size = None
-        initial = self._check(self._initial)
+        initial = self._parse(self._initial)
         self._wanted = self.in_force
-        if initial.value != self.in_force.value:
-            self._push(Update(0, "set", self._initial, True), initial)
+        if initial.made != self.in_force.made:
+            self._push(Update(RELEASE_ID, "set", self._initial, True), initial)
 
     def update(self, id: int, mode: str, value: Values) -> None:
         update = Update(id, mode, value)
@@ -91,6 +118,13 @@ class ParamsStore:
                 self._accept(update)
         except RunnerError as error:
             self._refuse(update, error)
+
+    def check(self, id: int, mode: str, value: Values) -> None:
+        """Answer as `update` would, without applying it."""
+        try:
+            self._done(id, "accepted", self._combine(self._wanted, Update(id, mode, value)).shown)
+        except RunnerError as error:
+            self._refuse_id(id, error)
 
     async def apply_next(
         self, apply: Callable[[Checked, Callable[[], None]], Awaitable[None]], applied: Callable[[], None]
@@ -107,6 +141,7 @@ class ParamsStore:
         except Exception as thrown:
             for update in batch:
                 self._refuse(update, from_exception(thrown))
+            self.start_failed = any(map(is_start, batch))
             self._recombine()
             return thrown
         self.in_force = next_
@@ -115,7 +150,7 @@ class ParamsStore:
         for update in batch:
             if not update.answered:
                 update.answered = True
-                self._done(update.id, "applied", next_.value)
+                self._done(update.id, "applied", next_.shown)
         return None
 
     def _recombine(self) -> None:
@@ -134,7 +169,7 @@ class ParamsStore:
     def _accept(self, update: Update) -> None:
         if not update.answered:
             update.answered = True
-            self._done(update.id, "accepted", self._wanted.value)
+            self._done(update.id, "accepted", self._wanted.shown)
 
     def _done(self, id: int, status: str, params: Values) -> None:
         self._answer({"type": "done", "id": id, "status": status, "revision": self.revision, "params": params})
@@ -155,30 +190,19 @@ class ParamsStore:
         return self._check(update.value)
 
     def _check(self, given: Values) -> Checked:
-        whole = copy.deepcopy(given)
-        for side, value in (self._size or {}).items():
-            if whole.get(side) is None and value is not None:
-                whole[side] = value
-        value = validate(self._model, whole)
+        checked = self._parse(given)
+        try:
+            self._check_more(self._model.model_validate(copy.deepcopy(checked.given)))
+        except ValidationError as error:
+            raise from_validation(error) from error
+        except Exception as thrown:
+            raise invalid_params([{"path": [], "message": str(thrown) or type(thrown).__name__}]) from thrown
+        return checked
+
+    def _parse(self, given: Values) -> Checked:
+        whole = copy.deepcopy({**self._own, **given})
+        value, made, shown = check(self._model, whole)
         if (value.get("width") is None) != (value.get("height") is None):
             missing = "height" if value.get("width") else "width"
             raise invalid_params([{"path": [missing], "message": "width and height go together"}])
-        if self._size is not None:
-            changed = [side for side in SIDES if value.get(side) != self._size.get(side)]
-            if changed:
-                now = f"{self._size['width']}x{self._size['height']}" if self._size["width"] else "the source's own"
-                raise RunnerError(
-                    "conflict",
-                    f"the size of a running stream cannot change; it is {now}",
-                    [{"path": [side], "message": "needs a new stream"} for side in changed],
-                )
-        return Checked(whole, value)
-
-
-def validate(model: type[BaseModel], given: Values) -> Values:
-    """The params as JSON carries them; sides without a value are left out, as the server expects."""
-    try:
-        dumped = model.model_validate(given).model_dump(mode="json")
-    except ValidationError as error:
-        raise from_validation(error) from error
-    return {key: value for key, value in dumped.items() if not (key in SIDES and value is None)}
+        return Checked(whole, value, made, shown)

@@ -1,26 +1,35 @@
-"""The frame ring; docs/frame-ring.md has the layout and the rules of reading and writing."""
+"""The frame ring; docs/frame-ring.md specifies its layout and rules."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
+import os
+import struct
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
 
 MAGIC = 0x5246524D
-VERSION = 1
+VERSION = 3
 SLOTS = 8
-SLOT_BYTES = 3840 * 2160 * 4
+SLOT_BYTES = 3840 * 3840 * 4
 PIXELS = 4096
 REGION_BYTES = PIXELS + 2 * SLOTS * SLOT_BYTES
+#: Includes the audio queues behind the pixels.
+SHARED_BYTES = REGION_BYTES + 4096 + 2 * 256 * (64 + 960 * 2 * 4)
 HEARTBEAT = 20
+WORKING = 24
 COUNTERS = {"input": 64, "output": 128}
 RUNNER_COUNTERS = 192
 WRITTEN, OVERWRITTEN, TAKEN, SKIPPED, STALE = range(5)
 ACCEPTED, FAILED, QUEUED, QUEUE_LOST, PRODUCED, REFUSED = range(6)
 FREE, WRITING, FILLED, READING = range(4)
+#: Of a slot, behind its state: sequence number, epoch, format, width, height, bytes, and the time.
+HEADER = struct.Struct("<6i4xd")
 FORMATS = ("yuv420p", "rgb24", "rgba", "gray")
 SEQ_CST = 5
 
@@ -33,40 +42,49 @@ def _libatomic() -> ctypes.CDLL:
 
 
 class Region:
-    """The shared memory, with atomic access to its 32-bit words (byte offsets)."""
+    """The shared memory, by byte offsets. What the other side writes too is read and written atomically."""
 
     def __init__(self, fd: int) -> None:
-        self._map = mmap.mmap(fd, REGION_BYTES)
-        self.bytes = np.frombuffer(self._map, dtype=np.uint8)
-        self._base = self.bytes.ctypes.data
+        self.memory = mmap.mmap(fd, SHARED_BYTES)
+        self.bytes = np.frombuffer(self.memory, dtype=np.uint8)
+        #: For what this side alone writes, and to see where an atomic access is worth its price, which is a call of C.
+        self.words = memoryview(self.memory).cast("I")
+        self.address: int = self.bytes.ctypes.data
+        self.pid = os.getpid()
         lib = _libatomic()
         self._load = lib.__getattr__("__atomic_load_4")
         self._store = lib.__getattr__("__atomic_store_4")
-        self._add = lib.__getattr__("__atomic_fetch_add_4")
         self._cas = lib.__getattr__("__atomic_compare_exchange_4")
         pointer, number, order = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int
         self._load.argtypes, self._load.restype = (pointer, order), number
         self._store.argtypes, self._store.restype = (pointer, number, order), None
-        self._add.argtypes, self._add.restype = (pointer, number, order), number
         self._cas.argtypes = (pointer, ctypes.POINTER(number), number, order, order)
         self._cas.restype = ctypes.c_bool
+        self._expected = number()
+        self._expected_at = ctypes.byref(self._expected)
         if self.load(0) != MAGIC or self.load(4) != VERSION:
             raise RuntimeError(f"frame memory has layout {self.load(4)}, this runner speaks {VERSION}")
 
     def load(self, offset: int) -> int:
-        return int(self._load(self._base + offset, SEQ_CST))
+        return int(self._load(self.address + offset, SEQ_CST))
 
     def store(self, offset: int, value: int) -> None:
-        self._store(self._base + offset, value, SEQ_CST)
-
-    def add(self, offset: int, by: int = 1) -> None:
-        self._add(self._base + offset, by, SEQ_CST)
+        self._store(self.address + offset, value, SEQ_CST)
 
     def swap(self, offset: int, expected: int, value: int) -> bool:
-        return bool(self._cas(self._base + offset, ctypes.byref(ctypes.c_uint32(expected)), value, SEQ_CST, SEQ_CST))
+        self._expected.value = expected
+        return bool(self._cas(self.address + offset, self._expected_at, value, SEQ_CST, SEQ_CST))
+
+    def add(self, offset: int, by: int = 1) -> None:
+        """To a counter that this side alone changes."""
+        self.words[offset >> 2] = (self.words[offset >> 2] + by) & 0xFFFFFFFF
 
     def beat(self) -> None:
         self.add(HEARTBEAT)
+
+    def working(self, inside: bool) -> None:
+        """Mark a frame of this stream as being in author code, in a process that several streams share."""
+        self.store(WORKING, int(inside))
 
     def count(self, what: int) -> None:
         self.add(RUNNER_COUNTERS + 4 * what)
@@ -84,18 +102,42 @@ class RawFrame:
 class Slot:
     def __init__(self, region: Region, index: int) -> None:
         self.state = 256 + 64 * index
-        self.header = region.bytes[self.state : self.state + 64].view(np.int32)
-        self.pts = region.bytes[self.state + 32 : self.state + 40].view(np.float64)
+        self.header = self.state + 4
+        self._words = region.words
         start = PIXELS + index * SLOT_BYTES
+        self.address = region.address + start
         self.pixels = region.bytes[start : start + SLOT_BYTES]
 
     @property
+    def looks(self) -> int:
+        """Its state as it seems; only a swap tells for certain."""
+        return self._words[self.state >> 2]
+
+    @property
     def seq(self) -> int:
-        return int(self.header[1])
+        return self._words[self.header >> 2]
+
+    @property
+    def epoch(self) -> int:
+        return self._words[(self.header >> 2) + 1]
+
+
+class Lent:
+    """Pixels of a slot, lent to an author. The writer gets the slot back when the last array over them is gone."""
+
+    def __init__(self, region: Region, slot: Slot, size: int) -> None:
+        self._region = region
+        self._state = slot.state
+        self.__array_interface__ = {"version": 3, "shape": (size,), "typestr": "|u1", "data": (slot.address, False)}
+
+    def __del__(self) -> None:
+        # Runs in any thread, and must do nothing in a process that an author forked.
+        if os.getpid() == self._region.pid:
+            self._region.store(self._state, FREE)
 
 
 def is_before(seq: int, other: int) -> bool:
-    """Sequence numbers wrap at 32 bits."""
+    """Return whether `seq` precedes `other`; sequence numbers wrap at 32 bits."""
     return ((seq - other + 2**31) % 2**32) - 2**31 < 0
 
 
@@ -109,12 +151,13 @@ class Ring:
         self._counters = COUNTERS[direction]
         self._seq = 0
         self._last: Optional[int] = None
+        self._lent: Callable[[], Optional[Lent]] = lambda: None
 
     def _count(self, what: int) -> None:
         self._region.add(self._counters + 4 * what)
 
     def _filled(self) -> list[Slot]:
-        filled = [slot for slot in self._slots if self._region.load(slot.state) == FILLED]
+        filled = [slot for slot in self._slots if slot.looks == FILLED]
         if len(filled) < 2:
             return filled
         newest = filled[0].seq
@@ -126,7 +169,11 @@ class Ring:
         self._count(why)
         self._region.store(slot.state, FREE)
 
-    def take_next(self, epoch: int, backlog: int) -> Optional[RawFrame]:
+    def take_next(
+        self, epoch: int, backlog: int, width: Optional[int] = None, height: Optional[int] = None
+    ) -> Optional[RawFrame]:
+        """Take the next frame. Frames of another epoch, or of a resolution other than `width` and `height`, are freed
+        and counted."""
         while True:
             filled = self._filled()
             if not filled:
@@ -143,18 +190,27 @@ class Ring:
             if oldest_first and seq != expected:
                 self._region.store(slot.state, FILLED)
                 continue
-            if int(slot.header[2]) != epoch:
+            _, of, code, wide, high, size, pts = HEADER.unpack_from(self._region.memory, slot.header)
+            if of != epoch or (width is not None and wide != width) or (height is not None and high != height):
                 self._free(slot, STALE)
                 continue
             if not oldest_first:
                 for other in filled[:-1]:
                     self._pass_over(other, seq, epoch)
             self._last = seq
-            _, _, _, code, width, height, size = (int(word) for word in slot.header[:7])
-            pts = int(slot.pts[0])
-            data = slot.pixels[:size].copy()
-            self._free(slot, TAKEN)
-            return RawFrame(data, FORMATS[code], width, height, pts)
+            self._count(TAKEN)
+            # The copy costs more than all else here. One slot can be spared for the author, but not in a burst.
+            if len(filled) == 1 and self._lent() is None:
+                data = self._lend(slot, size)
+            else:
+                data = slot.pixels[:size].copy()
+                self._region.store(slot.state, FREE)
+            return RawFrame(data, FORMATS[code], wide, high, int(pts))
+
+    def _lend(self, slot: Slot, size: int) -> np.ndarray:
+        lent = Lent(self._region, slot, size)
+        self._lent = weakref.ref(lent)
+        return np.asarray(lent)
 
     def _pass_over(self, slot: Slot, newest: int, epoch: int) -> None:
         if not self._region.swap(slot.state, FILLED, READING):
@@ -162,11 +218,11 @@ class Ring:
         if not is_before(slot.seq, newest):
             self._region.store(slot.state, FILLED)
         else:
-            self._free(slot, SKIPPED if int(slot.header[2]) == epoch else STALE)
+            self._free(slot, SKIPPED if slot.epoch == epoch else STALE)
 
     @property
     def full(self) -> bool:
-        return all(self._region.load(slot.state) != FREE for slot in self._slots)
+        return all(slot.looks != FREE for slot in self._slots)
 
     def write(self, frame: RawFrame, epoch: int) -> None:
         slot = self._claim()
@@ -177,14 +233,14 @@ class Ring:
         size = frame.data.size
         slot.pixels[:size] = frame.data.reshape(-1)
         self._seq = (self._seq + 1 + 2**31) % 2**32 - 2**31
-        slot.header[1:7] = (self._seq, epoch, FORMATS.index(frame.format), frame.width, frame.height, size)
-        slot.pts[0] = frame.pts
+        fields = (self._seq, epoch, FORMATS.index(frame.format), frame.width, frame.height, size, frame.pts)
+        HEADER.pack_into(self._region.memory, slot.header, *fields)
         self._region.store(slot.state, FILLED)
 
     def _claim(self) -> Optional[Slot]:
         for _ in range(8):
             for slot in self._slots:
-                if self._region.swap(slot.state, FREE, WRITING):
+                if slot.looks == FREE and self._region.swap(slot.state, FREE, WRITING):
                     return slot
             for slot in self._filled():
                 if self._region.swap(slot.state, FILLED, WRITING):

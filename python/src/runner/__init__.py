@@ -4,6 +4,7 @@ import importlib
 import sys
 
 for _name in (
+    "app",
     "live",
     "live.pipelines",
     "live.pipelines.interface",
@@ -11,6 +12,10 @@ for _name in (
     "live.pipelines.trickle",
     "live.trickle",
     "live.trickle.frame",
+    "pipelines",
+    "pipelines.live_video_to_video",
 ):
-    sys.modules[f"{__name__}.{_name}"] = importlib.import_module(f"app.{_name}")
-live = sys.modules[f"{__name__}.live"]
+    _module = importlib.import_module(f"app.{_name}")
+    sys.modules[f"{__name__}.{_name}"] = _module
+    if "." not in _name:
+        globals()[_name] = _module

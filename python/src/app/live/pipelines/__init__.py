@@ -1,4 +1,4 @@
 from .interface import BaseParams, Pipeline
-from .spec import PipelineSpec
+from .spec import PipelineSpec, builtin_pipeline_spec, load_pipeline
 
-__all__ = ["BaseParams", "Pipeline", "PipelineSpec"]
+__all__ = ["BaseParams", "Pipeline", "PipelineSpec", "builtin_pipeline_spec", "load_pipeline"]

@@ -1,4 +1,4 @@
-"""`Pipeline` and `BaseParams` as the guide's packages know them."""
+"""`Pipeline` and `BaseParams` as ai-runner's guide defines them."""
 
 from abc import ABC, abstractmethod
 from asyncio import Task
@@ -14,7 +14,7 @@ from ..trickle import DEFAULT_HEIGHT, DEFAULT_WIDTH, VideoFrame, VideoOutput
 
 
 class BaseParams(_params.BaseParams):
-    """As in ai-runner: 512 x 512 unless told."""
+    """As in ai-runner: 512 x 512 by default."""
 
     width: _params.Side = Field(default=DEFAULT_WIDTH, description="Width in pixels of the frames, even")
     height: _params.Side = Field(default=DEFAULT_HEIGHT, description="Height in pixels of the frames, even")
@@ -28,6 +28,17 @@ class Pipeline(_pipeline.Pipeline):
 
 
 __all__ = [
-    "ABC", "BaseModel", "BaseParams", "DEFAULT_HEIGHT", "DEFAULT_WIDTH", "Field", "Optional", "Path", "Pipeline",
-    "Task", "VideoFrame", "VideoOutput", "abstractmethod",
+    "ABC",
+    "DEFAULT_HEIGHT",
+    "DEFAULT_WIDTH",
+    "BaseModel",
+    "BaseParams",
+    "Field",
+    "Optional",
+    "Path",
+    "Pipeline",
+    "Task",
+    "VideoFrame",
+    "VideoOutput",
+    "abstractmethod",
 ]

@@ -1,4 +1,4 @@
-"""The guide imports frames from here."""
+"""Packages written to the guide import frames from here."""
 
 from ..trickle import DEFAULT_HEIGHT, DEFAULT_WIDTH, VideoFrame, VideoOutput
 
