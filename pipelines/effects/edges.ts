@@ -1,6 +1,6 @@
 import { planes, type VideoFrame } from 'millrace/pipeline'
 
-/** The largest sum of a step across and a step down. */
+/** The largest sum of a horizontal and a vertical step. */
 const STEEPEST = 2 * 255
 
 /** Bright lines where the brightness changes, on black. */

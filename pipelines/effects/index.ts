@@ -8,17 +8,17 @@ export const EffectsParams = BaseParams.extend({
   effect: z
     .enum(['none', 'grayscale', 'invert', 'edges', 'pixelate', 'tint'])
     .default('none')
-    .describe('What is done to the frame'),
-  strength: z.number().min(0).max(1).default(1).describe('From 0, the frame as it came, to 1, the whole effect'),
+    .describe('Effect on the frame'),
+  strength: z.number().min(0).max(1).default(1).describe('Strength of the effect; 0 leaves the frame unchanged'),
   tint: z
     .string()
     .regex(/^#[0-9a-fA-F]{6}$/, 'a colour as #rrggbb')
     .default('#ff7a00')
-    .describe('The colour of the effect tint, as #rrggbb'),
+    .describe('Colour of the tint effect, as #rrggbb'),
 })
 type EffectsParams = z.output<typeof EffectsParams>
 
-/** A new frame with the effect; the one that came is left as it is. */
+/** A new frame with the effect; the input is not changed. */
 export function applyEffect(frame: VideoFrame, { effect, strength, tint: colour }: EffectsParams): VideoFrame {
   if (effect === 'none' || strength === 0) return frame
   const { width, height } = frame
@@ -32,7 +32,7 @@ export function applyEffect(frame: VideoFrame, { effect, strength, tint: colour 
     case 'edges':
       return { ...frame, data: edges(frame, strength) }
     case 'pixelate':
-      // Blocks as wide as a share of the frame, so that it looks alike at any size.
+      // The block size is a share of the frame, so that the effect looks alike at any resolution.
       return { ...frame, data: pixelate(frame, blend(2, Math.max(4, Math.min(width, height) / 12), strength)) }
   }
 }

@@ -1,6 +1,6 @@
 import { planes, type VideoFrame } from 'millrace/pipeline'
 
-/** Blocks of their average colour, `size` pixels wide and high, made even so that luma and chroma keep together. */
+/** Replaces blocks by their average colour; `size` is in pixels, made even so that luma and chroma blocks coincide. */
 export function pixelate(frame: VideoFrame, size: number): Uint8Array {
   const { width, height } = frame
   const data = new Uint8Array(frame.data)

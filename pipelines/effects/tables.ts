@@ -1,6 +1,6 @@
 import { planes, type VideoFrame } from 'millrace/pipeline'
 
-/** Effects that look at one byte at a time: a table of 256 entries for each plane. */
+/** Effects on single bytes: a table of 256 entries for each plane. */
 
 export function grayscale(frame: VideoFrame, strength: number): Uint8Array {
   const chroma = table((value) => blend(value, 128, strength))

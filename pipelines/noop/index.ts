@@ -1,6 +1,6 @@
 import { definePipeline } from 'millrace/pipeline'
 
 export const Noop = definePipeline({
-  description: 'Gives every frame back as it came',
+  description: 'Returns every frame unchanged',
   load: () => ({ process: (frame) => frame }),
 })

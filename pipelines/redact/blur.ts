@@ -1,13 +1,12 @@
 import { planes, type VideoFrame } from 'millrace/pipeline'
 import { type Box, boxHeight, boxWidth, grown } from './boxes.ts'
 
-/** Around a box, as a share of its shorter side, the blur passes into the frame: a hard edge looks like text again. */
+/** Width of the soft edge around a box, as a share of its shorter side: a hard edge would look like text again. */
 const MARGIN = 0.25
 
 /**
- * A `yuv420p` frame with its boxes blurred; the one that came is left as it is. What is left of a box is the mean of
- * each of its cells, which are `reach` times as large as its shorter side, and a smooth way from one to the next: unlike
- * the mean over a moving window, nothing of it can be computed back.
+ * A `yuv420p` frame with blurred boxes; the input is not changed. A box becomes the means of its cells, whose size is
+ * `reach` times its shorter side, interpolated smoothly. Unlike a moving average this cannot be inverted.
  */
 export function blurBoxes(frame: VideoFrame, boxes: readonly Box[], reach: number): VideoFrame {
   if (boxes.length === 0) return frame
@@ -80,13 +79,13 @@ function cellMeans(
   return sums.map((sum, cell) => sum / (counts[cell] as number))
 }
 
-/** For each sample of a line: the cell whose centre is before it, and how far it is on the way to the next one. */
+/** For each sample of a line: the cell whose centre precedes it, and the weight of the next one. */
 function interpolation(length: number, cells: number): { cell: Int32Array; share: Float32Array } {
   const at = Float32Array.from({ length }, (_, i) => Math.max(0, ((i + 0.5) * cells) / length - 0.5))
   return { cell: Int32Array.from(at), share: at.map((value) => value - Math.floor(value)) }
 }
 
-/** How much of the blur each sample of a line gets: all but for the margins at its ends. */
+/** Weight of the blur for each sample of a line: 1 except in the margins at its ends. */
 function fade(length: number, margin: number): Float32Array {
   return Float32Array.from({ length }, (_, i) => Math.min(1, (i + 1) / (margin + 1), (length - i) / (margin + 1)))
 }

