@@ -1,8 +1,9 @@
-import { api, onTokenNeeded, setToken, token, Unreachable } from './api.js'
+import { UnreachableError } from './client/index.js'
 import { askForToken } from './dialogs.js'
 import { h, setText } from './dom.js'
 import { icon } from './icons.js'
 import { notify, setBanner } from './notices.js'
+import { millrace, onTokenNeeded, setToken, token } from './session.js'
 import { StartView } from './views/start-view.js'
 import { StreamView } from './views/stream-view.js'
 import { stateWords } from './words.js'
@@ -17,7 +18,7 @@ let shown
 
 onTokenNeeded(askForToken)
 
-/** The stream named in the address; undefined on the first page. */
+/** The stream named in the address; undefined on the start page. */
 const named = () => new URLSearchParams(location.search).get('stream') || undefined
 
 function render() {
@@ -35,7 +36,7 @@ function render() {
 function go(name) {
   history.pushState(undefined, '', name ? `?stream=${encodeURIComponent(name)}` : location.pathname)
   render()
-  // As after loading a page: a screen reader begins at the new content.
+  // As after a page load: a screen reader starts at the new content.
   main.focus({ preventScroll: true })
 }
 
@@ -47,7 +48,7 @@ document.addEventListener('click', (event) => {
   go(new URL(link.href).searchParams.get('stream') ?? undefined)
 })
 
-/** Links to the running streams; elements are kept so that focus is. */
+/** Links to the running streams. Elements are reused so that focus is kept. */
 function showNav(streams) {
   const links = new Map([...nav.children].map((link) => [link.dataset.stream, link]))
   for (const { name, state } of streams) {
@@ -81,7 +82,7 @@ const tokenButton = h('button', { type: 'button', class: 'quiet' }, icon('key'),
 tokenButton.addEventListener('click', async () => {
   if (token()) {
     setToken(undefined)
-    notify('The token was forgotten.')
+    notify('Token removed from this tab.')
   } else {
     const given = await askForToken(false)
     if (given) setToken(given)
@@ -104,12 +105,12 @@ barEnd.append(newStream, tokenButton)
 async function watch() {
   for (;;) {
     try {
-      const streams = await api.streams()
+      const streams = await millrace.streams()
       setBanner(undefined)
       showNav(streams)
       if (view instanceof StartView) view.update(streams)
     } catch (error) {
-      if (error instanceof Unreachable) setBanner('The server does not answer. This page goes on trying.')
+      if (error instanceof UnreachableError) setBanner('The server does not answer. This page keeps retrying.')
     }
     showToken()
     await new Promise((resolve) => setTimeout(resolve, LIST_EVERY_MS))

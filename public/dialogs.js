@@ -1,6 +1,6 @@
 import { h } from './dom.js'
 
-/** Asks for the server's token. Resolves with it, or undefined when the user closes the question. */
+/** Asks for the server's token. Resolves with the token, or undefined if the user closes the dialog. */
 export function askForToken(wasWrong) {
   return new Promise((resolve) => {
     const input = h('input', { type: 'password', id: 'token', name: 'token', autocomplete: 'off', required: true })
@@ -10,14 +10,14 @@ export function askForToken(wasWrong) {
       h(
         'form',
         { method: 'dialog' },
-        h('h2', { id: 'token-title' }, 'This server asks for a token'),
+        h('h2', { id: 'token-title' }, 'This server requires a token'),
         h(
           'p',
           { class: 'muted' },
           wasWrong
-            ? 'The token you entered is not the right one. '
-            : 'Whoever runs the server set it as AUTH_TOKEN (or VIEW_TOKEN for watching). ',
-          'It is kept until you close this tab, and sent to this server only.',
+            ? 'The token you entered is wrong. '
+            : 'It is the server’s AUTH_TOKEN (or VIEW_TOKEN for watching). ',
+          'It is kept until you close this tab and is sent only to this server.',
         ),
         h('label', { class: 'field', for: 'token' }, h('span', { class: 'field-label' }, 'Token'), input),
         h(
@@ -37,7 +37,7 @@ export function askForToken(wasWrong) {
   })
 }
 
-/** A yes-or-no question. Resolves with true for yes. */
+/** Asks a yes-or-no question. Resolves with true for yes. */
 export function confirmAction(title, text, yes) {
   return new Promise((resolve) => {
     const dialog = h(
@@ -58,6 +58,44 @@ export function confirmAction(title, text, yes) {
     )
     dialog.addEventListener('close', () => {
       resolve(dialog.returnValue === 'yes')
+      dialog.remove()
+    })
+    document.body.append(dialog)
+    dialog.showModal()
+  })
+}
+
+/** Asks for a name. Resolves with the name, or undefined if the user closes the dialog. */
+export function askForName(title, suggested, help) {
+  return new Promise((resolve) => {
+    const input = h('input', {
+      id: 'new-name',
+      required: true,
+      maxlength: 60,
+      pattern: '.*\\S.*',
+      autocomplete: 'off',
+      value: suggested,
+      'aria-describedby': 'new-name-help',
+    })
+    const dialog = h(
+      'dialog',
+      { class: 'dialog', 'aria-labelledby': 'name-title' },
+      h(
+        'form',
+        { method: 'dialog' },
+        h('h2', { id: 'name-title' }, title),
+        h('label', { class: 'field', for: 'new-name' }, h('span', { class: 'field-label' }, 'Name'), input),
+        h('p', { class: 'help', id: 'new-name-help' }, `${help} A preset with the same name is replaced.`),
+        h(
+          'div',
+          { class: 'row end' },
+          h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel'),
+          h('button', { class: 'primary', value: 'save' }, 'Save'),
+        ),
+      ),
+    )
+    dialog.addEventListener('close', () => {
+      resolve(dialog.returnValue === 'save' ? input.value.trim() : undefined)
       dialog.remove()
     })
     document.body.append(dialog)

@@ -1,6 +1,6 @@
 /**
- * Builds an element. `on…` props are listeners, `dataset` and `style` are merged, true sets an empty attribute, false and
- * undefined leave it out; `class`, `aria-…` and the rest are attributes. Children are nodes, text, or lists of them.
+ * Builds an element. `on…` props are listeners; `dataset` and `style` are merged; true sets an empty attribute; false
+ * and undefined omit it; the rest are attributes. Children are nodes, texts, or lists of them.
  */
 export function h(tag, props = {}, ...children) {
   return fill(document.createElement(tag), props, children)
@@ -23,16 +23,16 @@ function fill(element, props, children) {
   return element
 }
 
-/** Sets text only when it changes, so that screen readers and the selection are left in peace. */
+/** Sets the text only if it changes, so that screen readers and the selection are not disturbed. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-/** Text with `words in backticks` as code. */
+/** Renders `words in backticks` as code. */
 export function prose(text) {
   return text.split(/`([^`]+)`/).map((part, index) => (index % 2 === 1 ? h('code', {}, part) : part))
 }
 
 let lastId = 0
-/** An id that no other element of the page has. */
+/** An id that is unique in the page. */
 export const freshId = (stem) => `${stem}-${++lastId}`

@@ -2,22 +2,30 @@ import { h } from './dom.js'
 
 const LIFE_MS = { info: 4000, good: 3000, bad: 10_000 }
 
-/** A short message in the corner, read out by screen readers. `tone` is info, good or bad. */
-export function notify(text, tone = 'info') {
+/**
+ * Shows a short message in the corner; screen readers announce it. `tone` is info, good or bad; `action` is a button `{
+ * text, act }`.
+ */
+export function notify(text, tone = 'info', action) {
   const close = () => notice.remove()
+  const acted = () => {
+    close()
+    action.act()
+  }
   const notice = h(
     'div',
     { class: `notice ${tone}` },
     h('span', {}, text),
+    action && h('button', { type: 'button', class: 'small', onclick: acted }, action.text),
     h('button', { type: 'button', class: 'quiet', 'aria-label': 'Dismiss', onclick: close }, '×'),
   )
   const place = document.getElementById('notices')
   place.append(notice)
   while (place.children.length > 4) place.firstElementChild?.remove()
-  setTimeout(close, LIFE_MS[tone])
+  setTimeout(close, action ? LIFE_MS.bad : LIFE_MS[tone])
 }
 
-/** The strip under the header for what concerns the whole page; undefined takes it away. */
+/** Shows a text under the header for the whole page; undefined removes it. */
 export function setBanner(text) {
   const banner = document.getElementById('banner')
   if (text === undefined) banner.hidden = true

@@ -1,29 +1,29 @@
-import { ApiError, Unreachable } from './api.js'
+import { ApiError, UnreachableError } from './client/index.js'
 
-/** What the states mean to a person: a word, a sentence with what to do, and a tone for the colour. */
+/** State names as shown to the user: a word, a sentence that says what to do, and a tone for the colour. */
 export const STATES = {
-  ONLINE: { word: 'Live', tone: 'good', text: 'Frames go through the pipeline and out.' },
+  ONLINE: { word: 'Live', tone: 'good', text: 'Frames pass through the pipeline to the viewers.' },
   LOADING: {
     word: 'Loading',
     tone: 'busy',
-    text: 'The pipeline is getting ready. Viewers see the overlay meanwhile.',
+    text: 'The pipeline is loading. Viewers see the overlay until it is ready.',
   },
   DEGRADED_INPUT: {
     word: 'Weak input',
     tone: 'warn',
-    text: 'Few frames arrive. Check the network and the load of whoever publishes.',
+    text: 'Frames arrive late or not at all. Check the publisher’s network and CPU load.',
   },
   DEGRADED_INFERENCE: {
     word: 'Pipeline slow',
     tone: 'warn',
-    text: 'The pipeline keeps up with only a part of the frames; the newest win. A smaller resolution or a lower frame rate helps.',
+    text: 'The pipeline is too slow and skips frames. Lower the resolution or the frame rate.',
   },
   ERROR: {
     word: 'Failed',
     tone: 'bad',
-    text: 'The pipeline does not run. Viewers see a notice; the events below say why.',
+    text: 'The pipeline is not running. Viewers see a notice; the events below give the cause.',
   },
-  OFFLINE: { word: 'Waiting', tone: 'idle', text: 'Nobody publishes to this stream at the moment.' },
+  OFFLINE: { word: 'Waiting', tone: 'idle', text: 'Nobody is publishing to this stream.' },
   ENDED: { word: 'Ended', tone: 'idle', text: 'The stream has ended.' },
 }
 
@@ -31,32 +31,45 @@ export const stateWords = (state) => STATES[state] ?? { word: state, tone: 'idle
 
 const MEDIA_ERRORS = {
   NotAllowedError:
-    'The browser was not allowed to use it. Allow camera and microphone for this page (the icon beside the address), then try again.',
+    'The browser denied access. Allow camera and microphone for this page (the icon beside the address), then try again.',
   NotFoundError: 'No camera or microphone was found. Connect one, or use the test pattern.',
-  NotReadableError: 'The camera is in use by another program. Close that one, then try again.',
+  NotReadableError: 'Another program is using the camera. Close it, then try again.',
   OverconstrainedError:
-    'The camera cannot give this resolution or frame rate. Try another camera, or the test pattern.',
+    'The camera does not support this resolution or frame rate. Try another camera or the test pattern.',
 }
 
-/** An error in words, with what to do. */
+/** Describes an error and what to do about it. */
 export function sayError(error) {
-  if (error instanceof Unreachable)
-    return 'The server does not answer. Check that it runs; this page tries again by itself.'
+  if (error instanceof UnreachableError)
+    return 'The server does not answer. Check that it is running; this page retries automatically.'
   if (error instanceof ApiError) return sayAnswer(error)
   return MEDIA_ERRORS[error?.name] ?? sentence(error?.message ?? String(error))
 }
 
+/** What to do about a server error, by error code or, where the code is too general, by HTTP status. */
+const NEXT_STEPS = {
+  413: 'Send a smaller request or file, or raise MAX_BODY_BYTES on the server.',
+  429: 'Too many requests from this address. Wait a minute, then try again.',
+  'pipeline-failed':
+    'The events below and the server log give the cause; “millrace doctor” checks the machine. You can choose another pipeline.',
+  'ffmpeg-failed': 'The server log has ffmpeg’s output; “millrace doctor” checks which encoders work.',
+  'unsupported-media': 'Send H.264, VP8 or another codec that the message lists.',
+  timeout: 'Try again. If it keeps happening, the server is overloaded.',
+  internal: 'This is a bug in the server; its log has the details. Try again, and report the bug if it happens again.',
+}
+
 function sayAnswer(error) {
-  if (error.status === 401) return 'This needs a token. Press “Token” at the top and enter it.'
+  if (error.status === 401) return 'A token is required. Press “Token” at the top and enter it.'
   if (error.status === 503) {
     const wait = error.retryAfterSeconds ? ` Try again in ${error.retryAfterSeconds} s, or stop another stream.` : ''
     return `${sentence(error.message)}${wait}`
   }
   const fields = error.errors.map(({ path, message }) => (path ? `${path.slice(1)}: ${message}` : message))
-  return [sentence(error.message), ...fields.map(sentence)].join(' ')
+  const next = fields.length === 0 ? (NEXT_STEPS[error.status] ?? NEXT_STEPS[error.code]) : undefined
+  return [sentence(error.message), ...fields.map(sentence), next].filter(Boolean).join(' ')
 }
 
-/** Begins with a capital and ends with a stop. */
+/** Capitalizes the text and ends it with a full stop. */
 export function sentence(text) {
   const trimmed = text.trim()
   if (trimmed === '') return ''
@@ -84,6 +97,12 @@ export function duration(ms) {
 
 export function bitrate(kbps) {
   return kbps >= 1000 ? `${(kbps / 1000).toFixed(1)} Mbit/s` : `${Math.round(kbps)} kbit/s`
+}
+
+/** `12.3 MB`, in powers of ten. */
+export function fileSize(bytes) {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e3)} kB`
 }
 
 export const ms = (value) => (value >= 100 ? `${Math.round(value)}` : value.toFixed(1))

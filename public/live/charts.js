@@ -1,13 +1,14 @@
 import { h, svg } from '../dom.js'
+import { duration } from '../words.js'
 
 const WIDTH = 240
 const HEIGHT = 64
-/** Samples shown; one a second. */
-export const CHART_SECONDS = 120
+/** Number of samples shown, one per second. */
+export const CHART_SECONDS = 300
 
 /**
- * A small chart of the last two minutes. `series` are `{ name, tone }`; `stacked` ones lie on each other as areas, `bars`
- * are drawn as such, and lines otherwise. `least` keeps noise around zero from filling the chart.
+ * A small chart of the last five minutes. `series` are `{ name, tone }`, drawn as lines, as areas on top of each other
+ * (`stacked`) or as `bars`. `least` is the smallest top value, so that noise around zero does not fill the chart.
  */
 export class TimeChart {
   element
@@ -50,7 +51,13 @@ export class TimeChart {
     this.title = title
   }
 
-  /** One value for each series; null where there is none. */
+  /** Adds samples from before the page was opened, oldest first; the page's own samples stay. */
+  precede(samples) {
+    this.#samples = [...samples, ...this.#samples].slice(-CHART_SECONDS)
+    this.#draw()
+  }
+
+  /** Adds one value per series; null for none. */
   push(values) {
     this.#samples.push(values)
     if (this.#samples.length > CHART_SECONDS) this.#samples.shift()
@@ -100,7 +107,7 @@ export class TimeChart {
     this.#readout.classList.toggle('left', at > CHART_SECONDS / 2)
     const ago = CHART_SECONDS - 1 - at
     const values = this.#series.map(({ name }, which) => `${name} ${this.#say(sample[which])}`)
-    this.#readout.textContent = `${ago === 0 ? 'now' : `${ago} s ago`} · ${values.join(' · ')}`
+    this.#readout.textContent = `${ago === 0 ? 'now' : `${duration(ago * 1000)} ago`} · ${values.join(' · ')}`
   }
 
   #unpoint() {
@@ -117,13 +124,13 @@ function stack(values) {
   })
 }
 
-/** The highest of some values, or twice what nine of ten stay under: one peak must not flatten all the rest. */
+/** The highest value, or twice the 90th percentile: one peak must not flatten the rest. */
 export function ceiling(values) {
   const sorted = values.toSorted((a, b) => a - b)
   return Math.min(sorted.at(-1) ?? 0, 2 * (sorted[Math.floor(sorted.length * 0.9)] ?? 0))
 }
 
-/** The next of 1, 1.2, 1.5, 2, 3, 4, 5, 6, 8 times a power of ten. */
+/** Rounds up to 1, 1.2, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten. */
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value))
   const step = [1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * 0.999) ?? 10

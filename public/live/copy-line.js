@@ -1,17 +1,20 @@
-import { h } from '../dom.js'
+import { h, setText } from '../dom.js'
 import { icon } from '../icons.js'
 
-/** A line of text with a button that copies it. */
+/** A line of text with a copy button. A function is called for the current text. */
 export function copyLine(title, text) {
-  // A line that is longer than its box is read by scrolling, also with the keyboard.
-  const code = h('code', { tabindex: '0', role: 'textbox', 'aria-readonly': 'true', 'aria-label': title }, text)
+  // A line longer than its box scrolls, also by keyboard.
+  const now = () => (typeof text === 'function' ? text() : text)
+  const code = h('code', { tabindex: '0', role: 'textbox', 'aria-readonly': 'true', 'aria-label': title }, now())
+  const renew = () => setText(code, now())
   const button = h(
     'button',
     { type: 'button', class: 'icon-button', 'aria-label': `Copy ${title}`, title: 'Copy' },
     icon('copy'),
   )
   button.addEventListener('click', async () => {
-    const copied = await copy(text, code)
+    renew()
+    const copied = await copy(code.textContent, code)
     button.replaceChildren(icon(copied ? 'check' : 'copy'))
     button.setAttribute('aria-label', copied ? `${title} copied` : `Press Ctrl+C to copy ${title}`)
     setTimeout(() => {
@@ -21,13 +24,13 @@ export function copyLine(title, text) {
   })
   return h(
     'div',
-    { class: 'copy-line' },
+    { class: 'copy-line', onpointerenter: renew, onfocusin: renew },
     h('span', { class: 'copy-title' }, title),
     h('div', { class: 'copy-box' }, code, button),
   )
 }
 
-/** True when it was copied; the text is selected otherwise, since the clipboard is only for https and localhost. */
+/** True if the text was copied. Otherwise it is selected: the clipboard is available only on https and localhost. */
 async function copy(text, element) {
   try {
     await navigator.clipboard.writeText(text)

@@ -1,11 +1,10 @@
 import { h } from '../dom.js'
 import { sentence, stateWords } from '../words.js'
-import { followEvents } from './event-source.js'
 
 const MAX_LINES = 200
 const MERGED = ['params', 'viewers']
 
-/** What happened in a stream, newest first, in words. */
+/** The stream's events in words, newest first. */
 export class EventLog {
   element
   #list = h('ol', { class: 'events', 'aria-label': 'Events, newest first', tabindex: '0' })
@@ -22,16 +21,15 @@ export class EventLog {
     )
   }
 
-  /** Follows the stream's events until the signal; `onEvent` also gets each. */
-  follow(path, onEvent, signal) {
-    void followEvents(
-      path,
-      (event) => {
-        onEvent(event)
-        this.add(event)
-      },
-      signal,
-    )
+  /**
+   * Shows the stream's events, past ones first, until the signal aborts or the stream ends; `onEvent` is called with
+   * each.
+   */
+  async follow(stream, onEvent, signal) {
+    for await (const event of stream.events({ past: true, signal })) {
+      onEvent(event)
+      this.add(event)
+    }
   }
 
   add(event) {
@@ -45,7 +43,7 @@ export class EventLog {
       h('time', { datetime: time.toISOString() }, time.toLocaleTimeString([], { hour12: false })),
       h('span', {}, words.text, words.detail && h('code', {}, words.detail)),
     )
-    // Of many in a row, as while a slider is dragged, the last says it all.
+    // Of several in a row, as while a slider is dragged, only the last is kept.
     if (MERGED.includes(event.type) && words.tone !== 'warn' && this.#newest === event.type)
       this.#list.firstElementChild.remove()
     this.#newest = event.type
@@ -58,14 +56,18 @@ const SOURCES = {
   pipeline: 'The pipeline',
   decoder: 'The decoder',
   encoder: 'The encoder',
-  'input-view': 'The view of the input',
+  'encoder-vp8': 'The encoder for viewers without H.264',
+  'input-view': 'The input view',
+  'input-view-vp8': 'The input view for viewers without H.264',
   audio: 'The audio',
   ingest: 'The input',
 }
-const source = (name) => SOURCES[name] ?? sentence(name ?? 'Something').slice(0, -1)
+/** `stage` is the pipeline's name within a chain. */
+const source = (name, stage) =>
+  stage && name === 'pipeline' ? `The pipeline ${stage}` : (SOURCES[name] ?? sentence(name ?? 'Something').slice(0, -1))
 const KINDS = { mpegts: 'MPEG-TS', trickle: 'trickle', whip: 'WHIP' }
 
-/** `{ text, tone, detail? }`, or undefined for events that the page shows elsewhere. */
+/** `{ text, tone, detail? }`, or undefined for events shown elsewhere on the page. */
 export function sayEvent(event) {
   switch (event.type) {
     case 'state': {
@@ -74,24 +76,44 @@ export function sayEvent(event) {
     }
     case 'publisher': {
       const kind = KINDS[event.kind] ?? event.kind
-      if (event.event === 'joined') return { tone: 'good', text: `A publisher came, over ${kind}.` }
-      return { tone: 'idle', text: `The publisher left${event.reason ? ` (${event.reason})` : ''}.` }
+      if (event.event === 'joined') return { tone: 'good', text: `Publisher connected over ${kind}.` }
+      return { tone: 'idle', text: `Publisher disconnected${event.reason ? ` (${event.reason})` : ''}.` }
+    }
+    case 'pipeline': {
+      if (event.status === 'loading') return { tone: 'idle', text: `Loading ${event.pipeline}.` }
+      if (event.status === 'on-air') return { tone: 'good', text: `${event.pipeline} is on air.` }
+      const text = `${event.pipeline} failed to load; the previous pipeline stays on air:`
+      return { tone: 'bad', text, detail: event.error?.message }
+    }
+    case 'recording': {
+      if (event.status === 'started') return { tone: 'good', text: `Recording of the ${event.view} started.` }
+      const files = event.files?.join(', ')
+      if (event.status === 'finished')
+        return { tone: 'idle', text: `Recording of the ${event.view} finished:`, detail: files }
+      return { tone: 'bad', text: `Recording of the ${event.view} failed:`, detail: event.error?.message }
     }
     case 'params':
       if (event.status === 'applied') return { tone: 'good', text: `Params applied, revision ${event.revision}.` }
-      return { tone: 'warn', text: 'Params rejected; the old ones stay.', detail: event.error?.message }
+      return { tone: 'warn', text: 'Params rejected; the previous ones stay in effect.', detail: event.error?.message }
     case 'error':
-      return { tone: 'bad', text: `${source(event.source)} failed:`, detail: event.message }
+      return { tone: 'bad', text: `${source(event.source, event.stage)} failed:`, detail: event.message }
     case 'restart':
       return {
         tone: 'warn',
-        text: `${source(event.source)} was started again (${event.count} so far).`,
+        text: `${source(event.source, event.stage)} was restarted (${event.count} so far).`,
         detail: event.logs?.slice(-3).join('\n'),
       }
     case 'log':
-      return { tone: event.level === 'error' ? 'bad' : 'idle', text: 'The pipeline says:', detail: event.line }
+      return {
+        tone: event.level === 'error' ? 'bad' : 'idle',
+        text: `${source('pipeline', event.stage)} says:`,
+        detail: event.line,
+      }
     case 'viewers':
-      return { tone: 'idle', text: event.viewers === 1 ? 'One viewer watches.' : `${event.viewers} viewers watch.` }
+      return {
+        tone: 'idle',
+        text: event.viewers === 1 ? '1 viewer is watching.' : `${event.viewers} viewers are watching.`,
+      }
     case 'ended':
       if (event.error) return { tone: 'bad', text: 'The stream ended:', detail: event.error.message }
       return { tone: 'idle', text: event.why === 'stopped' ? 'The stream was stopped.' : 'The stream ended.' }

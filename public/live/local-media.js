@@ -1,16 +1,16 @@
 const KEY = 'millrace-devices'
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 60 } }
-/** In place of a microphone's id. */
+/** Stands for “no microphone” in place of an id. */
 export const NO_SOUND = 'none'
 
-/** The screen, a window or a tab, as the user chooses in the browser's own dialog. @returns {Promise<MediaStream>} */
+/** The screen, a window or a tab, as the user chooses in the browser's dialog. @returns {Promise<MediaStream>} */
 export async function openScreen() {
   return await devices().getDisplayMedia({ video: { frameRate: { ideal: 30 } }, audio: true })
 }
 
 /**
- * A camera and a microphone by their ids; those that are gone, or were never chosen, are replaced by what the browser
- * prefers. @returns {Promise<MediaStream>}
+ * A camera and a microphone by id. An id that is missing or was never chosen is replaced by the browser's default.
+ * @returns {Promise<MediaStream>}
  */
 export async function openCamera({ camera, microphone } = {}) {
   const video = { ...VIDEO, ...(camera && { deviceId: { exact: camera } }) }
@@ -19,13 +19,13 @@ export async function openCamera({ camera, microphone } = {}) {
     return await devices().getUserMedia({ video, audio })
   } catch (error) {
     if (error.name === 'OverconstrainedError' && (camera || microphone)) return await openCamera()
-    // A camera without microphone is still worth having.
+    // A camera without a microphone is still useful.
     if (audio === false || error.name !== 'NotFoundError') throw error
     return await devices().getUserMedia({ video })
   }
 }
 
-/** Cameras and microphones, by the names that browsers tell once one of them was opened. */
+/** Cameras and microphones. Browsers give their names only after one of them was opened. */
 export async function listDevices() {
   const all = await devices().enumerateDevices()
   const named = (kind, word) =>
@@ -35,13 +35,13 @@ export async function listDevices() {
   return { cameras: named('videoinput', 'Camera'), microphones: named('audioinput', 'Microphone') }
 }
 
-/** What was chosen the last time: `{ camera, microphone }`, ids or undefined. */
+/** The last choice: `{ camera, microphone }`, ids or undefined. */
 export const rememberedDevices = () => JSON.parse(localStorage.getItem(KEY) ?? '{}')
 export const rememberDevices = (choice) => localStorage.setItem(KEY, JSON.stringify(choice))
 
 function devices() {
   if (navigator.mediaDevices) return navigator.mediaDevices
   throw new Error(
-    'browsers give cameras and screens only to pages on https:// or localhost: open this page there, or use the test pattern',
+    'browsers allow cameras and screen sharing only on https:// or localhost: open this page there, or use the test pattern',
   )
 }

@@ -1,89 +1,109 @@
-import { api } from '../api.js'
-import { WhipPublisher } from './whip-publisher.js'
+import { millrace } from '../session.js'
 
 const KEY = 'millrace-test-patterns'
 
 /**
- * What this page publishes, by stream: it goes on while the user looks at other streams. A test pattern runs in the
- * server and is remembered, so that this tab can also restart it after a reload. Tells `change`, with `detail.state` when
- * a connection was lost or made again.
+ * What this page publishes, by stream; publishing continues while the user looks at other streams. A test pattern runs
+ * in the server and is remembered, so that this tab can restart it after a reload. Emits `change`, with `detail.state`
+ * when a connection is lost or restored.
  */
 class Publications extends EventTarget {
   #publishers = new Map()
   #tests = new Set(JSON.parse(sessionStorage.getItem(KEY) ?? '[]'))
 
-  /** `camera`, `screen`, `test`, or undefined when someone else publishes. */
+  /** `camera`, `screen`, `file`, `test`, or undefined if this page does not publish the stream. */
   kindOf(name) {
     return this.#publishers.get(name)?.kind ?? (this.#tests.has(name) ? 'test' : undefined)
   }
 
-  /** The local media of a stream that is published from here. */
+  /** The local media that this page publishes to a stream. */
   mediaOf(name) {
     return this.#publishers.get(name)?.publisher.media
   }
 
-  /** `publishing`, `starting`, or `waiting` while its connection is lost; undefined for what does not come from here. */
+  /** The file that this page plays into a stream. */
+  fileOf(name) {
+    return this.#publishers.get(name)?.file
+  }
+
+  /**
+   * `publishing`, `starting`, or `waiting` while the connection is lost; undefined if this page does not publish the
+   * stream.
+   */
   stateOf(name) {
     return this.#publishers.get(name)?.publisher.state
   }
 
-  async startTest(name, pipeline) {
-    await api.startTestPattern(name, pipeline)
+  async startTest(name, pipeline, params) {
+    await millrace.stream(name).startTestPattern({ pipeline, params })
     this.#remember(name, true)
   }
 
-  async startMedia(name, pipeline, kind, media) {
-    await this.#publish(name, pipeline, kind, media)
+  /** Stops the media when its stream ends or fails to start. */
+  async startMedia(kind, media, name, pipeline, params) {
+    await this.#publish(name, { kind, media, pipeline, params })
   }
 
-  /** Connects a publisher that waits now. */
+  /** Closes the source when its stream ends or fails to start. */
+  async startFile(file, name, pipeline, params) {
+    try {
+      await this.#publish(name, { kind: 'file', media: file.media, file, pipeline, params })
+    } catch (error) {
+      file.close()
+      throw error
+    }
+  }
+
+  /** Reconnects a waiting publisher now. */
   retry(name) {
     this.#publishers.get(name)?.publisher.retry()
   }
 
-  /** The same source again, into another pipeline: the stream ends and begins anew. */
-  async switchPipeline(name, pipeline) {
-    const kind = this.kindOf(name)
-    // The camera stays on, so that the user is not asked for it again.
-    const media = this.mediaOf(name)?.clone()
-    await this.stop(name)
-    if (kind === 'test') await this.startTest(name, pipeline)
-    else if (media) await this.#publish(name, pipeline, kind, media)
+  /** Called when the stream's pipeline was replaced: a publisher that reconnects asks for the new one. */
+  pipelineChanged(name, pipeline) {
+    const publisher = this.#publishers.get(name)?.publisher
+    if (publisher) publisher.pipeline = pipeline
   }
 
   /** Ends the stream for everyone. */
   async stop(name) {
     this.#publishers.get(name)?.publisher.close()
     this.#remember(name, false)
-    await api.stop(name).catch((error) => {
+    try {
+      await millrace.stream(name).stop()
+    } catch (error) {
       if (error.status !== 404) throw error
-    })
+    }
   }
 
-  /** The stream is gone: so is a test pattern that fed it. */
+  /** Called when the stream is gone, and with it the test pattern that fed it. */
   ended(name) {
     if (this.#tests.has(name)) this.#remember(name, false)
   }
 
-  async #publish(name, pipeline, kind, media) {
-    const publisher = new WhipPublisher(media)
-    await publisher.start(name, pipeline)
-    this.#publishers.set(name, { kind, publisher })
-    publisher.addEventListener('ended', ({ detail }) => {
+  async #publish(name, { kind, media, file, pipeline, params }) {
+    const publisher = await millrace.stream(name).publish(media, { pipeline, params })
+    this.#publishers.set(name, { kind, publisher, file })
+    publisher.on('ended', ({ error }) => {
+      file?.close()
       if (this.#publishers.get(name)?.publisher === publisher) this.#publishers.delete(name)
-      this.dispatchEvent(new CustomEvent('change', { detail: { name, error: detail.error } }))
+      this.#tell({ name, error })
     })
-    publisher.addEventListener('state', ({ detail: { state } }) => {
-      this.dispatchEvent(new CustomEvent('change', { detail: { name, state } }))
+    publisher.on('state', ({ state }) => {
+      if (state !== 'closed') this.#tell({ name, state })
     })
-    this.dispatchEvent(new CustomEvent('change', { detail: { name } }))
+    this.#tell({ name })
   }
 
   #remember(name, running) {
     if (running) this.#tests.add(name)
     else this.#tests.delete(name)
     sessionStorage.setItem(KEY, JSON.stringify([...this.#tests]))
-    this.dispatchEvent(new CustomEvent('change', { detail: { name } }))
+    this.#tell({ name })
+  }
+
+  #tell(detail) {
+    this.dispatchEvent(new CustomEvent('change', { detail }))
   }
 }
 

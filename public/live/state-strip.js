@@ -4,7 +4,7 @@ import { duration, stateWords } from '../words.js'
 const SPAN_MS = 300_000
 const MAX_SPELLS = 60
 
-/** The state with its last five minutes as a strip of colours, and a list in words for who cannot see it. */
+/** The state over the last five minutes as a coloured strip, and as a list for screen readers. */
 export class StateStrip {
   element
   #word = h('span', { class: 'tile-value' }, '–')
@@ -26,14 +26,23 @@ export class StateStrip {
     )
   }
 
-  /** Notes the state at `now` (ms since 1970) and draws the strip as of then. */
-  note(state, now = Date.now()) {
+  /** Adds states from before the page was opened, `{ state, from }`, oldest first. */
+  precede(spells) {
+    const [first] = this.#spells
+    const earlier = spells.filter(({ from }) => !first || from < first.from)
+    const goesOn = first && earlier.at(-1)?.state === first.state
+    this.#spells = [...earlier, ...(goesOn ? this.#spells.slice(1) : this.#spells)].slice(-MAX_SPELLS)
+    if (this.#spells.length > 0) this.#tell()
+  }
+
+  /** Records the state at `now` (ms since 1970), which began at `since`, and redraws the strip. */
+  note(state, since, now = Date.now()) {
     if (this.#spells.at(-1)?.state !== state) {
-      this.#spells.push({ state, from: now })
+      this.#spells.push({ state, from: since ?? now })
       if (this.#spells.length > MAX_SPELLS) this.#spells.shift()
       this.#tell()
     }
-    setText(this.#since, `for ${duration(now - this.#spells.at(-1).from)}`)
+    setText(this.#since, `for ${duration(now - (since ?? this.#spells.at(-1).from))}`)
     this.#draw(now)
   }
 

@@ -13,15 +13,32 @@ const STAGES = [
   { name: 'encode', tone: 'third' },
 ]
 
-/** Live figures of a stream with their course over the last two minutes. */
+const LOSSES = [{ name: 'a second', tone: 'loss' }]
+const SCREEN = [{ name: 'frames per second', tone: 'main' }]
+
+/** What each figure means, shown beside it. */
+const ABOUT = {
+  fps: 'Received from the publisher, returned by the pipeline, and sent to viewers, averaged over the last seconds.',
+  latency:
+    'Median delay added by the server: decoding, pipeline and encoding. Network and viewer buffer are not included.',
+  losses:
+    'Before the pipeline: replaced by a newer frame while waiting. After it: too late to be shown. For viewers: skipped because a viewer’s network is slow. On the way in: lost packets.',
+  rate: 'Video from the publisher, and encoded output; every viewer gets the same output.',
+  view: 'Frame rate shown in this browser, time a frame waits in its buffer, and round-trip time to the server.',
+}
+
+/** A server time on this machine's clock, in ms since 1970, as far as the two clocks agree. */
+const here = (time) => (time === undefined ? undefined : Math.min(Date.now(), Date.parse(time)))
+
+/** Live figures of a stream and their last five minutes. */
 export class StatusPanel {
   element
   #strip = new StateStrip()
-  #fps = new Tile('Frames per second', IN_AND_OUT, { least: 10 })
-  #latency = new Tile('Added latency', STAGES, { stacked: true, least: 5, unit: 'ms' })
-  #losses = new Tile('Dropped frames', [{ name: 'a second', tone: 'loss' }], { bars: true, least: 4, digits: 0 })
-  #rate = new Tile('Bitrate', IN_AND_OUT, { least: 500, unit: 'kbit/s', digits: 0 })
-  #view = new Tile('Your screen', [{ name: 'frames per second', tone: 'main' }], { least: 10 })
+  #fps = new Tile('Frames per second', IN_AND_OUT, { least: 10, about: ABOUT.fps })
+  #latency = new Tile('Added latency', STAGES, { stacked: true, least: 5, unit: 'ms', about: ABOUT.latency })
+  #losses = new Tile('Dropped frames', LOSSES, { bars: true, least: 4, digits: 0, about: ABOUT.losses })
+  #rate = new Tile('Bitrate', IN_AND_OUT, { least: 500, unit: 'kbit/s', digits: 0, about: ABOUT.rate })
+  #view = new Tile('Your screen', SCREEN, { least: 10, about: ABOUT.view })
   #lostBefore
 
   constructor() {
@@ -38,9 +55,9 @@ export class StatusPanel {
     )
   }
 
-  /** The stream's state, and its status while it has one; once a second. */
+  /** Takes the stream's state, and its status while it has one; called once a second. */
   update(state, status) {
-    this.#strip.note(state)
+    this.#strip.note(state, here(status?.stateSince))
     if (!status) return
     const { ingest, egress, inference, latencyMs, dropped } = status
     const input = ingest?.fps ?? 0
@@ -56,7 +73,20 @@ export class StatusPanel {
     this.#rate.show(rate, `${unit} out`, rates, [ingest?.kbps ?? 0, egress.kbps])
   }
 
-  /** What this browser measures as a viewer; undefined while nothing plays. */
+  /**
+   * Fills the charts with the server's record of the time before the page was opened (`GET /streams/{stream}/history`).
+   */
+  precede({ states, samples }) {
+    const rows = (...columns) => columns[0].map((_, index) => columns.map((column) => column[index]))
+    const { ingestFps, egressFps, ingestKbps, egressKbps, decodeMs, pipelineMs, encodeMs, dropped } = samples
+    this.#strip.precede(states.map(({ state, since }) => ({ state, from: here(since) })))
+    this.#fps.precede(rows(ingestFps, egressFps))
+    this.#rate.precede(rows(ingestKbps, egressKbps))
+    this.#latency.precede(rows(decodeMs, pipelineMs, encodeMs))
+    this.#losses.precede(dropped.map((all, index) => [Math.max(0, all - (dropped[index - 1] ?? all))]))
+  }
+
+  /** Takes the viewer statistics of this browser; undefined while nothing plays. */
   updateView(view) {
     if (!view) return this.#view.show('–', '', ['not playing'], [null])
     const network = view.roundTripMs > 0 ? `${ms(view.roundTripMs)} ms network` : 'network delay unknown'
@@ -71,7 +101,7 @@ export class StatusPanel {
       [dropped.beforePipeline, 'before the pipeline'],
       [dropped.afterPipeline, 'after it'],
       [dropped.failed ?? 0, 'failed in it'],
-      [dropped.viewers, 'by viewers'],
+      [dropped.viewers, 'for viewers'],
       [network, 'on the way in'],
     ]
     const notes = places.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`)

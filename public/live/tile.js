@@ -1,7 +1,7 @@
 import { h, setText } from '../dom.js'
 import { TimeChart } from './charts.js'
 
-/** One figure, what belongs to it in small, and its chart. */
+/** A figure with notes, a chart, and `about`: what the figure means. */
 export class Tile {
   element
   #value = h('span', { class: 'tile-value' }, '–')
@@ -9,7 +9,7 @@ export class Tile {
   #notes = h('span', { class: 'tile-notes' })
   #chart
 
-  constructor(title, series, options) {
+  constructor(title, series, { about, ...options }) {
     this.#chart = new TimeChart(title, series, options)
     const keys = series.map(({ name, tone }) => h('span', { class: tone }, name))
     this.element = h(
@@ -24,10 +24,16 @@ export class Tile {
       h('p', { class: 'tile-figure' }, this.#value, ' ', this.#unit),
       this.#chart.element,
       this.#notes,
+      h('p', { class: 'tile-about' }, about),
     )
   }
 
-  /** `samples` are the chart's next values, one for each series, null where there is none. */
+  /** Adds samples from before the page was opened. */
+  precede(samples) {
+    this.#chart.precede(samples)
+  }
+
+  /** `samples` are the chart's next values, one per series, null for none. */
   show(value, unit, notes, samples) {
     setText(this.#value, value)
     setText(this.#unit, unit)

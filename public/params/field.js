@@ -1,9 +1,16 @@
 import { freshId, h, prose } from '../dom.js'
 import { icon } from '../icons.js'
-import { label } from '../words.js'
-import { control } from './controls.js'
+import { control } from './control.js'
+import { titleOf } from './controls/parts.js'
+import { same } from './values.js'
 
-/** One param: its label, control, help, error and reset. `onChange(value)` is told of every valid edit. */
+/** How long after an edit an older server value must not overwrite it, in ms. */
+const BUSY_MS = 1500
+
+/**
+ * One param or nested value: label, control, help, error and reset. `onChange(value)` is called with every valid edit;
+ * undefined means no value.
+ */
 export class ParamField {
   element
   spec
@@ -12,27 +19,15 @@ export class ParamField {
   #reset
   #editedAt = 0
 
-  constructor(spec, onChange) {
+  /** `says` replaces the label; `inner` fields have no reset button. */
+  constructor(spec, onChange, { says, inner = false } = {}) {
     this.spec = spec
     const id = freshId('param')
+    const title = says ?? titleOf(spec)
     const help = spec.description && h('p', { class: 'help', id: `${id}-help` }, prose(spec.description))
     this.#error = h('p', { class: 'error', id: `${id}-error`, hidden: true })
-    this.#reset = h(
-      'button',
-      {
-        type: 'button',
-        class: 'icon-button reset',
-        'aria-label': `Reset ${label(spec.name)} to its default`,
-        title: 'Reset to default',
-        onclick: () => {
-          this.show(spec.fallback)
-          this.say(undefined)
-          onChange(spec.fallback ?? null)
-        },
-      },
-      icon('reset'),
-    )
-    this.#control = control(spec, id, {
+    if (!inner) this.#reset = this.#resetButton(title, onChange)
+    this.#control = control(says ? { ...spec, title: says } : spec, id, {
       describedBy: `${help ? `${id}-help ` : ''}${id}-error`,
       change: (value) => {
         this.#editedAt = Date.now()
@@ -41,12 +36,13 @@ export class ParamField {
         onChange(value)
       },
       invalid: (message) => this.say(message),
+      nest: (nested, told, options) => new ParamField(nested, told, { ...options, inner: true }),
     })
-    const head = h('div', { class: 'field-head' }, this.#control.labelled(label(spec.name)), this.#reset)
-    const inline = this.#control.inline
+    const head = h('div', { class: 'field-head' }, this.#control.labelled(title), this.#reset)
+    if (inner && says) head.classList.add('said')
     this.element = h(
       'div',
-      { class: `field kind-${spec.kind}${inline ? ' inline' : ''}`, dataset: { param: spec.name } },
+      { class: `field kind-${spec.kind}${this.#control.inline ? ' inline' : ''}`, dataset: { param: spec.name } },
       head,
       this.#control.element,
       help,
@@ -54,21 +50,43 @@ export class ParamField {
     )
   }
 
-  /** Shows a value without telling of it. */
+  #resetButton(title, onChange) {
+    const back = () => {
+      this.show(this.spec.fallback)
+      this.say(undefined)
+      onChange(this.spec.fallback)
+    }
+    return h(
+      'button',
+      {
+        type: 'button',
+        class: 'icon-button reset',
+        'aria-label': `Reset ${title} to its default`,
+        title: 'Reset to default',
+        onclick: back,
+      },
+      icon('reset'),
+    )
+  }
+
+  /** Shows a value without calling `onChange`. */
   show(value) {
     this.#control.set(value)
     this.#markReset(value)
   }
 
-  /** True while the user is at it, so that an older value from the server must not overwrite it. */
+  /** True while the user is editing: an older server value must not overwrite the edit. */
   get busy() {
-    return (
-      Date.now() - this.#editedAt < 1500 ||
-      (this.spec.kind !== 'switch' && this.element.contains(document.activeElement) && this.#control.typing)
-    )
+    const typing = this.#control.typing && this.element.contains(document.activeElement)
+    return Date.now() - this.#editedAt < BUSY_MS || Boolean(typing)
   }
 
-  /** What is wrong with the value; undefined when nothing is. */
+  /** True while it, or a field inside, says what is wrong. */
+  get wrong() {
+    return this.element.querySelector('.error:not([hidden])') !== null
+  }
+
+  /** Shows what is wrong with the value; undefined clears it. */
   say(message) {
     this.#error.hidden = message === undefined
     this.#error.textContent = message ?? ''
@@ -77,8 +95,9 @@ export class ParamField {
   }
 
   #markReset(value) {
-    const same = JSON.stringify(value ?? null) === JSON.stringify(this.spec.fallback ?? null)
-    this.#reset.classList.toggle('off', same)
-    this.#reset.disabled = same
+    if (!this.#reset) return
+    const unchanged = same(value ?? null, this.spec.fallback ?? null)
+    this.#reset.classList.toggle('off', unchanged)
+    this.#reset.disabled = unchanged
   }
 }

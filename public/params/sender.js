@@ -1,9 +1,9 @@
-/** Between two updates, so that a dragged slider does not flood the pipeline. */
+/** Between two updates, so that a dragged slider does not flood the pipeline, in ms. */
 const GAP_MS = 60
 
 /**
- * Sends changes one at a time: what comes while one is under way is merged, the newest value of each key wins, and goes
- * next. `send(changes)` resolves with the answer; `onAnswer(changes, answer)` and `onError(changes, error)` are told.
+ * Sends changes one at a time. Changes made meanwhile are merged, the newest value of each key, and sent next.
+ * `send(changes)` resolves with the answer; `onAnswer(changes, answer)` and `onError(changes, error)` report it.
  */
 export class ParamsSender {
   #send
@@ -11,6 +11,7 @@ export class ParamsSender {
   #onError
   #waiting
   #busy = false
+  #running
 
   constructor(send, { onAnswer, onError }) {
     this.#send = send
@@ -18,14 +19,20 @@ export class ParamsSender {
     this.#onError = onError
   }
 
-  /** True while something is on its way or waits to go. */
+  /** True while a change is being sent or waits. */
   get pending() {
     return this.#busy || this.#waiting !== undefined
   }
 
-  change(name, value) {
-    this.#waiting = { ...this.#waiting, [name]: value }
-    if (!this.#busy) void this.#run()
+  /** Resolves when no change is being sent. */
+  async idle() {
+    while (this.pending) await this.#running
+  }
+
+  /** Takes values by name; undefined removes one. */
+  change(changes) {
+    this.#waiting = { ...this.#waiting, ...changes }
+    if (!this.#busy) this.#running = this.#run()
   }
 
   async #run() {

@@ -1,6 +1,6 @@
 const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** A line that makes this request from a terminal. */
+/** A curl command line that makes this request. */
 export function curlOf({ method, path, operation, origin, resolve }) {
   const parameters = operation.parameters ?? []
   const example = (parameter) => String(parameter.example ?? parameter.schema?.example ?? parameter.name)
@@ -22,7 +22,7 @@ export function curlOf({ method, path, operation, origin, resolve }) {
   return parts.join(' ')
 }
 
-/** The required fields of an object, each with a value of its type. */
+/** The required members of an object, each with a value of its type. */
 function sample(given, resolve) {
   const { schema } = resolve(given)
   if (schema.example !== undefined) return schema.example

@@ -7,7 +7,7 @@ const main = document.querySelector('#operations')
 const contents = document.querySelector('#contents')
 const filter = document.querySelector('#filter')
 
-/** Where the server is, whatever path it is served under. */
+/** The server's URL, whatever path it is served under. */
 const origin = new URL('.', location.href).href.replace(/\/$/, '')
 
 try {
@@ -15,7 +15,7 @@ try {
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`)
   show(await answer.json())
 } catch (error) {
-  document.querySelector('#message').textContent = `The description could not be read: ${error.message}.`
+  document.querySelector('#message').textContent = `The API description could not be loaded: ${error.message}.`
 }
 
 function show(api) {
@@ -84,7 +84,7 @@ function articleOf({ method, path, operation }, resolve) {
     h('h3', {}, h('span', { class: `method ${method}` }, method.toUpperCase()), h('code', {}, path)),
     h('p', { class: 'summary' }, prose(operation.summary ?? '')),
     operation.description && h('p', {}, prose(operation.description)),
-    token && h('p', { class: 'muted small' }, prose(`Needs \`${token}\`, where the server has one.`)),
+    token && h('p', { class: 'muted small' }, prose(`Needs \`${token}\`, if the server has one.`)),
     parametersOf(operation, resolve),
     bodyOf(operation, resolve),
     responsesOf(operation, resolve),
@@ -94,13 +94,13 @@ function articleOf({ method, path, operation }, resolve) {
 
 function parametersOf({ parameters = [] }, resolve) {
   if (parameters.length === 0) return undefined
-  const rows = parameters.map(({ name, in: where, required, schema, description }) =>
+  const rows = parameters.map(({ name, in: where, required, schema, content, description }) =>
     h(
       'tr',
       {},
       h('th', { scope: 'row' }, h('code', {}, name)),
       h('td', {}, required ? where : `${where}, optional`),
-      h('td', {}, h('span', { class: 'type' }, typeText(schema, resolve))),
+      h('td', {}, h('span', { class: 'type' }, typeText(schema ?? content?.['application/json']?.schema, resolve))),
       h('td', {}, prose(description ?? schema?.description ?? '')),
     ),
   )

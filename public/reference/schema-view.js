@@ -1,6 +1,6 @@
 import { h, prose } from '../dom.js'
 
-/** Follows references of the document; a schema that is named keeps its name. */
+/** Follows references within the document; a named schema keeps its name. */
 export function resolver(document) {
   return (schema) => {
     const name = /^#\/components\/schemas\/(.+)$/.exec(schema?.$ref ?? '')?.[1]
@@ -8,7 +8,7 @@ export function resolver(document) {
   }
 }
 
-/** One schema as rows of name, type and meaning; objects and lists inside open on demand. */
+/** A schema as rows of name, type and description; nested objects and lists open on demand. */
 export function schemaView(given, resolve, depth = 0) {
   const { schema } = resolve(given)
   const choices = schema.anyOf ?? schema.oneOf
@@ -43,7 +43,7 @@ function nested(field, resolve, depth) {
   return view && h('details', {}, h('summary', {}, 'Fields'), view)
 }
 
-/** The object, if any, that a field holds, be it in a list. */
+/** The object that a field holds, directly or in a list; undefined if none. */
 function innermost(field, resolve) {
   const { schema } = resolve(field)
   if (schema.type === 'array') return innermost(schema.items, resolve)

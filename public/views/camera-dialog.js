@@ -4,8 +4,8 @@ import { listDevices, NO_SOUND, openCamera, rememberDevices, rememberedDevices }
 import { sayError } from '../words.js'
 
 /**
- * Lets the user choose a camera and a microphone and see themselves before anybody else does. Resolves with the media
- * stream, or undefined when they would rather not. Rejects when there is no camera, or it may not be used.
+ * Lets the user choose a camera and a microphone and see a preview before publishing. Resolves with the media stream,
+ * or undefined if the user cancels. Rejects if there is no camera or access is denied.
  */
 export async function chooseCamera() {
   const dialog = new CameraDialog(await openCamera(rememberedDevices()))
@@ -15,7 +15,7 @@ export async function chooseCamera() {
 
 class CameraDialog {
   #media
-  #video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': 'What the camera sees' })
+  #video = h('video', { autoplay: true, playsinline: true, muted: true, 'aria-label': 'Camera preview' })
   #camera = h('select', { id: freshId('camera') })
   #microphone = h('select', { id: freshId('microphone') })
   #trouble = h('p', { class: 'error', role: 'alert', hidden: true })
@@ -49,7 +49,7 @@ class CameraDialog {
     this.#use(media)
   }
 
-  /** Resolves when the dialog is closed. */
+  /** Resolves when the dialog closes. */
   async ask() {
     const changed = () => this.listDevices()
     navigator.mediaDevices.addEventListener('devicechange', changed)

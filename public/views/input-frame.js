@@ -1,25 +1,24 @@
 import { h } from '../dom.js'
 import { icon } from '../icons.js'
 import { publications } from '../live/publications.js'
-import { WhepPlayer } from '../live/whep-player.js'
 import { sayError } from '../words.js'
 
 const KEY = 'millrace-input-frame'
-/** A glance at another tab is shorter. */
+/** Longer than a glance at another tab. */
 const AWAY_MS = 30_000
-/** On a phone there is room for one frame. */
+/** A phone has room for one frame only. */
 const ROOM_FOR_TWO = '(min-width: 621px)'
 
 /**
- * What comes in, beside the output: the local media where this page publishes, else a small view from the server, which
- * costs that an encoder and so is asked for only while it is looked at. Tells `change` when it is shown or hidden.
+ * The input beside the output: the local media if this page publishes, else a small view from the server, requested
+ * only while visible because it costs the server an encoder. Emits `change` when it is shown or hidden.
  */
 export class InputFrame extends EventTarget {
   element
-  /** Shows and hides the frame, and is remembered. */
+  /** Shows and hides the frame; the choice is remembered. */
   toggle
-  #name
-  #video = h('video', {
+  #stream
+  video = h('video', {
     muted: true,
     autoplay: true,
     playsinline: true,
@@ -33,23 +32,26 @@ export class InputFrame extends EventTarget {
   #wanted = remembered() ?? matchMedia(ROOM_FOR_TWO).matches
   #publishing
   #away = false
+  #fromServer = false
   #awayTimer
   #closing = new AbortController()
 
-  constructor(name) {
+  /** `stream` is the client's `Stream`; `wanted` says whether the frame is shown, if the address says so. */
+  constructor(stream, wanted) {
     super()
-    this.#name = name
-    // The attribute alone does not mute an element made by script.
-    this.#video.muted = true
+    this.#stream = stream
+    this.#wanted = wanted ?? this.#wanted
+    // The `muted` attribute alone does not mute an element created by script.
+    this.video.muted = true
     this.element = h(
       'figure',
       { class: 'frame input' },
-      h('div', { class: 'screen' }, this.#video, this.#cover),
+      h('div', { class: 'screen' }, this.video, this.#cover),
       h('figcaption', {}, 'Input'),
     )
     this.toggle = h(
       'button',
-      { type: 'button', class: 'stage-tool', onclick: () => this.#turn(!this.#wanted) },
+      { type: 'button', class: 'stage-tool', onclick: () => this.show(!this.#wanted) },
       icon('pair'),
     )
     document.addEventListener('visibilitychange', () => this.#look(), { signal: this.#closing.signal })
@@ -60,13 +62,18 @@ export class InputFrame extends EventTarget {
     return !this.element.hidden
   }
 
+  /** Whether the user wants to see the input, available or not. */
+  get wanted() {
+    return this.#wanted
+  }
+
   /** Whether the stream has a publisher; undefined while there is no stream. */
   update(publishing) {
     this.#publishing = publishing
     this.#settle()
   }
 
-  /** Leaves the server alone until the next `update`. */
+  /** Makes no requests until the next `update`. */
   rest() {
     if (this.#publishing !== undefined) this.#publishing = false
     this.#settle()
@@ -79,10 +86,17 @@ export class InputFrame extends EventTarget {
     this.#stop()
   }
 
-  #turn(wanted) {
+  /** The server's view lags like the output, less the pipeline; local media does not. */
+  set fromServer(on) {
+    this.#fromServer = on
+    this.#settle()
+  }
+
+  show(wanted) {
     this.#wanted = wanted
     localStorage.setItem(KEY, wanted ? 'shown' : 'hidden')
     this.#settle()
+    this.dispatchEvent(new Event('chosen'))
   }
 
   #look() {
@@ -97,7 +111,7 @@ export class InputFrame extends EventTarget {
   }
 
   #settle() {
-    const media = publications.mediaOf(this.#name)
+    const media = this.#fromServer ? undefined : publications.mediaOf(this.#stream.name)
     const was = this.shown
     this.element.hidden = !this.#wanted || (media === undefined && this.#publishing === undefined)
     const words = this.#wanted ? 'Hide the input' : 'Show the input beside the output'
@@ -111,27 +125,27 @@ export class InputFrame extends EventTarget {
 
   #showLocal(media) {
     this.#stop()
-    if (this.#video.srcObject !== media) this.#video.srcObject = media
-    const lost = publications.stateOf(this.#name) === 'waiting'
+    if (this.video.srcObject !== media) this.video.srcObject = media
+    const lost = publications.stateOf(this.#stream.name) === 'waiting'
     this.#say(lost ? 'The connection was lost. Publishing again…' : undefined, lost && 'again', () =>
-      publications.retry(this.#name),
+      publications.retry(this.#stream.name),
     )
   }
 
   #showRemote() {
-    if (!this.#player) this.#video.srcObject = null
+    if (!this.#player && this.video.srcObject) this.video.srcObject = null
     if (!this.shown || this.#away) return this.#stop()
-    // Who left may come back, and finds the connection open; without any there is nothing to open it for.
+    // The publisher may return, and then finds the connection open. Without one there is nothing to connect to.
     if (this.#publishing && !this.#player) this.#play()
-    if (!this.#publishing) this.#say('Nobody publishes at the moment.')
+    if (!this.#publishing) this.#say('Nobody is publishing.')
     else if (this.#playing === 'playing') this.#say(undefined)
     else if (this.#playing === 'connecting') this.#say('Connecting…', 'spinner')
   }
 
   #play() {
-    this.#player = new WhepPlayer(this.#name, this.#video, { view: 'input' })
+    this.#player = this.#stream.play(this.video, { view: 'input' })
     this.#playing = 'connecting'
-    this.#player.addEventListener('state', ({ detail: { state, error } }) => {
+    this.#player.on('state', ({ state, error }) => {
       this.#playing = state
       if (state === 'waiting')
         this.#say(error ? sayError(error) : 'The connection was lost.', 'again', () => this.#player?.retry())
@@ -146,7 +160,7 @@ export class InputFrame extends EventTarget {
     player?.close()
   }
 
-  /** Covers the frame with words, and a spinner or a button to try again; undefined uncovers it. */
+  /** Covers the frame with text and a spinner or a retry button; undefined uncovers it. */
   #say(text, look, again) {
     if (this.#covered === text) return
     this.#covered = text

@@ -1,9 +1,12 @@
-import { token } from '../api.js'
 import { h } from '../dom.js'
 import { copyLine } from '../live/copy-line.js'
+import { token } from '../session.js'
+import { phonePart } from './phone.js'
 
-/** Addresses and command lines for one stream, to copy. */
-export function sharePanel(name, pipeline) {
+/**
+ * Addresses and command lines for one stream, to copy. `link()` returns this page's address with its view and params.
+ */
+export function sharePanel(name, pipeline, link) {
   return h(
     'section',
     { class: 'panel', 'aria-labelledby': 'share-title' },
@@ -11,18 +14,20 @@ export function sharePanel(name, pipeline) {
     h(
       'div',
       { class: 'share-columns' },
-      h('div', {}, h('h3', {}, 'Watch'), watchLines(name)),
+      h('div', {}, h('h3', {}, 'Watch'), watchLines(name, link)),
       h('div', {}, h('h3', {}, 'Publish'), publishLines(name, pipeline)),
+      h('div', {}, h('h3', {}, 'On a phone'), phonePart(`${base()}/?stream=${name}`)),
     ),
-    token() && h('p', { class: 'muted small' }, 'This server has a token: replace TOKEN in the lines by it.'),
+    token() && h('p', { class: 'muted small' }, 'This server requires a token: replace TOKEN in the lines with it.'),
   )
 }
 
 const base = () => new URL('.', location.href).href.replace(/\/$/, '')
 
-export function watchLines(name) {
+function watchLines(name, link) {
   return [
     copyLine('This page', `${base()}/?stream=${name}`),
+    copyLine('This page with its view and params', link),
     copyLine('WHEP', `${base()}/whep/${name}`),
     copyLine('VLC, ffplay, OBS', `${base()}/out/${name}.ts`),
     copyLine('Still image', `${base()}/out/${name}.jpg`),
@@ -30,8 +35,10 @@ export function watchLines(name) {
   ]
 }
 
-export function publishLines(name, pipeline) {
-  const query = pipeline ? `?pipeline=${pipeline}` : ''
+/** `params` are those to start with, if any. */
+export function publishLines(name, pipeline, params) {
+  const start = params ? `&params=${encodeURIComponent(JSON.stringify(params)).replaceAll("'", '%27')}` : ''
+  const query = pipeline ? `?pipeline=${pipeline}${start}` : ''
   const auth = token() ? " -headers 'Authorization: Bearer TOKEN'" : ''
   return [
     copyLine('ffmpeg', `ffmpeg -re -i video.mp4 -c copy -f mpegts${auth} '${base()}/ingest/${name}${query}'`),

@@ -1,13 +1,16 @@
+import { DataOverlay } from '../data/overlay.js'
 import { h, setText } from '../dom.js'
 import { icon } from '../icons.js'
-import { WhepPlayer } from '../live/whep-player.js'
 import { sayError } from '../words.js'
+import { Divider } from './divider.js'
+import { FrameMatch } from './frame-match.js'
 import { InputFrame } from './input-frame.js'
+import { keepView, readAddress } from './page-address.js'
 
-/** The frames: the stream's input and its output, side by side. */
+/** The stream's input and output, side by side or overlaid with a divider. */
 export class Stage {
   element
-  #name
+  #stream
   #player
   #output = h('video', {
     dataset: { role: 'output' },
@@ -16,29 +19,43 @@ export class Stage {
     playsinline: true,
     'aria-label': 'Output of the pipeline',
   })
+  #data = new DataOverlay(this.#output)
   #input
+  #screen
   #cover = h('div', { class: 'cover', hidden: true })
   #chip = h('span', { class: 'stage-chip', hidden: true })
   #mute
   #covered
+  #divided = false
+  #divide
+  #divider = new Divider((percent) => keepView('divider', percent))
+  #match
 
-  constructor(name) {
-    this.#name = name
-    // The attribute alone does not mute an element made by script.
+  /** `stream` is the client's `Stream`. */
+  constructor(stream) {
+    this.#stream = stream
+    // The `muted` attribute alone does not mute an element created by script.
     this.#output.muted = true
-    this.#mute = tool('muted', 'Turn the audio on', () => this.#toggleAudio())
-    this.#input = new InputFrame(name)
+    this.#mute = tool('muted', 'Unmute', () => this.#toggleAudio())
+    const { view, split } = readAddress()
+    this.#input = new InputFrame(stream, view && view !== 'output')
+    this.#match = new FrameMatch(this.#input.video, this.#output)
+    this.#input.video.after(this.#match.canvas)
+    this.#divide = tool('divide', '', () => this.#turn(!this.#divided))
     const tools = [
+      this.#data.toggle,
       this.#input.toggle,
+      this.#divide,
       this.#mute,
       document.pictureInPictureEnabled &&
         tool('float', 'Picture in picture', () => this.#output.requestPictureInPicture().catch(() => {})),
       tool('expand', 'Full screen', () => this.#fillScreen()),
     ]
-    const screen = h(
+    this.#screen = h(
       'div',
       { class: 'screen' },
       this.#output,
+      this.#data.canvas,
       this.#cover,
       this.#chip,
       h('div', { class: 'stage-tools' }, tools),
@@ -47,33 +64,41 @@ export class Stage {
       'div',
       { class: 'stage' },
       this.#input.element,
-      h('figure', { class: 'frame output' }, screen, h('figcaption', {}, 'Output')),
+      h('figure', { class: 'frame output' }, this.#screen, h('figcaption', {}, 'Output')),
+      this.#divider.element,
+      this.#data.text,
     )
+    if (split !== undefined) this.#divider.place(split)
+    this.#divided = this.#input.fromServer = view === 'divider'
     this.#output.addEventListener('playing', () => this.#fit())
     this.#output.addEventListener('resize', () => this.#fit())
     this.#input.addEventListener('change', () => this.#arrange())
+    this.#input.addEventListener('chosen', () => this.#keep())
     this.#arrange()
   }
 
   play() {
     if (this.#player) return
-    this.#player = new WhepPlayer(this.#name, this.#output)
-    this.#player.addEventListener('state', ({ detail }) => this.#follow(detail))
+    this.#player = this.#stream.play(this.#output, { data: true })
+    this.#player.on('state', (change) => this.#follow(change))
+    this.#player.on('data', (message) => this.#data.push(message))
   }
 
   stop() {
     this.#player?.close()
     this.#player = undefined
+    this.#data.clear()
     this.#input.rest()
     this.#chip.hidden = true
   }
 
   close() {
     this.stop()
+    this.#match.on = false
     this.#input.close()
   }
 
-  /** Covers the frame with words and buttons; undefined uncovers it. `key` tells whether they are still the same. */
+  /** Covers the frame with text and buttons; undefined uncovers it. The cover is rebuilt only when `key` changes. */
   cover(key, ...content) {
     if (this.#covered === key) return
     this.#covered = key
@@ -86,23 +111,43 @@ export class Stage {
     this.#input.update(publishing)
   }
 
-  /** Leaves the input alone until it is shown again. */
+  /** Makes no requests for the input until it is shown again. */
   restInput() {
     this.#input.rest()
   }
 
   measure() {
-    return this.#player?.measure() ?? Promise.resolve(undefined)
+    return this.#player?.stats() ?? Promise.resolve(undefined)
   }
 
-  /** A few words over a corner of the frame. */
+  /** Shows a few words over a corner of the frame. */
   chip(text) {
     this.#chip.hidden = !text
     setText(this.#chip, text ?? '')
   }
 
+  #turn(divided) {
+    this.#divided = this.#input.fromServer = divided
+    if (divided) this.#input.show(true)
+    this.#arrange()
+    this.#keep()
+  }
+
+  #keep() {
+    const [shown, divided] = [this.#input.wanted, this.#divided]
+    keepView(shown ? (divided ? 'divider' : 'pair') : 'output', this.#divider.at)
+  }
+
   #arrange() {
-    this.element.classList.toggle('pair', this.#input.shown)
+    const divided = this.#divided && this.#input.shown
+    this.element.classList.toggle('pair', this.#input.shown && !divided)
+    this.element.classList.toggle('divided', divided)
+    this.#divider.element.hidden = !divided
+    this.#match.on = divided
+    const words = this.#divided ? 'Show input and output side by side' : 'Compare input and output with a divider'
+    this.#divide.setAttribute('aria-label', words)
+    this.#divide.title = words
+    this.#divide.setAttribute('aria-pressed', String(this.#divided))
   }
 
   #follow({ state, error }) {
@@ -112,21 +157,22 @@ export class Stage {
     } else if (state === 'waiting') {
       this.cover(
         'waiting',
-        h('p', {}, error ? sayError(error) : 'The connection was lost. Connecting again…'),
+        h('p', {}, error ? sayError(error) : 'The connection was lost. Reconnecting…'),
         h('button', { type: 'button', onclick: () => this.#player?.retry() }, 'Try now'),
       )
     }
   }
 
-  /** The box takes the aspect ratio of the video, within reason. */
+  /** Gives the box the video's aspect ratio, within limits. */
   #fit() {
     const { videoWidth, videoHeight } = this.#output
     if (videoWidth > 0) this.element.style.setProperty('--shape', `${videoWidth} / ${videoHeight}`)
   }
 
   #fillScreen() {
-    // Phones of one maker know only their own way, and only for videos.
-    if (this.#output.requestFullscreen) this.#output.requestFullscreen().catch(() => {})
+    if (document.fullscreenElement === this.#screen) void document.exitFullscreen()
+    // iPhones have only their own full-screen call, and only for videos.
+    else if (this.#screen.requestFullscreen) this.#screen.requestFullscreen().catch(() => {})
     else this.#output.webkitEnterFullscreen?.()
   }
 
@@ -134,7 +180,7 @@ export class Stage {
     const { muted } = this.#output
     this.#output.muted = !muted
     this.#mute.replaceChildren(icon(muted ? 'audio' : 'muted'))
-    this.#mute.setAttribute('aria-label', muted ? 'Turn the audio off' : 'Turn the audio on')
+    this.#mute.setAttribute('aria-label', muted ? 'Mute' : 'Unmute')
     this.#mute.title = this.#mute.getAttribute('aria-label')
   }
 }

@@ -1,10 +1,10 @@
-import { api } from '../api.js'
 import { h, setText } from '../dom.js'
+import { millrace } from '../session.js'
 import { stateWords } from '../words.js'
 
 const STILL_EVERY_MS = 4000
 
-/** One running stream in the list: a frame that is renewed now and then, its name and state. */
+/** A running stream in the list: a still frame that is refreshed now and then, its name and state. */
 export class StreamCard {
   element
   #name
@@ -41,8 +41,11 @@ export class StreamCard {
 
   async #renew() {
     this.#nextStill = performance.now() + STILL_EVERY_MS
-    // The first frame of a stream may not be made yet.
-    const still = await api.still(this.#name).catch(() => undefined)
+    // The stream may have no frame yet.
+    const still = await millrace
+      .stream(this.#name)
+      .still()
+      .catch(() => undefined)
     if (!still || this.#closed) return
     const old = this.#frameUrl
     this.#frameUrl = URL.createObjectURL(still)

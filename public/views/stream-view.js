@@ -1,4 +1,4 @@
-import { ApiError, api } from '../api.js'
+import { ApiError } from '../client/index.js'
 import { confirmAction } from '../dialogs.js'
 import { h, setText } from '../dom.js'
 import { icon } from '../icons.js'
@@ -7,23 +7,32 @@ import { publications } from '../live/publications.js'
 import { StatusPanel } from '../live/status-panel.js'
 import { notify } from '../notices.js'
 import { ParamsPanel } from '../params/panel.js'
+import { StartParams } from '../params/start-params.js'
+import { RecordingsPanel } from '../recorded/panel.js'
+import { millrace } from '../session.js'
 import { duration, ms, sayError, stateWords } from '../words.js'
+import { FileControls } from './file-controls.js'
+import { LoadError } from './load-error.js'
+import { addressWith, readAddress } from './page-address.js'
 import { PipelineChoice } from './pipeline-choice.js'
 import { sharePanel } from './share-panel.js'
 import { Stage } from './stage.js'
-import { wayButton } from './ways.js'
+import { takesDrops, wayButton } from './ways.js'
 
-const ELSEWHERE =
-  'Chosen by whoever publishes. To change it, publish again with `?pipeline=NAME` at the end of the address.'
-
-/** One stream: its frame, its pipeline with params, its figures and events. */
+/** One stream: video, pipeline and params, figures and events. */
 export class StreamView {
   element
   #name
+  #stream
   #stage
   #params
+  /** Shown while nobody publishes. */
+  #required = new StartParams()
+  #file = new FileControls()
   #figures = new StatusPanel()
   #events = new EventLog()
+  #loadError = new LoadError()
+  #recordings
   #pipeline
   #pill = h('span', { class: 'pill', role: 'status' })
   #facts = h('span', { class: 'facts' })
@@ -33,18 +42,29 @@ export class StreamView {
   #shared
   #built
   #status
+  /** Params from the page's address. */
+  #brought
+  #remembered = false
   #switching = false
   #stopping = false
-  /** What was asked before this moment tells of a stream that has ended since. */
+  /** When the stream ended: answers to earlier requests are about the stream that ended. */
   #endedAt = 0
+  /** When the user changed the pipeline: answers to earlier requests are about the one before. */
+  #switchedAt = 0
+  /** When the status was asked for. */
+  #askedAt = 0
   #closing = new AbortController()
   #following
 
   constructor(name) {
     this.#name = name
-    this.#stage = new Stage(name)
-    this.#params = new ParamsPanel(name)
-    this.#pipeline = new PipelineChoice({ onChange: (chosen) => this.#switchPipeline(chosen) })
+    this.#stream = millrace.stream(name)
+    this.#stage = new Stage(this.#stream)
+    this.#params = new ParamsPanel(this.#stream)
+    this.#recordings = new RecordingsPanel(this.#stream, this.#closing.signal)
+    const { pipeline, params } = readAddress()
+    this.#brought = params
+    this.#pipeline = new PipelineChoice({ preferred: pipeline, onChange: (chosen) => this.#switchPipeline(chosen) })
     this.#stop = h(
       'button',
       { type: 'button', class: 'stop', onclick: () => this.#stopStream() },
@@ -60,16 +80,19 @@ export class StreamView {
         h('div', { class: 'title-row' }, h('h1', {}, name), this.#pill, this.#facts, this.#stop),
         this.#hint,
       ),
-      h('div', { class: 'show' }, this.#stage.element),
+      h('div', { class: 'show' }, this.#stage.element, this.#file.element, this.#loadError.element),
       h(
         'aside',
         { class: 'panel side', 'aria-label': 'Pipeline and params' },
         this.#pipeline.element,
+        this.#required.element,
         this.#params.element,
       ),
-      h('div', { class: 'below' }, this.#figures.element, this.#share, this.#events.element),
+      h('div', { class: 'below' }, this.#figures.element, this.#recordings.element, this.#share, this.#events.element),
     )
     this.#figures.element.hidden = this.#events.element.hidden = true
+    this.#file.show(publications.fileOf(name))
+    takesDrops(this.element, () => (this.#vacant() ? this.#wanted() : undefined))
     void this.#pipeline.load(this.#closing.signal)
     publications.addEventListener('change', ({ detail }) => this.#publicationChanged(detail), {
       signal: this.#closing.signal,
@@ -79,6 +102,7 @@ export class StreamView {
 
   close() {
     this.#closing.abort()
+    this.#file.close()
     this.#stage.close()
   }
 
@@ -87,9 +111,9 @@ export class StreamView {
     while (!signal.aborted) {
       const began = performance.now()
       try {
-        const status = await api.status(this.#name, { signal })
-        // Watching now would open the stream anew.
-        if (began > this.#endedAt && !this.#stopping) this.#show(status)
+        const status = await this.#stream.status({ signal })
+        // Watching now would reopen the stream.
+        if (began > this.#endedAt && !this.#stopping) this.#show(status, began)
       } catch (error) {
         if (signal.aborted) return
         if (error instanceof ApiError && error.status === 404) this.#absent()
@@ -100,8 +124,10 @@ export class StreamView {
     }
   }
 
-  #show(status) {
+  #show(status, began) {
     this.#status = status
+    this.#askedAt = began
+    this.#required.choose(undefined)
     const { word, tone, text } = stateWords(status.state)
     this.#pill.className = `pill ${tone}`
     setText(this.#pill, word)
@@ -111,31 +137,53 @@ export class StreamView {
     setText(this.#hint, [text, lastError(status)].filter(Boolean).join(' '))
     setText(this.#facts, facts(status))
     this.#stop.hidden = false
+    this.#recordings.live = true
     this.#figures.update(status.state, status)
-    this.#params.update(status.params ?? undefined)
-    this.#showPipeline(status.pipeline ?? undefined)
-    if (!this.#switching) {
-      this.#stage.play()
-      this.#stage.showInput(status.publishing !== false)
+    if (began > this.#switchedAt) {
+      if (!this.#switching || status.pipeline === this.#built) this.#params.update(status.params ?? undefined, began)
+      if (!this.#switching) this.#showPipeline(status.pipeline ?? undefined)
     }
+    this.#stage.play()
+    this.#stage.showInput(status.publishing !== false)
     this.#stage.chip(
       status.publishing === false || status.latencyMs.total.p50 === 0
         ? ''
         : `${status.egress.fps.toFixed(0)} fps · +${ms(status.latencyMs.total.p50)} ms`,
     )
-    if (!this.#following) this.#follow()
+    if (!this.#following) {
+      void this.#follow()
+      void this.#remember()
+    }
   }
 
-  /** The stream is not there: not yet, or no more. */
+  /** Fills the charts with the server's record of the past. */
+  async #remember() {
+    if (this.#remembered) return
+    this.#remembered = true
+    try {
+      this.#figures.precede(await this.#stream.history({ signal: this.#closing.signal }))
+    } catch {
+      // The charts then start empty.
+    }
+  }
+
+  /** Shows that the stream does not exist, or no longer does. */
   #absent() {
     const had = this.#status !== undefined
+    const last = { ...this.#brought, ...this.#status?.params?.value }
     this.#status = undefined
+    this.#required.choose(this.#pipeline.value, this.#closing.signal, last)
+    if (this.#required.required) {
+      // Otherwise each of them would be there twice.
+      this.#params.build(undefined)
+      this.#built = undefined
+    }
     this.#following?.abort()
     this.#following = undefined
-    if (this.#switching) return
     if (had) publications.ended(this.#name)
     this.#stage.stop()
     this.#stage.showInput(undefined)
+    this.#recordings.live = false
     const { word, tone } = stateWords(had || this.#pill.textContent === 'Ended' ? 'ENDED' : 'OFFLINE')
     this.#pill.className = `pill ${tone}`
     setText(this.#pill, word)
@@ -144,20 +192,21 @@ export class StreamView {
     const lost = publications.stateOf(this.#name) === 'waiting'
     this.#stop.hidden = !lost
     this.#figures.update(word === 'Ended' ? 'ENDED' : 'OFFLINE')
-    this.#lockPipeline(false)
+    this.#pipeline.disabled = false
+    this.#loadError.clear()
     this.#showShare(this.#pipeline.value)
     if (lost) {
       this.#stage.cover(
         'lost',
         h('span', { class: 'spinner', 'aria-hidden': 'true' }),
-        h('p', {}, 'The connection to the server was lost. Publishing again…'),
+        h('p', {}, 'The connection to the server was lost. Reconnecting…'),
       )
       return
     }
     this.#stage.cover(
       'absent',
-      h('p', {}, word === 'Ended' ? 'The stream has ended.' : `Nobody publishes to “${this.#name}” yet.`),
-      h('p', { class: 'small' }, 'It plays here as soon as somebody does.'),
+      h('p', {}, word === 'Ended' ? 'The stream has ended.' : `Nobody is publishing to “${this.#name}” yet.`),
+      h('p', { class: 'small' }, 'It plays here as soon as someone does.'),
       h(
         'div',
         { class: 'row' },
@@ -168,14 +217,41 @@ export class StreamView {
   }
 
   #startButtons() {
-    const what = () => ({ name: this.#name, pipeline: this.#pipeline.value })
-    return ['test', 'camera', 'screen'].map((way) => wayButton(way, way === 'test' ? 'primary' : '', what))
+    const what = () => this.#wanted()
+    return ['test', 'file', 'camera', 'screen'].map((way) => wayButton(way, way === 'test' ? 'primary' : '', what))
   }
 
-  #follow() {
-    this.#following = new AbortController()
-    const signal = AbortSignal.any([this.#closing.signal, this.#following.signal])
-    this.#events.follow(api.eventsPath(this.#name), (event) => event.type === 'ended' && this.#ended(), signal)
+  #wanted() {
+    if (!this.#required.check()) return undefined
+    const pipeline = this.#pipeline.value
+    const brought = readAddress().pipeline === pipeline ? this.#brought : undefined
+    const params = brought || this.#required.required ? { ...brought, ...this.#required.value } : undefined
+    return { name: this.#name, pipeline, params, refused: (error) => this.#required.refuse(error) }
+  }
+
+  /** Whether a dropped file may start this stream. */
+  #vacant() {
+    if (this.#status === undefined || this.#status.publishing === false) return true
+    notify(`“${this.#name}” already has a publisher. Stop the stream first, or drop the file on the start page.`, 'bad')
+    return false
+  }
+
+  async #follow() {
+    const following = new AbortController()
+    this.#following = following
+    const signal = AbortSignal.any([this.#closing.signal, following.signal])
+    // A lasting failure, such as a missing token, is retried after the next status request.
+    await this.#events.follow(this.#stream, (event) => this.#happened(event), signal).catch(() => {})
+    if (this.#following === following) this.#following = undefined
+  }
+
+  #happened(event) {
+    if (event.type === 'ended') this.#ended()
+    if (event.type === 'recording') void this.#recordings.refresh()
+    if (event.type !== 'pipeline') return
+    this.#loadError.show(event)
+    // The new code may have other params.
+    if (event.status === 'on-air') this.#built = undefined
   }
 
   #ended() {
@@ -184,27 +260,24 @@ export class StreamView {
   }
 
   #showPipeline(name) {
-    this.#lockPipeline(publications.kindOf(this.#name) === undefined)
-    if (this.#switching || name === undefined) return
+    if (name === undefined) return
     if (this.#pipeline.value !== name) this.#pipeline.value = name
     if (this.#built !== name) void this.#buildParams(name)
     this.#showShare(name)
   }
 
-  #lockPipeline(locked) {
-    this.#pipeline.disabled = locked || this.#switching
-    this.#pipeline.explain(locked ? ELSEWHERE : undefined)
-  }
-
   async #buildParams(name) {
     this.#built = name
     try {
-      const details = await api.pipeline(name, { signal: this.#closing.signal })
+      const details = await millrace.pipeline(name, { signal: this.#closing.signal })
       if (this.#built !== name) return
       this.#params.build(details)
-      this.#params.update(this.#status?.params ?? undefined)
+      this.#params.update(this.#status?.params ?? undefined, this.#askedAt)
+      const { pipeline = name } = readAddress()
+      if (this.#brought && this.#status && pipeline === name) this.#params.offer(this.#brought)
+      this.#brought = undefined
     } catch (error) {
-      // The next look at the status tries again.
+      // The next status request tries again.
       this.#built = undefined
       if (error instanceof ApiError) notify(sayError(error), 'bad')
     }
@@ -213,33 +286,37 @@ export class StreamView {
   #showShare(pipeline) {
     if (this.#shared === pipeline) return
     this.#shared = pipeline
-    this.#share.replaceChildren(sharePanel(this.#name, pipeline))
+    this.#share.replaceChildren(
+      sharePanel(this.#name, pipeline, () => addressWith(this.#built ?? pipeline, this.#params.changed)),
+    )
   }
 
+  /** The previous pipeline stays on air until the new one is, or for good if that fails. */
   async #switchPipeline(chosen) {
-    if (!this.#status) return
+    const before = this.#status?.pipeline
+    if (!before) return this.#required.choose(chosen, this.#closing.signal)
     this.#switching = true
-    // A viewer who comes back too early would open the stream before its publisher does.
-    this.#stage.stop()
-    this.#lockPipeline(false)
-    this.#stage.cover(
-      'switching',
-      h('span', { class: 'spinner', 'aria-hidden': 'true' }),
-      h('p', {}, `Starting again with ${chosen}…`),
-    )
+    this.#pipeline.disabled = true
+    this.#pipeline.explain(`Loading ${chosen}. ${before} stays on air until it is ready.`)
     try {
-      await publications.switchPipeline(this.#name, chosen)
+      await this.#stream.replacePipeline(chosen)
+      this.#switchedAt = performance.now()
+      this.#built = undefined
+      this.#params.hold()
+      publications.pipelineChanged(this.#name, chosen)
     } catch (error) {
       notify(sayError(error), 'bad')
-      this.#stage.cover(undefined)
+      this.#pipeline.value = this.#status?.pipeline ?? before
     } finally {
       this.#switching = false
+      this.#pipeline.disabled = false
+      this.#pipeline.explain(undefined)
     }
   }
 
   async #stopStream() {
     const own = publications.kindOf(this.#name) !== undefined
-    const question = 'Everyone who watches or publishes it is disconnected.'
+    const question = 'Its publisher and all viewers will be disconnected.'
     if (!own && !(await confirmAction(`Stop “${this.#name}”?`, question, 'Stop stream'))) return
     this.#stop.disabled = this.#stopping = true
     this.#stage.stop()
@@ -255,18 +332,19 @@ export class StreamView {
 
   #publicationChanged({ name, error, state }) {
     if (name !== this.#name) return
-    // Without local media the next look at the status tells what there is to see.
+    this.#file.show(publications.fileOf(name))
+    // Without local media, the next status says what there is to show.
     if (publications.mediaOf(name)) this.#stage.showInput(this.#status && this.#status.publishing !== false)
     else this.#stage.restInput()
     if (error) notify(sayError(error), 'bad')
-    if (state === 'waiting') notify('The connection to the server was lost. Publishing again as soon as it is back.')
+    if (state === 'waiting') notify('The connection to the server was lost. Publishing resumes when it is back.')
   }
 }
 
 function facts({ ingest, egress, startedAt }) {
   const size = egress.height > 0 ? `${egress.width}×${egress.height}` : undefined
   const codec = ingest?.codec?.toUpperCase()
-  return [size, codec, ingest?.audio?.codec?.toUpperCase(), duration(Date.now() - Date.parse(startedAt))]
+  return [size, codec, ingest?.audio?.codec?.toUpperCase(), duration(Math.max(0, Date.now() - Date.parse(startedAt)))]
     .filter(Boolean)
     .join(' · ')
 }

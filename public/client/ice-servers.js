@@ -1,15 +1,22 @@
-import { send } from '../api.js'
+/** @import { Requests } from './requests.js' */
 
 /**
- * The ICE servers that a WHIP or WHEP endpoint tells its clients. They are asked for before the offer, since candidates
- * of a TURN server must be in it.
+ * Fetches the ICE servers that a WHIP or WHEP endpoint names. They are needed before the offer, which carries the
+ * candidates of a TURN server.
+ * @param {Requests} requests
+ * @param {string} path
+ * @param {{ background?: boolean }} options
  */
-export async function askIceServers(path, { signal, quiet } = {}) {
-  const answer = await send('OPTIONS', path, { signal, quiet })
+export async function askIceServers(requests, path, { background }) {
+  const answer = await requests.send('OPTIONS', path, { background })
   return iceServersOf(answer.headers.get('link'))
 }
 
-/** From `Link` headers as in RFC 9725 §4.6; what no browser would take is left out. */
+/**
+ * Reads `Link` headers as in RFC 9725 §4.6; entries that no browser accepts are left out.
+ * @param {string | null} header
+ * @returns {RTCIceServer[]}
+ */
 export function iceServersOf(header) {
   return linksOf(header ?? '').flatMap(({ target, params }) => {
     const { rel = '', username, credential, 'credential-type': type = 'password' } = params
@@ -22,17 +29,20 @@ export function iceServersOf(header) {
 }
 
 /**
- * The links of a header (RFC 8288 §3), several of them separated by commas, which may also stand inside of `<…>` and
- * quotes. The first of several params of one name counts.
+ * Parses the links of a header (RFC 8288 §3). Links are separated by commas, which may also occur inside `<…>` and
+ * quotes. Of several params with the same name the first counts.
+ * @param {string} header
  * @returns {{ target: string, params: Record<string, string> }[]}
  */
 export function linksOf(header) {
+  /** @type {{ target: string, params: Record<string, string> }[]} */
   const links = []
   const link = /[\s,]*<([^>]*)>/y
   const param = /\s*;\s*(?:([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?)?/y
   for (;;) {
     const found = link.exec(header)
     if (!found) return links
+    /** @type {Record<string, string>} */
     const params = {}
     let at = link.lastIndex
     for (;;) {
@@ -43,8 +53,8 @@ export function linksOf(header) {
       const [, name, quoted, plain = ''] = next
       if (name) params[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, '$1') ?? plain
     }
-    links.push({ target: found[1].trim(), params })
-    // Whatever else stands there is not understood; the next link is.
+    links.push({ target: (found[1] ?? '').trim(), params })
+    // Anything else is skipped up to the next link.
     const comma = header.indexOf(',', at)
     if (comma < 0) return links
     link.lastIndex = comma
