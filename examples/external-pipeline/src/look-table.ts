@@ -2,15 +2,15 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Look } from './params.ts'
 
-/** Levels of each colour in a table: it answers for the top five bits of red, green and blue. */
+/** Bits per colour in a table: it is indexed by the top five bits of red, green and blue. */
 const BITS = 5
 const LEVELS = 2 ** BITS
 const BYTES = LEVELS ** 3 * 3
 
-/** Where `makeTables` puts, and `loadTable` finds, the table of a look. */
+/** File of a look's table, written by `makeTable` and read by `loadTable`. */
 const fileOf = (modelDir: string, look: Look) => join(modelDir, 'film-look', `${look}.table`)
 
-/** The heavy part, done once and kept. A model would be downloaded here: see `download` in millrace/pipeline. */
+/** The expensive part, done once and kept. A model would be downloaded here: see `download` in millrace/pipeline. */
 export async function makeTable(modelDir: string, look: Look): Promise<void> {
   const table = new Uint8Array(BYTES)
   for (let at = 0; at < LEVELS ** 3; at++) {
@@ -24,12 +24,12 @@ export async function makeTable(modelDir: string, look: Look): Promise<void> {
   }
   const file = fileOf(modelDir, look)
   await mkdir(join(modelDir, 'film-look'), { recursive: true })
-  // Under another name first, so that a broken-off run leaves no half table.
+  // Written under another name first, so that an interrupted run leaves no partial table.
   await writeFile(`${file}.part`, table)
   await rename(`${file}.part`, file)
 }
 
-/** Throws with the mend when the table was never made. */
+/** Throws an error that says what to do if the table was never made. */
 export async function loadTable(modelDir: string, look: Look): Promise<Uint8Array> {
   const file = fileOf(modelDir, look)
   const table = await readFile(file).catch(() => {
@@ -39,7 +39,7 @@ export async function loadTable(modelDir: string, look: Look): Promise<Uint8Arra
   return table
 }
 
-/** A new rgb24 frame, on its way to the look by `strength`. */
+/** A new rgb24 frame, blended towards the look by `strength`. */
 export function applyTable(data: Uint8Array, table: Uint8Array, strength: number): Uint8Array {
   const out = new Uint8Array(data.length)
   const weight = Math.round(strength * 256)
@@ -54,7 +54,7 @@ export function applyTable(data: Uint8Array, table: Uint8Array, strength: number
   return out
 }
 
-/** What a film makes of a colour; values from 0 to 1, or a little beyond. */
+/** A film's rendering of a colour; values from 0 to 1, or slightly beyond. */
 function develop(look: Look, r: number, g: number, b: number): [number, number, number] {
   const contrast = (value: number) => value + 0.35 * (value - 0.5) * (1 - Math.abs(2 * value - 1))
   const light = 0.299 * r + 0.587 * g + 0.114 * b

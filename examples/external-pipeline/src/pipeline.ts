@@ -2,7 +2,7 @@ import { Pipeline, type PipelineContext, type Reload, type VideoFrame, VideoOutp
 import { applyTable, loadTable, makeTable } from './look-table.ts'
 import { FilmLookParams, LOOKS } from './params.ts'
 
-/** As a class, to show every method; for one frame in and one out `definePipeline` is shorter. */
+/** Written as a class to show every method; for one frame in and one out, `definePipeline` is shorter. */
 export class FilmLook extends Pipeline<typeof FilmLookParams> {
   static override Params = FilmLookParams
   static override input = { format: 'rgb24' } as const
@@ -11,7 +11,7 @@ export class FilmLook extends Pipeline<typeof FilmLookParams> {
   #params!: FilmLookParams
   #table!: Uint8Array
 
-  /** Run by `millrace prepare`: whatever may take minutes, or needs a network. */
+  /** Called by `millrace prepare`, for work that takes minutes or needs a network. */
   static override async prepareModels({ modelDir, log }: PipelineContext): Promise<void> {
     for (const look of LOOKS) {
       await makeTable(modelDir, look)
@@ -23,13 +23,13 @@ export class FilmLook extends Pipeline<typeof FilmLookParams> {
     this.#context = context
     this.#table = await loadTable(context.modelDir, params.look)
     this.#params = params
-    // The name tells variants apart, where params are not enough.
+    // The name distinguishes variants whose params are the same.
     context.log.info({ name: context.name, look: params.look }, 'film loaded')
   }
 
   override async putVideoFrame(frame: VideoFrame, requestId: string): Promise<void> {
     const data = applyTable(frame.data, this.#table, this.#params.strength)
-    // The time stamp goes with the frame it belongs to.
+    // The output keeps the time stamp of its input frame.
     this.outputs.put(new VideoOutput({ ...frame, data }, requestId))
   }
 
@@ -39,7 +39,7 @@ export class FilmLook extends Pipeline<typeof FilmLookParams> {
       this.#params = params
       return
     }
-    // All that can fail comes before anything changes, so that a refused update leaves the old look in force.
+    // Everything that can fail comes before any change, so that a refused update leaves the old look in effect.
     const table = await loadTable(this.#context.modelDir, params.look)
     return this.reload(async () => {
       this.#table = table
