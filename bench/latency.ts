@@ -1,20 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../src/core/clock.ts'
 import type { StreamStatus } from '../src/stream/status.ts'
-import { launchChromium } from '../test/helpers/chromium.ts'
-import { closeGlass, openServersPage, type Shown, takeShown } from '../test/helpers/glass.ts'
+import { launchChromium } from '../test/helpers/browser/chromium.ts'
+import { closeGlass, openServersPage, type Shown, takeShown } from '../test/helpers/browser/glass.ts'
 import { waitFor } from '../test/helpers/wait.ts'
 import type { Benchmark, Budget, Options } from './lib/benchmark.ts'
-import { openEcho } from './lib/echo.ts'
-import { inRealTime } from './lib/feed.ts'
-import { Flights, growthPerMinute } from './lib/flights.ts'
-import { type OpenGlass, openPeers } from './lib/glass.ts'
+import { openEcho } from './lib/contenders/echo.ts'
+import { benchServer, statusOf } from './lib/contenders/server-contender.ts'
+import { inRealTime } from './lib/media/feed.ts'
+import { Flights, growthPerMinute } from './lib/media/flights.ts'
+import { flowing, ingestToOut, type OpenRoute, trickleToTrickle, whipToWhep } from './lib/media/routes.ts'
+import { HD } from './lib/media/sizes.ts'
+import { clipUnits, type Units } from './lib/media/units.ts'
 import type { Series } from './lib/plot.ts'
-import { flowing, ingestToOut, type OpenRoute, trickleToTrickle, whipToWhep } from './lib/routes.ts'
-import { benchServer, statusOf } from './lib/server-contender.ts'
-import { HD } from './lib/sizes.ts'
 import { median, percentiles, quantile } from './lib/statistics.ts'
-import { clipUnits, type Units } from './lib/units.ts'
+import { type OpenGlass, openPeers } from './lib/viewers/glass.ts'
 
 type Stages = StreamStatus['latencyMs']
 type Taken = { times: number[]; lost: number; slopePerMinute: number; stages: Stages | undefined }
@@ -28,7 +28,7 @@ const ROUTES: { name: string; open: OpenRoute }[] = [
 const ECHO = 'WHIP to WHEP, werift echo'
 const WARM_UP_MS = 3000
 
-/** Sends the clip through a route in real time and follows each frame. */
+/** Sends the clip through a route in real time and tracks each frame. */
 async function fly(open: OpenRoute, url: string, units: Units, seconds: number, plain: boolean): Promise<Taken> {
   const flights = new Flights()
   const stop = new AbortController()
@@ -265,7 +265,7 @@ function screen({ served, paged, echoed }: Glass) {
   }
 }
 
-/** Frames shown after one that was drawn later. */
+/** Number of frames shown after one that was drawn later. */
 function outOfOrder(shown: readonly Shown[]): number {
   return shown.filter(({ number }, i) => i > 0 && number < shown[i - 1]!.number).length
 }

@@ -9,11 +9,11 @@ import { REGION_BYTES } from '../src/pipeline/ring/frame-layout.ts'
 import { FrameRing, formatRegion } from '../src/pipeline/ring/frame-ring.ts'
 import { createSharedFile, mapSharedFile } from '../src/pipeline/ring/shared-memory.ts'
 import type { Benchmark } from './lib/benchmark.ts'
-import { readFrames } from './lib/read-frames.ts'
+import { readFrames } from './lib/media/read-frames.ts'
 import { median, ratios, spread } from './lib/statistics.ts'
 
 const PEER = fileURLToPath(new URL('./lib/ring-peer.ts', import.meta.url))
-/** Frames on their way at once. */
+/** Frames in flight at once. */
 const WINDOW = 2
 const SIZES = [
   { name: '512x512 rgb24', format: 'rgb24', width: 512, height: 512 },
@@ -62,7 +62,7 @@ async function openPipe(bytes: number, onBack: () => void): Promise<{ peer: Chil
 
 type Pace = { fps: number; cpuMs: number }
 
-/** Frames a second at full speed, and milliseconds of processor time a frame, of both processes together. */
+/** Frames per second at full speed, and milliseconds of CPU time per frame, of both processes together. */
 async function measure(kind: 'ring' | 'pipe', size: (typeof SIZES)[number], count: number): Promise<Pace> {
   const bytes = frameBytes(size.format, size.width, size.height)
   const frame = (pts: number): VideoFrame => ({ ...size, data: new Uint8Array(bytes).fill(pts), pts })
@@ -108,7 +108,7 @@ export const ring: Benchmark = {
   name: 'ring',
   about: 'Frames to another process and back, by shared memory and by pipes',
   async run({ seconds = 4, repeat = 3 }, say) {
-    // About as long on any machine of today.
+    // Takes about as long on any current machine.
     const count = Math.ceil(seconds * 150)
     const samples = SIZES.map((size) => ({ size: size.name, ring: [] as Pace[], pipe: [] as Pace[] }))
     for (let round = 0; round < repeat; round++) {

@@ -3,20 +3,20 @@ import { fileURLToPath } from 'node:url'
 import { Child } from '../src/core/child.ts'
 import { nowMs } from '../src/core/clock.ts'
 import { deadline } from '../src/core/resource.ts'
-import { httpJson } from '../test/helpers/http.ts'
-import { decodeGray } from '../test/helpers/probe-ts.ts'
-import { record } from '../test/helpers/record.ts'
+import { decodeGray } from '../test/helpers/media/probe-ts.ts'
+import { record } from '../test/helpers/media/record.ts'
+import { httpJson } from '../test/helpers/server/http.ts'
 import { waitFor } from '../test/helpers/wait.ts'
 import type { Benchmark, Options } from './lib/benchmark.ts'
-import { inRealTime } from './lib/feed.ts'
-import { flowing } from './lib/routes.ts'
-import { RtcViewer } from './lib/rtc-peer.ts'
-import { benchServer, statusOf } from './lib/server-contender.ts'
-import { HD } from './lib/sizes.ts'
+import { benchServer, statusOf } from './lib/contenders/server-contender.ts'
+import { inRealTime } from './lib/media/feed.ts'
+import { flowing } from './lib/media/routes.ts'
+import { RtcViewer } from './lib/media/rtc-peer.ts'
+import { HD } from './lib/media/sizes.ts'
+import { watchTs } from './lib/media/ts-frames.ts'
+import { TsPublisher } from './lib/media/ts-publisher.ts'
+import { clipUnits, FRAME_TICKS, type Units } from './lib/media/units.ts'
 import { median, spread } from './lib/statistics.ts'
-import { watchTs } from './lib/ts-frames.ts'
-import { TsPublisher } from './lib/ts-publisher.ts'
-import { clipUnits, FRAME_TICKS, type Units } from './lib/units.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const SLOW = fileURLToPath(new URL('../test/fixtures/pipelines', import.meta.url))
@@ -48,7 +48,7 @@ async function npmStart(): Promise<number> {
 
 type Begin = { frame: number; processed: number }
 
-/** From a publisher's POST to the first frame that comes out, and to the first that went through the pipeline. */
+/** From a publisher's POST to the first output frame, and to the first processed one. */
 async function publisherStart(units: Units, warm: boolean, options: Options): Promise<Begin> {
   const server = await benchServer(options, { WARM_PIPELINES: warm ? '1' : '0' })
   const stop = new AbortController()
@@ -121,7 +121,9 @@ async function viewers(units: Units, options: Options, repeat: number) {
 
 type Change = { frames: number; ms: number }
 
-/** From a change of params to the first frame that shows it: in frames after the answer, and in time after the question. */
+/**
+ * From a change of params to the first frame that shows it: in frames after the answer, and in time after the request.
+ */
 async function paramsChanges(units: Units, options: Options, repeat: number): Promise<Change[]> {
   const server = await benchServer(options)
   const stop = new AbortController()

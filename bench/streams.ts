@@ -1,36 +1,36 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../src/core/clock.ts'
 import type { Benchmark, Options } from './lib/benchmark.ts'
-import { inRealTime } from './lib/feed.ts'
-import { benchFfmpeg, ffmpegPair } from './lib/ffmpeg-contender.ts'
-import { Flights } from './lib/flights.ts'
+import { benchFfmpeg, ffmpegPair } from './lib/contenders/ffmpeg-contender.ts'
+import { benchServer, eventLoopP99, ServedStream } from './lib/contenders/server-contender.ts'
+import { inRealTime } from './lib/media/feed.ts'
+import { Flights } from './lib/media/flights.ts'
+import { HD } from './lib/media/sizes.ts'
+import { clipUnits, FPS, FRAME_TICKS, type Units } from './lib/media/units.ts'
 import { machineTime, treeCpuMs } from './lib/processes.ts'
-import { benchServer, eventLoopP99, ServedStream } from './lib/server-contender.ts'
-import { HD } from './lib/sizes.ts'
 import { median, percentiles, quantile } from './lib/statistics.ts'
-import { clipUnits, FPS, FRAME_TICKS, type Units } from './lib/units.ts'
 
 type Round = {
   streams: number
   lost: number
   p50: number
   p95: number
-  /** Parts of all cores. */
+  /** Share of all cores. */
   busy: number
-  /** Of the server or the ffmpegs with all their children, for each frame that came out. */
+  /** Of the server or the ffmpegs with all their children, per output frame. */
   cpuMsPerFrame: number
-  /** How late the server's timers were, in ms; absent for bare ffmpegs. */
+  /** Event loop delay of the server in ms; undefined for bare ffmpegs. */
   eventLoopP99?: number
 }
 type Lane = { write(number: number): void; flights: Flights }
 
-/** As many processes as there are streams, and more, have started and compiled by then, and what piled up meanwhile is gone. */
+/** By then all processes have started and compiled, and the backlog is processed. */
 const WARM_UP_MS = 12_000
 const LIMIT_MS = 60
-/** Beyond this one machine of today is not meant. */
+/** More than any current machine carries. */
 const MOST = 256
 
-/** Publishes on all lanes in real time, a little apart from each other as independent publishers are. */
+/** Publishes on all lanes in real time, slightly staggered like independent publishers. */
 async function fly(lanes: Lane[], pids: number[], ready: () => Promise<void>, seconds: number): Promise<Round> {
   const stop = new AbortController()
   const feeding = lanes.map(async ({ write, flights }, i) => {
@@ -109,7 +109,7 @@ async function bare(count: number, units: Units, seconds: number): Promise<Round
 
 const carries = ({ lost, p95 }: Round) => lost === 0 && p95 < LIMIT_MS
 
-/** The most that one round after the other carries: doubled until it fails, then halved in between. */
+/** Finds the maximum over several rounds: doubled until it fails, then bisected. */
 async function most(measure: (count: number) => Promise<Round>, first: number): Promise<Round[]> {
   const rounds: Round[] = []
   const tryOut = async (count: number) => {

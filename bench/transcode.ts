@@ -1,11 +1,11 @@
 import type { Benchmark, Budget, Options } from './lib/benchmark.ts'
-import type { Entrant } from './lib/contender.ts'
-import { type Cost, measureCost } from './lib/cost.ts'
-import { benchFfmpeg, ffmpegPair, oneFfmpeg } from './lib/ffmpeg-contender.ts'
-import { serverContender } from './lib/server-contender.ts'
-import { type Size, sizesNamed } from './lib/sizes.ts'
+import type { Entrant } from './lib/contenders/contender.ts'
+import { type Cost, measureCost } from './lib/contenders/cost.ts'
+import { benchFfmpeg, ffmpegPair, oneFfmpeg } from './lib/contenders/ffmpeg-contender.ts'
+import { serverContender } from './lib/contenders/server-contender.ts'
+import { type Size, sizesNamed } from './lib/media/sizes.ts'
+import { clipUnits } from './lib/media/units.ts'
 import { median, ratios, spread } from './lib/statistics.ts'
-import { clipUnits } from './lib/units.ts'
 
 type Figure = keyof Pick<Cost, 'cpuMsPerFrame' | 'cpuMsPerFrameAtFullSpeed' | 'maxFps'>
 
@@ -26,7 +26,7 @@ async function entrants(options: Options): Promise<Entrant[]> {
 
 type Result = { name: string; costs: Cost[] }
 
-/** Everyone takes a turn in each round, so that a change of the machine's mood meets all. */
+/** Contenders alternate within each round, so that changes of the machine's speed affect all. */
 async function compare(all: Entrant[], size: Size, rounds: number, seconds: number, say: (line: string) => void) {
   const units = await clipUnits(size)
   const results: Result[] = all.map(({ name }) => ({ name, costs: [] }))

@@ -1,23 +1,26 @@
 import { type ClientRequest, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../src/core/clock.ts'
-import { http } from '../test/helpers/http.ts'
+import { http } from '../test/helpers/server/http.ts'
+import { waitFor } from '../test/helpers/wait.ts'
 import type { Benchmark, Options } from './lib/benchmark.ts'
-import { openPeer } from './lib/peer.ts'
+import { openPeer } from './lib/contenders/peer.ts'
+import { benchServer } from './lib/contenders/server-contender.ts'
 import { treeCpuMs } from './lib/processes.ts'
-import { benchServer } from './lib/server-contender.ts'
 import { median, percentiles, spread } from './lib/statistics.ts'
 
-/** 8 Mbit/s in a hundred pieces a second, segments of a second. */
+/** 8 Mbit/s in a hundred pieces per second, segments of one second. */
 const CHUNK_BYTES = 10_000
 const CHUNKS_A_SECOND = 100
 const READERS = [1, 10, 100]
 const STAMP_BYTES = 8
+/** CPU time per second: a waiting server uses less. */
+const QUIET_MS = 50
 
 type Server = AsyncDisposable & {
-  /** Where channels are. */
+  /** URL of the channels. */
   readonly base: string
-  /** Of its whole process tree. */
+  /** CPU time of its whole process tree. */
   cpuMs(): number
 }
 type Round = {
@@ -29,7 +32,7 @@ type Round = {
   p99: number
 }
 
-/** Reads a channel from its beginning; the begin of each chunk carries the time at which it was written. */
+/** Reads a channel from its beginning; each chunk begins with the time at which it was written. */
 class Reader {
   received = 0
   readonly delays: number[] = []
@@ -70,7 +73,7 @@ class Reader {
 
 async function measure({ base, cpuMs }: Server, count: number, seconds: number): Promise<Round> {
   const channel = `${base}/bench${Math.round(nowMs())}`
-  // JSON channels are plain channels: nothing decodes what passes.
+  // JSON channels are plain channels: their content is not decoded.
   const { status } = await http('POST', channel, { headers: { 'expect-content': 'application/json' } })
   if (status >= 300) throw new Error(`${channel} answered ${status}`)
   const readers = Array.from({ length: count }, () => new Reader(channel))
@@ -121,8 +124,24 @@ async function publish(channel: string, seconds: number): Promise<number> {
   return total * CHUNK_BYTES
 }
 
+/** Waits for work after the server's start, such as describing pipelines, which is no cost of a channel. */
+async function settled(pid: number): Promise<void> {
+  let before: number | undefined
+  await waitFor(
+    'the server to have started',
+    () => {
+      const now = treeCpuMs(pid)
+      const quiet = before !== undefined && now - before <= QUIET_MS
+      before = now
+      return quiet
+    },
+    { everyMs: 1000 },
+  )
+}
+
 async function millrace(options: Options): Promise<Server> {
   const server = await benchServer(options)
+  await settled(server.pid)
   return {
     base: `${server.url}/trickle`,
     cpuMs: () => treeCpuMs(server.pid),

@@ -1,54 +1,66 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowMs } from '../src/core/clock.ts'
 import type { Benchmark, Options } from './lib/benchmark.ts'
-import { Crowd } from './lib/crowd.ts'
-import { openEcho } from './lib/echo.ts'
-import { inRealTime } from './lib/feed.ts'
-import { Flights } from './lib/flights.ts'
-import { openPeer } from './lib/peer.ts'
+import { openEcho } from './lib/contenders/echo.ts'
+import { openPeer } from './lib/contenders/peer.ts'
+import { benchServer } from './lib/contenders/server-contender.ts'
+import { inRealTime } from './lib/media/feed.ts'
+import { Flights } from './lib/media/flights.ts'
+import { flowing } from './lib/media/routes.ts'
+import { RtcPublisher } from './lib/media/rtc-peer.ts'
+import { HD } from './lib/media/sizes.ts'
+import { clipUnits, FRAME_TICKS, type Units } from './lib/media/units.ts'
 import { cpuMs } from './lib/processes.ts'
-import { flowing } from './lib/routes.ts'
-import { RtcPublisher } from './lib/rtc-peer.ts'
-import { benchServer } from './lib/server-contender.ts'
-import { HD } from './lib/sizes.ts'
 import { median, percentiles, slope, spread } from './lib/statistics.ts'
-import { clipUnits, FRAME_TICKS, type Units } from './lib/units.ts'
+import { Crowd } from './lib/viewers/crowd.ts'
 
 const KBPS = 3000
-const CROWDS = [1, 10, 30, 60]
+const CROWDS: readonly number[] = [1, 10, 30, 60]
 const SETTLE_MS = 1500
+const SECONDS = 8
 
-/** Forwards what is published at `/whip/bench` to those who watch at `/whep/bench`. */
+/** Forwards the stream published at `/whip/bench` to viewers at `/whep/bench`. */
 type Server = AsyncDisposable & {
   readonly url: string
-  /** Of what sends to the viewers. */
+  /** CPU time of the part that sends to the viewers. */
   cpuMs(): number
-  /** Resolves when viewers may come. */
+  /** Resolves when viewers may join. */
   flowing(): Promise<void>
 }
 
 type Round = {
   viewers: number
-  /** Sent to all of them, a second. */
+  /** Packets per second, to all viewers together. */
   packets: number
   kbpsEach: number
   lost: number
-  /** Of one core, by the process that sends. */
+  /** Share of one core used by the sending process. */
   cpu: number
   /** From the publisher's last packet to each viewer's first, over all viewers. */
   p50: number
   p95: number
+  /**
+   * With a lossy network: retransmissions among the packets sent; the longest freeze of any viewer; and packets never
+   * received.
+   */
+  resent: number
+  freezeMs: number
+  gaveUp: number
 }
 
-/** Publishes by WHIP and lets the crowd grow step by step. */
-async function crowds({ url, cpuMs, flowing }: Server, units: Units, seconds: number): Promise<Round[]> {
+/** Publishes over WHIP and lets the crowd grow step by step. */
+async function crowds(
+  { url, cpuMs, flowing }: Server,
+  units: Units,
+  { seconds = SECONDS, loss = 0, viewers = CROWDS }: Options,
+): Promise<Round[]> {
   await using opened = new AsyncDisposableStack()
   const publisher = opened.use(await RtcPublisher.open(`${url}/whip/bench`))
   const sent: { pts: number; at: number }[] = []
   const stop = new AbortController()
   const feeding = inRealTime(
     (number) => {
-      // Distances that do not repeat, so that each viewer's own clock can be told.
+      // Intervals that do not repeat, so that each viewer's clock offset can be found.
       const pts = number * FRAME_TICKS + ((Math.imul(number + 1, 0x9e3779b1) >>> 0) % 1000)
       void publisher.write({ ...units.at(number), pts }).then((at) => sent.push({ pts, at }))
     },
@@ -56,9 +68,9 @@ async function crowds({ url, cpuMs, flowing }: Server, units: Units, seconds: nu
   )
   try {
     await flowing()
-    const crowd = opened.use(new Crowd(`${url}/whep/bench`))
+    const crowd = opened.use(new Crowd(`${url}/whep/bench`, loss / 100))
     const rounds: Round[] = []
-    for (const size of CROWDS) {
+    for (const size of viewers) {
       await crowd.grow(size)
       await sleep(SETTLE_MS)
       sent.length = 0
@@ -79,8 +91,12 @@ async function crowds({ url, cpuMs, flowing }: Server, units: Units, seconds: nu
       })
       const { p50, p95 } = percentiles(times)
       const sum = (of: 'packets' | 'bytes' | 'lost') => seen.reduce((all, one) => all + Math.max(0, one[of]), 0)
+      const lossy = seen.flatMap((one) => one.lossy ?? [])
       rounds.push({
         viewers: size,
+        resent: lossy.reduce((all, one) => all + one.resent, 0) / Math.max(1, sum('packets')),
+        freezeMs: Math.max(0, ...lossy.map(({ freezeMs }) => freezeMs)),
+        gaveUp: lossy.reduce((all, one) => all + one.gaveUp, 0),
         packets: (sum('packets') * 1000) / wallMs,
         kbpsEach: (sum('bytes') * 8) / wallMs / size,
         lost: sum('lost'),
@@ -97,7 +113,7 @@ async function crowds({ url, cpuMs, flowing }: Server, units: Units, seconds: nu
 }
 
 async function millrace(options: Options): Promise<Server> {
-  const server = await benchServer(options, { VIDEO_BITRATE_KBPS: String(KBPS), UDP_PORTS: '50000-50400' })
+  const server = await benchServer(options, { VIDEO_BITRATE_KBPS: String(KBPS), UDP_PORT: '0' })
   return {
     url: server.url,
     cpuMs: () => cpuMs(server.pid),
@@ -108,7 +124,7 @@ async function millrace(options: Options): Promise<Server> {
   }
 }
 
-/** What only forwards has no more to tell than that packets came. */
+/** A mere forwarder has no state but arriving packets. */
 const forwarding = () => sleep(500)
 
 async function werift(): Promise<Server> {
@@ -127,14 +143,14 @@ async function peer(options: Options): Promise<Server> {
 
 type Result = { name: string; open: (options: Options) => Promise<Server>; rounds: Round[][] }
 
-/** Processor time for each packet more, in microseconds: the slope over crowds of all sizes. */
+/** CPU time per additional packet, in microseconds: the slope over crowds of all sizes. */
 const perPacket = (rounds: readonly Round[]) => slope(rounds.map(({ packets, cpu }) => [packets, cpu * 1e6] as const))
 
 export const viewers: Benchmark = {
   name: 'viewers',
   about: `WHEP viewers of one 720p30 stream of ${KBPS / 1000} Mbit/s: what each costs, what is lost, and the delay of the fan-out`,
   async run(options, say) {
-    const { seconds = 8, repeat = 2 } = options
+    const { repeat = 2, loss = 0, viewers: sizes = CROWDS } = options
     const units = await clipUnits({ ...HD, kbps: KBPS })
     const served: Result = { name: 'millrace noop', open: millrace, rounds: [] }
     const echoed: Result = { name: 'werift forwarder', open: werift, rounds: [] }
@@ -143,14 +159,14 @@ export const viewers: Benchmark = {
     for (let round = 0; round < repeat; round++) {
       for (const { name, open, rounds } of results) {
         await using server = await open(options)
-        rounds.push(await crowds(server, units, seconds))
+        rounds.push(await crowds(server, units, options))
         say(`${name}: ${perPacket(rounds.at(-1)!).toFixed(1)} µs a packet`)
       }
     }
     const at = (rounds: Round[][], viewers: number, what: keyof Round) =>
       median(rounds.flat().flatMap((round) => (round.viewers === viewers ? round[what] : [])))
     const rows = ({ name, rounds }: Result) =>
-      CROWDS.map((viewers) => [
+      sizes.map((viewers) => [
         name,
         viewers,
         Math.round(at(rounds, viewers, 'packets')),
@@ -159,19 +175,29 @@ export const viewers: Benchmark = {
         Math.round(at(rounds, viewers, 'cpu') * 100),
         at(rounds, viewers, 'p50'),
         at(rounds, viewers, 'p95'),
+        ...(loss > 0
+          ? [
+              Math.round(at(rounds, viewers, 'resent') * 1000) / 10,
+              Math.round(at(rounds, viewers, 'freezeMs')),
+              at(rounds, viewers, 'gaveUp'),
+            ]
+          : []),
       ])
-    const most = CROWDS.at(-1)!
+    const most = sizes.at(-1)!
     const costs = ({ rounds }: Result) => rounds.map(perPacket)
     const peerCosts = options.peer ? `, through the peer ${spread(costs(peered), 1)} µs` : ''
     return {
       budgets: [
-        { what: 'processor time a packet for one viewer more', limit: 20, value: median(costs(served)), unit: 'µs' },
+        { what: 'processor time a packet for one viewer more', limit: 8, value: median(costs(served)), unit: 'µs' },
         { what: `packets lost by ${most} viewers`, limit: 0, value: at(served.rounds, most, 'lost'), unit: 'packets' },
       ],
       tables: [
         {
           title: `A packet for one viewer more: ${spread(costs(served), 1)} µs, through a plain werift forwarder ${spread(costs(echoed), 1)} µs${peerCosts}`,
-          columns: ['server', 'viewers', 'packets/s', 'kbit/s each', 'lost', 'of a core, %', 'p50, ms', 'p95, ms'],
+          columns: [
+            ...['server', 'viewers', 'packets/s', 'kbit/s each', 'lost', 'of a core, %', 'p50, ms', 'p95, ms'],
+            ...(loss > 0 ? ['sent again, %', 'longest freeze, ms', 'never came'] : []),
+          ],
           rows: results.flatMap(rows),
           note: 'The time of the process that sends, which for Millrace also carries the frames to and from its children, and for a peer that of all its processes. The delay is that from the publisher’s last packet to each viewer’s first; a forwarder decodes nothing. The viewers run on the same machine.',
         },

@@ -1,19 +1,35 @@
 import type { Plot } from './plot.ts'
 
-/** What the command line says; each benchmark has its own default for what is absent. */
+/** Command line options; each benchmark has its own defaults. */
 export type Options = {
   /** Length of one measurement. */
   seconds?: number
-  /** How often each measurement is made; contenders take turns. */
+  /** Number of repetitions of each measurement; contenders alternate. */
   repeat?: number
-  /** Length of `soak`. */
+  /** Length of `soak` and of `recording`. */
   minutes?: number
-  /** Names of sizes, as in `720p`; see `sizes.ts`. */
+  /** Streams at once, in `soak`. */
+  streams?: number
+  /** Names of sizes, such as `720p`; see `sizes.ts`. */
   sizes?: string[]
-  /** Starts a peer to compare with, with `{port}` where its port goes. */
+  /** Command that starts a peer for comparison, with `{port}` in place of its port. */
   peer?: string
-  /** Where the peer serves, with `{port}` too. */
+  /** URL of the peer, also with `{port}`. */
   peerUrl?: string
+  /** Numbers of viewers at once, rising; at least two. */
+  viewers?: readonly number[]
+  /** Packet loss of viewers, in percent. */
+  loss?: number
+  /** Device for models; default the CPU. */
+  provider?: 'cpu' | 'cuda'
+  /** Command of a LiveKit server. */
+  livekit?: string
+  /** Folder in which LiveKit's client for Node is installed. */
+  client?: string
+  /** The camera of `cluster` has a microphone. */
+  audio?: boolean
+  /** Folder for the logs of all programs. */
+  logs?: string
   /** Folder for CPU profiles of the server and the runners. */
   profile?: string
 }
@@ -24,11 +40,11 @@ export type Table = {
   title: string
   columns: string[]
   rows: Cell[][]
-  /** What a reader has to know beside the title. */
+  /** Information that the reader needs in addition to the title. */
   note?: string
 }
 
-/** A figure that was promised, and what it came to. */
+/** A promised figure and the measured value. */
 export type Budget = { what: string; limit: number; value: number; unit: string; atLeast?: boolean }
 
 export type Findings = {

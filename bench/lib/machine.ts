@@ -9,11 +9,11 @@ export type Machine = {
   memoryGiB: number
   node: string
   ffmpeg: string
-  /** Runnable processes over the last minute when the benchmark began. */
+  /** Load average over the last minute when the benchmark began. */
   load: number
 }
 
-/** How busy the machine was while a benchmark ran, in parts of all its cores. */
+/** CPU use during a benchmark, as a share of all cores. */
 export type Busyness = { busy: number; stolen: number }
 
 export async function describeMachine(): Promise<Machine> {
@@ -28,7 +28,7 @@ export async function describeMachine(): Promise<Machine> {
   }
 }
 
-/** Call at the beginning; the function it returns tells what happened since. */
+/** Call at the beginning; the returned function gives the CPU use since. */
 export function watchMachine(): () => Busyness {
   const before = machineTime()
   return () => {

@@ -1,4 +1,4 @@
-// Charts as SVG, for a page that is read as text as well.
+// Charts as SVG, readable as text as well.
 
 export type Series = { name: string; points: [x: number, y: number][] }
 export type Plot =
@@ -24,7 +24,7 @@ const text = (x: number, y: number, words: string, more = '') =>
   `<text x="${x}" y="${y}" ${more}>${escaped(words)}</text>`
 const fixed = (n: number) => (Number.isFinite(n) ? n.toFixed(1) : '0')
 
-/** A chart as a frame that stands alone; its background is white, so that it can be read on a dark page. */
+/** A standalone chart; its background is white, so that it can be read on a dark page. */
 export function drawPlot(plot: Plot): string {
   const body = plot.kind === 'lines' ? lines(plot) : bars(plot)
   return [
@@ -68,7 +68,7 @@ function bars({ bars, y }: Extract<Plot, { kind: 'bars' }>): string[] {
         : [
             `<path d="M${fixed(middle)} ${fixed(ys.at(low))}V${fixed(ys.at(high))}" stroke="#111827" stroke-width="1.5"/>`,
           ]
-    // Long names stand on two levels, so that neighbours do not run into each other.
+    // Long names alternate between two lines, so that neighbours do not overlap.
     const under = text(middle, HEIGHT - BOTTOM + 16 + (bars.length > 6 && i % 2 ? 14 : 0), name, 'text-anchor="middle"')
     return [rect, ...range, under, text(middle, top - 5, label(value), 'text-anchor="middle"')]
   })
@@ -77,7 +77,7 @@ function bars({ bars, y }: Extract<Plot, { kind: 'bars' }>): string[] {
 
 type Scale = { at(value: number): number; ticks: number[] }
 
-/** From values to places, with round numbers for the lines. */
+/** Maps values to coordinates, with round numbers for the grid. */
 function scale([min, max]: [number, number], from: number, to: number): Scale {
   const span = max > min ? max - min : 1
   const rough = span / 5

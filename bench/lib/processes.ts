@@ -1,16 +1,16 @@
-// What processes cost, from Linux's /proc (proc_pid_stat(5)).
+// Process costs, from Linux's /proc (proc_pid_stat(5)).
 import { readdirSync, readFileSync } from 'node:fs'
 
 type Stat = { pid: number; parent: number; ownMs: number; reapedMs: number; rssBytes: number; threads: number }
 
-/** USER_HZ, which is 100 wherever Linux runs. */
+/** USER_HZ, which is 100 on all Linux systems. */
 const TICK_MS = 10
 const PAGE_BYTES = 4096
 
 function readStat(pid: number): Stat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The command stands in brackets and may hold anything; the fields behind it count from the third.
+    // The command is in brackets and may contain anything; the fields after it count from the third.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     const at = (field: number) => Number(fields[field - 3])
     return {
@@ -26,20 +26,20 @@ function readStat(pid: number): Stat | undefined {
   }
 }
 
-/** A process and everything below it, now. */
-export function processTree(root: number): Stat[] {
+/** A process and its descendants, now. */
+function processTree(root: number): Stat[] {
   const all = readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (readStat(Number(name)) ?? []) : []))
   const children = Map.groupBy(all, ({ parent }) => parent)
   const below = (pid: number): Stat[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child.pid)])
   return [...all.filter(({ pid }) => pid === root), ...below(root)]
 }
 
-/** Processor time of a whole tree in milliseconds, of those too that ended in it. Good to 10 ms a process. */
+/** CPU time of a whole tree in milliseconds, including ended processes. Accurate to 10 ms per process. */
 export function treeCpuMs(root: number): number {
   return processTree(root).reduce((sum, { ownMs, reapedMs }) => sum + ownMs + reapedMs, 0)
 }
 
-/** Processor time of one process in milliseconds; 0 when it is gone. */
+/** CPU time of one process in milliseconds; 0 if it is gone. */
 export function cpuMs(pid: number): number {
   return readStat(pid)?.ownMs ?? 0
 }
@@ -52,7 +52,21 @@ export type Footprint = {
   children: number
 }
 
-/** Memory and handles of a process, and how much lives below it. */
+/** The parts of a process's resident memory (proc_pid_status(5)), in bytes. */
+export type ResidentMemory = { anonBytes: number; fileBytes: number; sharedBytes: number }
+
+export function residentMemory(pid: number): ResidentMemory {
+  let status = ''
+  try {
+    status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  } catch {
+    // It is gone, and has none.
+  }
+  const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024
+  return { anonBytes: bytes('RssAnon'), fileBytes: bytes('RssFile'), sharedBytes: bytes('RssShmem') }
+}
+
+/** Memory and handles of a process, and the number of its descendants. */
 export function footprint(pid: number): Footprint {
   const tree = processTree(pid)
   const own = tree.find((stat) => stat.pid === pid)
@@ -73,7 +87,7 @@ function count(folder: string): number {
   }
 }
 
-/** Time that all processors of the machine spent, in milliseconds; stolen is what a hypervisor gave to others. */
+/** Time of all CPUs of the machine, in milliseconds; stolen is what a hypervisor gave to others. */
 export function machineTime(): { busyMs: number; stolenMs: number; totalMs: number } {
   const line = readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? ''
   const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft = 0, steal = 0] = line

@@ -14,7 +14,7 @@ export type Report = Findings & {
   during: Busyness
 }
 
-/** Writes a benchmark's JSON and plots, and the page over all benchmarks whose results lie in the folder. */
+/** Writes a benchmark's JSON and plots, and the page of all benchmarks with results in the folder. */
 export async function writeReport(report: Report, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
   for (const plot of report.plots) {
@@ -23,10 +23,13 @@ export async function writeReport(report: Report, folder: string): Promise<void>
   await writeFile(join(folder, `${report.benchmark}.json`), `${JSON.stringify(report, null, 1)}\n`)
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort()
   const all = await Promise.all(
-    names.map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as Report),
+    names.map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8'), asNumbers) as Report),
   )
   await writeFile(join(folder, 'README.md'), page(all))
 }
+
+/** A figure without measurements is NaN, which is null in JSON: it must not be read as 0, which meets every limit. */
+const asNumbers = (_: string, value: unknown) => (value === null ? Number.NaN : value)
 
 /** The same for a terminal. */
 export function tell({ budgets, tables }: Findings): string {

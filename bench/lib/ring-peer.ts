@@ -1,10 +1,10 @@
-/** The other process of `../ring.ts`: gives every frame back as it came, by the way named in its arguments. */
+/** The other process of `../ring.ts`: returns every frame unchanged, by the transport named in its arguments. */
 
 import { Doorbell } from '../../src/pipeline/ring/doorbell.ts'
 import { INPUT_SLOTS, REGION_BYTES } from '../../src/pipeline/ring/frame-layout.ts'
 import { FrameRing } from '../../src/pipeline/ring/frame-ring.ts'
 import { mapSharedFile } from '../../src/pipeline/ring/shared-memory.ts'
-import { readFrames } from './read-frames.ts'
+import { readFrames } from './media/read-frames.ts'
 
 const [way, bytes] = [process.argv[2], Number(process.argv[3])]
 

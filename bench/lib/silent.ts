@@ -1,4 +1,4 @@
 import type { Log } from '../../src/core/log.ts'
 
-/** For parts that want a logger where nobody reads the log. */
+/** A logger for parts whose log nobody reads. */
 export const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => SILENT }

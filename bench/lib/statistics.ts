@@ -1,4 +1,4 @@
-/** The middle of repeated measurements, with the lowest and the highest. */
+/** The median of repeated measurements, with the lowest and the highest. */
 export type Summary = { median: number; low: number; high: number; count: number }
 
 /** Linear between neighbours; NaN without values. */
@@ -14,7 +14,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-export function summarize(values: readonly number[]): Summary {
+function summarize(values: readonly number[]): Summary {
   return { median: median(values), low: Math.min(...values), high: Math.max(...values), count: values.length }
 }
 
@@ -25,7 +25,7 @@ export function percentiles(values: readonly number[]): Percentiles {
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99), count: values.length }
 }
 
-/** Of the line through the points with the least squares, in y per x; 0 for fewer than two points. */
+/** Least-squares slope in y per x; 0 for fewer than two points. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): number {
   const mean = (index: 0 | 1) => points.reduce((sum, point) => sum + point[index], 0) / points.length
   const [mx, my] = [mean(0), mean(1)]
@@ -34,15 +34,17 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   return under > 0 ? over / under : 0
 }
 
-/** The same through the medians of parts of the x axis, so that a few strays do not count. */
+/** The same through the medians of parts of the x axis, so that outliers do not count. */
 export function slopeOfMedians(points: readonly (readonly [x: number, y: number])[], part: number): number {
   const parts = Map.groupBy(points, ([x]) => Math.floor(x / part))
-  // The first and the last part may hold a few points only.
+  // The first and the last part may have only a few points.
   const whole = [...parts.values()].filter((part, _, all) => part.length > median(all.map(({ length }) => length)) / 2)
   return slope(whole.map((part) => [median(part.map(([x]) => x)), median(part.map(([, y]) => y))] as const))
 }
 
-/** Ratios of measurements made in turns, each against its neighbour in time: what the machine's mood does to both cancels out. */
+/**
+ * Ratios of alternating measurements, each to its neighbour in time, so that changes of the machine's speed cancel out.
+ */
 export function ratios(values: readonly number[], baselines: readonly number[]): number[] {
   return values.flatMap((value, i) => {
     const baseline = baselines[i]
@@ -50,7 +52,7 @@ export function ratios(values: readonly number[], baselines: readonly number[]):
   })
 }
 
-/** `1.23 (1.20 to 1.31)`, or the median alone when there is one value. */
+/** `1.23 (1.20 to 1.31)`, or the median alone for a single value. */
 export function spread(values: readonly number[], digits = 2): string {
   if (values.length === 0) return '-'
   const { median, low, high } = summarize(values)

@@ -1,0 +1,3 @@
+module millrace/bench/peers/trickle
+
+go 1.24.0
