@@ -1,13 +1,13 @@
 #!/bin/sh
-# Builds Millrace and lays it out as an image has it.
+# Builds Millrace in the layout of an image.
 #
-#   docker/build.sh dependencies     installs what building needs, from the lock file
-#   docker/build.sh packages FOLDER  fills FOLDER with what running needs, from the lock file: millrace/node_modules
-#   docker/build.sh app FOLDER       builds, and fills FOLDER, which may be the same:
+#   docker/build.sh dependencies     installs build dependencies from the lock file
+#   docker/build.sh packages FOLDER  installs run-time dependencies from the lock file: FOLDER/millrace/node_modules
+#   docker/build.sh app FOLDER       builds into FOLDER, which may be the same:
 #       millrace/     the package, without its dependencies
-#       docker/       what an image starts
+#       docker/       the image's entry point
 #
-# ONNX=cuda12 lets `packages` also fetch ONNX Runtime's libraries for CUDA 12.
+# With ONNX=cuda12, `packages` also downloads ONNX Runtime's libraries for CUDA 12.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,6 +24,8 @@ packages() {
   cd "$1/millrace"
   npm ci --omit=dev --prefer-offline --no-audit --no-fund
   slim node_modules
+  # npm does not fail without optional packages.
+  test -d node_modules/onnxruntime-node
 
   if [ "${ONNX:-cpu}" = cuda12 ]; then
     ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js
@@ -42,7 +44,7 @@ app() {
   cp docker/entrypoint.sh docker/health.mjs "$target/docker/"
 }
 
-# Leaves out what this machine cannot run, the ffmpeg of 2018, since an image has a newer one, and a report of 11 MB.
+# Omits binaries of other platforms, the ffmpeg of 2018 (an image has a newer one), and a report of 11 MB.
 slim() {
   rm -rf "$1/@ffmpeg-installer" "$1/fluent-ffmpeg/coverage"
   here=$(node -p process.arch)

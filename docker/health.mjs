@@ -1,4 +1,4 @@
-/** Ends with 0 when the server of this container answers, else with 1 and the reason. */
+/** Exits with 0 if this container's server answers, else with 1 and the reason. */
 const url = `http://127.0.0.1:${process.env.PORT || 8000}/health`
 
 try {

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the image, runs it as compose.yaml does, and looks whether it works; needs Docker, or Podman.
+# Builds the image, runs it as compose.yaml does, and checks that it works; needs Docker or Podman.
 #
 #   docker/verify.sh              builds docker/Dockerfile first
-#   docker/verify.sh IMAGE        an image that is there already
+#   docker/verify.sh IMAGE        checks an existing image
 #
-# ENGINE is the program, `docker` unless told; RUN_FLAGS are more flags for its `run`.
+# ENGINE is the program, default `docker`; RUN_FLAGS are additional flags for its `run`.
 set -eu
 
 engine=${ENGINE:-docker}
@@ -40,7 +40,7 @@ done
 echo 'ok: healthy'
 
 [ "$(inside id -u)" = 10001 ] || fail 'it runs as another user'
-inside touch /models/.verify /pipelines/.verify /tmp/.verify /data/.verify || fail 'a folder cannot be written to'
+inside touch /models/.verify /pipelines/.verify /recordings/.verify /tmp/.verify /data/.verify || fail 'a folder cannot be written to'
 inside touch /app/.verify 2> /dev/null && fail 'the server can change itself'
 echo 'ok: confined, with its folders writable'
 
