@@ -1,4 +1,4 @@
-/** Makes `dist/`, which is laid out as the repository is, so that code finds its neighbours in both. */
+/** Builds `dist/`, which has the repository's layout, so that relative paths work in both. */
 import { spawnSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,12 +9,13 @@ const DIST = join(ROOT, 'dist')
 const DECLARATION = /(from |import\()(['"])(\.{1,2}\/[^'"]+)\.ts\2/g
 
 rmSync(DIST, { recursive: true, force: true })
-const tsc = spawnSync(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', join(ROOT, 'tsconfig.build.json')], {
-  stdio: 'inherit',
-})
-if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+// The client is already JavaScript and only gets declarations.
+for (const project of ['tsconfig.build.json', 'tsconfig.client.json']) {
+  const tsc = spawnSync(join(ROOT, 'node_modules', '.bin', 'tsc'), ['-p', join(ROOT, project)], { stdio: 'inherit' })
+  if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+}
 
-// tsc turns `./x.ts` into `./x.js` in the code only.
+// tsc rewrites `./x.ts` to `./x.js` in code only.
 for (const path of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
   if (!path.endsWith('.d.ts')) continue
   const file = join(DIST, path)
@@ -22,14 +23,15 @@ for (const path of readdirSync(DIST, { recursive: true, encoding: 'utf8' })) {
 }
 
 const { name, version, license, type, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-// `millrace new` names the tools' versions.
+// `millrace new` needs the versions of the tools.
 const about = { name, version, license, type, private: true, devDependencies }
 writeFileSync(join(DIST, 'package.json'), `${JSON.stringify(about, null, 2)}\n`)
-cpSync(join(ROOT, 'src/scaffold/template'), join(DIST, 'src/scaffold/template'), { recursive: true })
+for (const template of ['template', 'template-python'])
+  cpSync(join(ROOT, 'src/scaffold', template), join(DIST, 'src/scaffold', template), { recursive: true })
 // The runner and SDK of Python pipelines run from their sources.
 cpSync(join(ROOT, 'python'), join(DIST, 'python'), {
   recursive: true,
-  filter: (path) => !/__pycache__|\.egg-info|\/build$/.test(path),
+  filter: (path) => !/__pycache__|\.egg-info|\/build$|python\/tests|check\.sh|requirements-checks/.test(path),
 })
 cpSync(join(ROOT, 'public'), join(DIST, 'public'), { recursive: true })
 for (const pipeline of readdirSync(join(DIST, 'pipelines'))) {
