@@ -1,10 +1,10 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 
-/** Names under which systems install a Chromium that playwright-core can drive, best first. */
+/** Names of Chromium builds that playwright-core can drive, best first. */
 const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
 
-/** Places outside PATH where installers put one. */
+/** Install locations outside PATH. */
 const CHROMIUM_PLACES = [
   '/usr/lib/chromium/chromium',
   '/snap/bin/chromium',
@@ -22,7 +22,7 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** The first of `names` that PATH holds, as an absolute path. */
+/** The absolute path of the first of `names` on PATH. */
 export function onPath(...names: string[]): string | undefined {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable)
@@ -34,18 +34,24 @@ export function findFfmpeg(): string | undefined {
   return named && isExecutable(named) ? named : onPath('ffmpeg')
 }
 
-/** The neighbour of `FFMPEG_PATH`, else the one on PATH. */
+/** Beside `FFMPEG_PATH`, else the one on PATH. */
 export function findFfprobe(): string | undefined {
   const named = process.env.FFMPEG_PATH
   const neighbour = named && join(dirname(named), 'ffprobe')
   return neighbour && isExecutable(neighbour) ? neighbour : onPath('ffprobe')
 }
 
-/** `CHROMIUM_PATH`, else a usual name on PATH, else a usual place. */
+/** `CHROMIUM_PATH`, else a known name on PATH, else a known location. */
 export function findChromium(): string | undefined {
   const named = process.env.CHROMIUM_PATH
   if (named && isExecutable(named)) return named
   return onPath(...CHROMIUM_NAMES) ?? CHROMIUM_PLACES.find(isExecutable)
+}
+
+/** `FIREFOX_PATH`, else a known name on PATH. */
+export function findFirefox(): string | undefined {
+  const named = process.env.FIREFOX_PATH
+  return named && isExecutable(named) ? named : onPath('firefox-esr', 'firefox')
 }
 
 function need(found: string | undefined, what: string): string {
@@ -55,4 +61,5 @@ function need(found: string | undefined, what: string): string {
 
 export const ffmpegPath = (): string => need(findFfmpeg(), 'ffmpeg')
 export const ffprobePath = (): string => need(findFfprobe(), 'ffprobe')
+export const firefoxPath = (): string => need(findFirefox(), 'Firefox')
 export const chromiumPath = (): string => need(findChromium(), 'Chromium')

@@ -2,13 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 
 export type Import = {
-  /** Files are named from the root of the repository, with `/`. */
+  /** Path from the root of the repository, with `/`. */
   from: string
   /** As written. */
   specifier: string
-  /** The file meant, for a relative import. */
+  /** The imported file, for a relative import. */
   to?: string
-  /** Gone when the code runs. */
+  /** Removed at run time. */
   typeOnly: boolean
 }
 
@@ -23,7 +23,7 @@ export type SourceFile = {
 const STATEMENT = /(?:^|[\n;])\s*(import|export)\s+(type\s+)?([^'";]*?from\s*)?(['"])([^'"\n]+)\4/g
 const CALL = /\bimport\s*\(\s*(['"])([^'"\n]+)\1\s*\)(\s*\.\s*[A-Z])?/g
 
-/** Every file below `folder` with one of the endings, with what it imports. */
+/** All files below `folder` with one of the extensions, with their imports. */
 export function readSources(root: string, folder: string, endings: string[]): SourceFile[] {
   return files(join(root, folder))
     .filter((file) => endings.some((ending) => file.endsWith(ending)))
@@ -45,12 +45,12 @@ export function findImports(path: string, code: string): Import[] {
   const statements = [...code.matchAll(STATEMENT)].map(([, , type, names = '', , specifier = '']) =>
     make(specifier, type !== undefined || onlyTypes(names)),
   )
-  // `import('./x.ts').Name` with a capital stands in a type.
+  // `import('./x.ts').Name` with a capital is a type.
   const calls = [...code.matchAll(CALL)].map(([, , specifier = '', name]) => make(specifier, name !== undefined))
   return [...statements, ...calls]
 }
 
-/** True for `{ type A, type B } from`. */
+/** Whether `{ … } from` lists only types. */
 function onlyTypes(names: string): boolean {
   const braces = /^\{([^}]*)\}\s*from\s*$/.exec(names)
   const list =
@@ -61,7 +61,7 @@ function onlyTypes(names: string): boolean {
   return list.length > 0 && list.every((name) => name.startsWith('type '))
 }
 
-/** Files that `start` loads when it runs, itself included. */
+/** Files that `start` loads at run time, including itself. */
 export function closure(start: string, sources: SourceFile[]): string[] {
   const byPath = new Map(sources.map((source) => [source.path, source]))
   const seen = new Set<string>()
@@ -74,7 +74,7 @@ export function closure(start: string, sources: SourceFile[]): string[] {
   return [...seen]
 }
 
-/** Rings of imports, types included, each as the files passed on the way round. */
+/** Import cycles, including types, each as the list of its files. */
 export function cycles(sources: SourceFile[]): string[][] {
   const byPath = new Map(sources.map((source) => [source.path, source]))
   const done = new Set<string>()
@@ -89,7 +89,7 @@ export function cycles(sources: SourceFile[]): string[][] {
   return found
 }
 
-/** Block comments, and lines that are nothing but a comment; text in strings that looks like one is kept. */
+/** Removes block comments, and lines that are only a comment; similar text in strings is kept. */
 function withoutComments(text: string): string {
   return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/^\s*\/\/.*$/gm, '')
 }

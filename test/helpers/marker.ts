@@ -1,13 +1,13 @@
 /**
  * A frame number that a program can read back from the frame: a strip of 18 x 2 blocks over the top sixth. The two
- * blocks at each end are references (white and black, swapped in the second row), the 32 between them carry 24 bits of
- * number and 8 of checksum. Large blocks outlive the encoder and scaling; the references tell an inverted frame.
+ * blocks at each end are references (white and black, swapped in the second row); the 32 between them have 24 bits of
+ * number and 8 of checksum. Large blocks survive encoding and scaling; the references reveal an inverted frame.
  */
 const COLUMNS = 18
 const WHITE = 235
 const BLACK = 16
 
-/** The strip's part of the frame's height. */
+/** Height of the strip as a share of the frame's. */
 export const MARKER_STRIP = 1 / 6
 /** Numbers are below this. */
 export const MARKER_LIMIT = 2 ** 24
@@ -39,9 +39,9 @@ export function drawMarker(y: Uint8Array, width: number, height: number, number:
 }
 
 /**
- * Reads the number back, or undefined when the frame carries none. `pixels` are packed rows from the top, of which
- * only the strip is looked at; `channels` is 1 for luma, 3 or 4 for RGB(A). Refers to nothing outside itself, so that
- * its source can be handed to a browser.
+ * Reads the number back; undefined if the frame has none. `pixels` are packed rows from the top, of which only the
+ * strip is used; `channels` is 1 for luma, 3 or 4 for RGB(A). Has no outside references, so that its source can run in
+ * a browser.
  */
 export function readMarkerFrom(
   pixels: ArrayLike<number>,
@@ -75,7 +75,7 @@ export function readMarkerFrom(
   let bits = 0
   for (let index = 0; index < 32; index++) {
     const level = (brightness(index >> 4, (index & 15) + 1) - black) / contrast
-    // A block between black and white is two frames mixed, or no marker at all.
+    // A block between black and white is a blend of two frames, or no marker at all.
     if (Math.abs(level - 0.5) < 0.15) return undefined
     bits = (bits << 1) | (level > 0.5 ? 1 : 0)
   }
@@ -83,17 +83,17 @@ export function readMarkerFrom(
   return Math.imul(number ^ 0x5a5a5a, 0x9e3779b1) >>> 24 === (bits & 255) ? number : undefined
 }
 
-/** The number in a luma plane with packed rows, or undefined when it carries none. */
+/** The number in a luma plane with packed rows; undefined if it has none. */
 export function readMarker(y: Uint8Array, width: number, height: number): number | undefined {
   return readMarkerFrom(y, width, height, 1)
 }
 
-/** The number in a canvas's `getImageData(…).data`, or undefined when it carries none. */
+/** The number in a canvas's `getImageData(…).data`; undefined if it has none. */
 export function readMarkerFromRgba(rgba: ArrayLike<number>, width: number, height: number): number | undefined {
   return readMarkerFrom(rgba, width, height, 4)
 }
 
-/** Plain JavaScript that declares `readMarkerFromRgba(rgba, width, height)`, for use in a page. */
+/** Plain JavaScript that declares `readMarkerFromRgba(rgba, width, height)`, for a page. */
 export const READ_MARKER_SOURCE = `
 const readMarkerFrom = ${readMarkerFrom.toString()}
 const readMarkerFromRgba = (rgba, width, height) => readMarkerFrom(rgba, width, height, 4)

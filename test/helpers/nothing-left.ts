@@ -4,24 +4,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { TimerWatch } from './timer-watch.ts'
 
-/** Handles that belong to what a test opened. Others (file reads, the test runner's own channel) come and go. */
+/** Handles opened by a test. Others (file reads, the test runner's channel) come and go. */
 const HANDLES = ['TCPSocketWrap', 'TCPServerWrap', 'UDPWrap', 'ProcessWrap', 'PipeWrap', 'Worker']
 
-/** What else keeps a process from ending, or stays when it does. */
+/** Other resources that keep a process alive or outlive it. */
 export type Leftovers = {
-  /** Command lines of processes below this one, zombies too. */
+  /** Command lines of descendant processes, including zombies. */
   children: string[]
-  /** `tcp 127.0.0.1:8000` for each socket that listens, `udp …` for each that is bound. */
+  /** `tcp 127.0.0.1:8000` for each listening socket, `udp …` for each bound one. */
   sockets: string[]
-  /** Node's active handles that keep a process alive, by kind; timers are told apart by `TimerWatch`. */
+  /** Node's active handles that keep a process alive, by kind; timers are tracked by `TimerWatch`. */
   handles: string[]
-  /** Open or mapped shared-memory files, and files of ours in the temporary folders. */
+  /** Open or mapped shared-memory files, and our files in temporary folders. */
   files: string[]
 }
 
 /**
- * Call before opening things; the function it returns, good for one call, fails unless within `limitMs` everything that
- * came since is gone: processes, listening sockets, timers and other handles, shared-memory and temporary files.
+ * Call before opening things. The returned function, to be called once, fails unless everything opened since is gone
+ * within `limitMs`: processes, listening sockets, timers and other handles, shared-memory and temporary files.
  */
 export function nothingLeft(): (limitMs?: number) => Promise<void> {
   const timers = new TimerWatch()
@@ -40,7 +40,7 @@ export function nothingLeft(): (limitMs?: number) => Promise<void> {
   }
 }
 
-/** What there is now. Linux only: elsewhere only the handles are seen. */
+/** Current resources. Linux only: elsewhere only handles are seen. */
 export function look(): Leftovers {
   const linux = process.platform === 'linux'
   return {
@@ -51,8 +51,8 @@ export function look(): Leftovers {
   }
 }
 
-/** What `now` holds beyond `before`; a list is compared as a bag. */
-export function added(before: Leftovers, now: Leftovers): Leftovers {
+/** What `now` has in addition to `before`; lists are compared as multisets. */
+function added(before: Leftovers, now: Leftovers): Leftovers {
   const beyond = (old: string[], fresh: string[]): string[] => {
     const rest = [...old]
     return fresh.filter((item) => {
@@ -70,13 +70,13 @@ export function added(before: Leftovers, now: Leftovers): Leftovers {
   }
 }
 
-/** All processes below `pid`. */
+/** All descendants of `pid`. */
 export function descendants(pid: number): { pid: number; command: string }[] {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       const stat = read(`/proc/${name}/stat`)
-      // The command's name stands in brackets and may hold anything, brackets too.
+      // The command is in brackets and may contain anything, including brackets.
       const parent = Number(stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
       return stat ? [{ pid: Number(name), parent }] : []
     })
@@ -93,7 +93,7 @@ export function isAlive(pid: number): boolean {
   return stat !== undefined && stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) !== 'Z'
 }
 
-/** Listening TCP sockets and bound UDP ones of a process. */
+/** Listening TCP sockets and bound UDP sockets of a process. */
 export function socketsOf(pid: number): string[] {
   const inodes = new Set(links(pid).flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []))
   return ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((table) =>
@@ -116,7 +116,7 @@ export function sharedMemoryOf(pid: number): string[] {
   return [...new Set([...links(pid).filter(isShared), ...mapped])]
 }
 
-/** Files of ours in the temporary folders, but for the clips that are kept on purpose. */
+/** Our files in temporary folders, except cached clips. */
 export function temporaryFiles(): string[] {
   return [...new Set([tmpdir(), '/dev/shm'])].flatMap((folder) =>
     (list(folder) ?? [])

@@ -1,19 +1,39 @@
 /**
- * Run before the tests: finds the programs that they need from the system, installs missing ones with apt where it may
- * (root on Debian or Ubuntu), and else ends with one line that names what is missing and how to get it.
+ * Runs before the tests: finds the system programs that they need, installs missing ones with apt if permitted (root on
+ * Debian or Ubuntu), and otherwise exits with one line that names what is missing and how to get it.
  */
 import { spawnSync } from 'node:child_process'
-import { findChromium, findFfmpeg, findFfprobe, onPath } from './binaries.ts'
+import { findChromium, findFfmpeg, findFfprobe, findFirefox, onPath } from './binaries.ts'
 
-type Need = { what: string; variable: string; aptPackages: string[]; find: () => string | undefined }
+type Need = {
+  what: string
+  variable: string
+  aptPackages: string[]
+  find: () => string | undefined
+  /** If it is not available, its tests are skipped. */
+  optional?: boolean
+}
 
 const NEEDS: Need[] = [
   { what: 'ffmpeg', variable: 'FFMPEG_PATH', aptPackages: ['ffmpeg'], find: findFfmpeg },
   { what: 'ffprobe', variable: 'FFMPEG_PATH', aptPackages: ['ffmpeg'], find: findFfprobe },
-  // Ubuntu's `chromium` is only a hint at a snap, which is why it is tried by running it and not by its name.
-  // Its package for virtual environments, and the atomics of the frame ring, are Debian packages of their own.
+  // Ubuntu's `chromium` only refers to a snap, so it is tested by running it and not by its name. The venv module and
+  // the frame ring's atomics are separate Debian packages.
   { what: 'Python', variable: 'PATH', aptPackages: ['python3-venv', 'libatomic1'], find: findPython },
   { what: 'Chromium', variable: 'CHROMIUM_PATH', aptPackages: ['chromium'], find: findChromium },
+  // Ubuntu lacks this package, and its `firefox` refers to a snap.
+  { what: 'Firefox', variable: 'FIREFOX_PATH', aptPackages: ['firefox-esr'], find: findFirefox, optional: true },
+  {
+    what: 'GStreamer with its RTSP server',
+    variable: 'PATH',
+    aptPackages: [
+      ...['gir1.2-gst-rtsp-server-1.0', 'python3-gi', 'gstreamer1.0-plugins-base', 'glib-networking'],
+      ...['gstreamer1.0-plugins-good', 'gstreamer1.0-plugins-bad'],
+    ],
+    find: findGstreamer,
+    optional: true,
+  },
+  { what: 'coturn', variable: 'PATH', aptPackages: ['coturn'], find: () => onPath('turnserver'), optional: true },
 ]
 
 function findPython(): string | undefined {
@@ -24,13 +44,21 @@ function findPython(): string | undefined {
   return works ? python : undefined
 }
 
+/** The Python of Debian's packages. */
+function findGstreamer(): string | undefined {
+  const python = '/usr/bin/python3'
+  const probe = 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import GstRtspServer'
+  const works = spawnSync(python, ['-c', probe], { stdio: 'ignore', timeout: 60_000 }).status === 0
+  return works ? python : undefined
+}
+
 const UPDATE_LIMIT_MS = 180_000
 const INSTALL_LIMIT_MS = 900_000
 
-function missing(): Need[] {
-  return NEEDS.filter((need) => {
+function missing(optional = false): Need[] {
+  return NEEDS.filter((need) => (need.optional ?? false) === optional).filter((need) => {
     const file = need.find()
-    return !file || !starts(file, ['Chromium', 'Python'].includes(need.what) ? '--version' : '-version')
+    return !file || !starts(file, need.what.startsWith('ff') ? '-version' : '--version')
   })
 }
 
@@ -42,7 +70,7 @@ function mayInstall(): boolean {
   return process.platform === 'linux' && process.getuid?.() === 0 && onPath('apt-get') !== undefined
 }
 
-/** Returns what apt said when it failed. */
+/** apt's output if it failed. */
 function apt(args: string[], limitMs: number): string | undefined {
   const run = spawnSync('apt-get', args, {
     encoding: 'utf8',
@@ -83,3 +111,5 @@ if (absent.length > 0) {
   console.error(`the tests need ${names}, not found on this machine${why}; ${mend(absent)}`)
   process.exit(1)
 }
+const wished = missing(true)
+if (wished.length > 0 && mayInstall()) install(wished)

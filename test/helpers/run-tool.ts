@@ -5,13 +5,13 @@ import { TailBuffer } from '../../src/core/child.ts'
 export type ToolOptions = {
   /** Written to its stdin. */
   input?: Uint8Array
-  /** Besides stdout: file descriptors from 3 on to be read as well. */
+  /** Number of file descriptors from 3 on that are also read. */
   extraOutputs?: number
   /** Killed after this long; default 60 s. */
   limitMs?: number
 }
 
-/** Runs a program to its end and returns what it wrote to stdout and to the extra outputs, in that order. */
+/** Runs a program to its end and returns its stdout and extra outputs, in that order. */
 export async function runTool(command: string, args: string[], options: ToolOptions = {}): Promise<Buffer[]> {
   const { input, extraOutputs = 0, limitMs = 60_000 } = options
   const extra = Array.from({ length: extraOutputs }, () => 'pipe' as const)
@@ -23,7 +23,7 @@ export async function runTool(command: string, args: string[], options: ToolOpti
     child.once('close', resolve)
     child.once('error', reject)
   })
-  // A program may have seen enough before its input ends.
+  // A program may exit before its input ends.
   child.stdin?.on('error', () => {})
   child.stdin?.end(input)
   try {

@@ -1,9 +1,9 @@
 import { createHook } from 'node:async_hooks'
 
-/** Makers whose timers do not count: the test runner, and the one who looks. */
+/** Creators whose timers do not count: the test runner, and this check. */
 const EXEMPT = ['/node_modules/vitest/', '/node_modules/@vitest/', '/helpers/nothing-left.ts']
 
-/** Where a timer was made, from its stack: the first line outside Node; undefined for an exempt one. */
+/** The creator of a timer from its stack: the first line outside Node; undefined for an exempt one. */
 function maker(stack: string): string | undefined {
   const line = stack
     .split('\n')
@@ -13,7 +13,7 @@ function maker(stack: string): string | undefined {
   return EXEMPT.some((place) => line?.includes(place)) ? undefined : line
 }
 
-/** Notes each timer made from now on until it has fired or was cleared. Counts alone would mix up old and new ones. */
+/** Records each new timer until it has fired or was cleared. Counts alone would confuse old and new ones. */
 export class TimerWatch {
   stopped = false
   readonly #made = new Map<number, { timer: WeakRef<NodeJS.Timeout>; where: string }>()
@@ -26,7 +26,7 @@ export class TimerWatch {
     destroy: (id) => this.#made.delete(id),
   }).enable()
 
-  /** Where the timers were made that still run and keep the process alive. */
+  /** Creators of timers that still run and keep the process alive. */
   running(): string[] {
     return [...this.#made.values()].flatMap(({ timer, where }) =>
       timer.deref()?.hasRef() ? [`timer made ${where}`] : [],

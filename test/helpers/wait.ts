@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Asks again and again until `look` gives something true, and returns that; fails with `what` after `limitMs`. */
+/** A second's work on an idle machine may take many on a busy one; a long limit costs time only when a test fails. */
+export const WAIT_MS = 45_000
+
+/** Polls until `look` returns something truthy, and returns that; rejects with `what` after `limitMs`. */
 export async function waitFor<T>(
   what: string,
   look: () => T | Promise<T>,
-  { limitMs = 20_000, everyMs = 50 } = {},
+  { limitMs = WAIT_MS, everyMs = 50 } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const end = performance.now() + limitMs
   let last: unknown
