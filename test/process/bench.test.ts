@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openPeer } from '../../bench/lib/peer.ts'
+import { openPeer } from '../../bench/lib/contenders/peer.ts'
 import type { Report } from '../../bench/lib/report.ts'
 import { runTool } from '../helpers/run-tool.ts'
 
@@ -19,7 +19,7 @@ const bench = (...args: string[]) =>
   runTool(process.execPath, [MAIN, ...args, '--seconds', '1', '--repeat', '1', '--results', folder])
 const read = async (name: string) => JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8')) as Report
 
-test('a benchmark measures a whole server and writes its figures, as JSON and as a page', async () => {
+test('a benchmark measures a whole server and writes its results as JSON and as a page', async () => {
   const [said] = await bench('trickle')
   expect(String(said)).toContain('# trickle')
   const { tables, machine } = await read('trickle')
@@ -30,21 +30,21 @@ test('a benchmark measures a whole server and writes its figures, as JSON and as
   expect(await readFile(join(folder, 'README.md'), 'utf8')).toContain('## trickle')
 })
 
-test('one that is not known is named, with those that are', async () => {
+test('an unknown one is refused with the list of known ones', async () => {
   await expect(bench('speed')).rejects.toThrow(/"speed"; there are transcode, /)
 })
 
 describe('a server to compare with', () => {
   const node = (program: string) => ({ peer: `'${process.execPath}' -e "${program}" {port}` })
 
-  test('is started on a port of its own and waited for', async () => {
+  test('is started on a free port and waited for', async () => {
     const program = `require('http').createServer((_, answer) => answer.end('here')).listen(process.argv[1])`
     await using peer = await openPeer(node(program), 'http://127.0.0.1:{port}/')
     expect(await (await fetch(peer.url)).text()).toBe('here')
     expect(peer.cpuMs()).toBeGreaterThan(0)
   })
 
-  test('tells what it said when it ends instead', async () => {
+  test('reports its output when it exits instead', async () => {
     const opening = openPeer(node(`console.error('no room'); process.exit(1)`), 'http://127.0.0.1:{port}')
     await expect(opening).rejects.toThrow(/ended before it answered[\s\S]*no room/)
   })

@@ -15,16 +15,16 @@ async function run(before: string): Promise<Child['exit']> {
   return child.exit
 }
 
-test('a process leaves with its code', async () => {
+test('a process exits with its code', async () => {
   expect(await run('')).toMatchObject({ code: 7 })
 })
 
-test('what listens for the exit is told', async () => {
+test('exit listeners are called', async () => {
   expect(await run("process.on('exit', () => process.kill(process.pid, 'SIGUSR2'))")).toMatchObject({
     signal: 'SIGUSR2',
   })
 })
 
-test('one that hangs while it leaves is ended by the system', async () => {
+test('a process that hangs while exiting is killed', async () => {
   expect(await run("process.on('exit', () => { for (;;); })")).toMatchObject({ signal: 'SIGALRM' })
 })

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Child } from '../../../src/core/child.ts'
-import { http, httpJson } from '../../helpers/http.ts'
+import { http, httpJson } from '../../helpers/server/http.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -20,7 +20,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** The checkout as `COPY . .` gives it to an image, with what `docker/build.sh dependencies` would install. */
+/** The checkout as `COPY . .` puts it into an image, with what `docker/build.sh dependencies` would install. */
 function copySources(): string {
   const source = join(folder, 'source')
   const { stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' })
@@ -48,7 +48,7 @@ const environment = (port: number) => ({
 const run = (command: string, args: string[], port = 1) =>
   spawnSync(command, args, { cwd: app, encoding: 'utf8', env: environment(port), timeout: 60_000 })
 
-describe('what an image is made of, outside Docker', () => {
+describe('the contents of an image, outside Docker', () => {
   it(
     'is built by the script that the Dockerfiles call',
     () => {
@@ -66,15 +66,33 @@ describe('what an image is made of, outside Docker', () => {
     BUILD_MS,
   )
 
-  it('has the commands, and runs other programs as they are', () => {
+  it('has the commands, and runs other programs unchanged', () => {
     const entrypoint = join(app, 'docker/entrypoint.sh')
-    expect(run(entrypoint, ['pipelines']).stdout).toMatch(/^effects .*\nnoop /)
+    expect(run(entrypoint, ['pipelines']).stdout).toMatch(/^effects [\s\S]*^noop /m)
     expect(run(entrypoint, ['echo', 'hello']).stdout).toBe('hello\n')
     const doctor = run(entrypoint, ['doctor', '--json'])
     expect(JSON.parse(doctor.stdout).map(({ subject }: { subject: string }) => subject)).toContain('ffmpeg')
   })
 
-  it('starts, is healthy, takes a stream, and stops by SIGTERM', async () => {
+  it(
+    'installs a Python pipeline with the bundled SDK, and uninstalls it',
+    () => {
+      const entrypoint = join(app, 'docker/entrypoint.sh')
+      const source = join(folder, 'my-pipeline')
+      cpSync(join(ROOT, 'test/fixtures/python/my-pipeline'), source, { recursive: true })
+      const millrace = (...args: string[]) =>
+        spawnSync(entrypoint, args, { cwd: app, encoding: 'utf8', env: environment(1), timeout: BUILD_MS })
+      const { status, stderr } = millrace('install', `pip:${source}`)
+      expect(status, stderr).toBe(0)
+      expect(millrace('pipelines').stdout).toMatch(/^my-pipeline +my-pipeline@0\.1\.0/m)
+      expect(millrace('prepare', 'my-pipeline').stdout).toContain('Preparing MyPipeline models')
+      expect(millrace('uninstall', 'my-pipeline').stdout).toBe('my-pipeline\n')
+      expect(millrace('pipelines').stdout).not.toMatch(/^my-pipeline/m)
+    },
+    BUILD_MS,
+  )
+
+  it('starts, becomes healthy, processes a stream, and stops on SIGTERM', async () => {
     const port = await freePort()
     const url = `http://127.0.0.1:${port}`
     const health = () => run(process.execPath, [join(app, 'docker/health.mjs')], port)
@@ -87,7 +105,7 @@ describe('what an image is made of, outside Docker', () => {
       cwd: app,
     })
     try {
-      await waitFor('health', () => health().status === 0, { limitMs: 30_000, everyMs: 300 })
+      await waitFor('health', () => health().status === 0, { everyMs: 300 })
       expect(health().stdout.trim()).toBe('IDLE')
       expect((await http('GET', `${url}/`)).text).toContain('<title>Millrace</title>')
       expect((await http('GET', `${url}/docs`)).status).toBe(200)

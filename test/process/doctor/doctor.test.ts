@@ -9,9 +9,16 @@ import { Child } from '../../../src/core/child.ts'
 import { checkFfmpeg } from '../../../src/doctor/ffmpeg.ts'
 import { type Finding, reportOf } from '../../../src/doctor/finding.ts'
 import { checkGpu } from '../../../src/doctor/gpu.ts'
-import { checkCandidates, checkHttpPort, checkNetworkBuffers, checkUdpPorts } from '../../../src/doctor/network.ts'
+import {
+  checkCandidates,
+  checkHttpPort,
+  checkNetworkBuffers,
+  checkUdpPort,
+  checkUdpPorts,
+} from '../../../src/doctor/network.ts'
 import { checkPipelines } from '../../../src/doctor/pipelines.ts'
 import { checkModelDir, checkNode, checkSharedMemory } from '../../../src/doctor/runtime.ts'
+import { openSharedPort } from '../../../src/webrtc/ice/port.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -36,7 +43,7 @@ async function millrace(args: string[], env: Record<string, string> = {}) {
 }
 
 describe('millrace doctor', () => {
-  it('finds nothing to mend on a machine where the tests run, and leaves nothing', async () => {
+  it('finds nothing to fix on a machine where the tests run, and leaves nothing behind', async () => {
     const check = nothingLeft()
     const { output, code } = await millrace(['doctor', '--json'])
     const findings = JSON.parse(output) as Finding[]
@@ -48,7 +55,24 @@ describe('millrace doctor', () => {
     await check()
   })
 
-  it('says line by line what is missing, with the mend, and ends with 1', async () => {
+  it('reports missing Python in one line, and exits with 0 without any', async () => {
+    const python = async (env: Record<string, string>) => {
+      const { output, code } = await millrace(['doctor', '--json'], env)
+      expect(code).toBe(0)
+      return (JSON.parse(output) as Finding[]).filter(({ subject }) => subject === 'Python')
+    }
+    expect(await python({ PYTHON: '/nowhere/python' })).toEqual([
+      expect.objectContaining({ state: 'warn', found: expect.stringContaining('/nowhere/python was not found') }),
+    ])
+    expect(await python({ PYTHON: 'false' })).toEqual([
+      expect.objectContaining({ state: 'warn', found: expect.stringContaining('does not run') }),
+    ])
+    expect(await python({})).toEqual([
+      expect.objectContaining({ state: 'ok', found: expect.stringMatching(/^3\.\d+\.\d+ at \//) }),
+    ])
+  })
+
+  it('reports each problem in a line with its fix, and exits with 1', async () => {
     const { output, code } = await millrace(['doctor'], {
       FFMPEG_PATH: '/nowhere/ffmpeg',
       HOST: '0.0.0.0',
@@ -57,24 +81,24 @@ describe('millrace doctor', () => {
     expect(output).toMatch(/^✗ ffmpeg +FFMPEG_PATH is "\/nowhere\/ffmpeg".*\n +-> .*FFMPEG_PATH/m)
     expect(output).toMatch(/^✗ Pipelines +PIPELINE is "x".*effects/m)
     expect(output).toMatch(/^! Access .*\n +-> set AUTH_TOKEN$/m)
-    expect(output.trimEnd()).toMatch(/2 to mend before it runs; \d worth a look$/)
+    expect(output.trimEnd()).toMatch(/2 to fix before the server can run; warnings: \d$/)
     expect(code).toBe(1)
   })
 
-  it('names a setting that is not accepted, and ends with 2', async () => {
+  it('names an invalid setting and exits with 2', async () => {
     const { output, code } = await millrace(['doctor'], { PORT: 'eighty' })
     expect(output).toMatch(/^millrace: PORT is "eighty": .*\n$/)
     expect(code).toBe(2)
   })
 })
 
-describe('what the doctor looks at', () => {
-  it('an old Node', () => {
+describe('checks of the doctor', () => {
+  it('an outdated Node', () => {
     expect(checkNode('20.11.0')).toMatchObject({ state: 'missing', found: expect.stringContaining('24') })
     expect(checkNode('24.0.0')).toMatchObject({ state: 'ok' })
   })
 
-  it('a port that is taken', async () => {
+  it('a port in use', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
@@ -84,7 +108,15 @@ describe('what the doctor looks at', () => {
     expect(await checkHttpPort('127.0.0.1', port)).toMatchObject({ state: 'ok' })
   })
 
-  it('UDP ports, and addresses that packets arrive at', async () => {
+  it('the WebRTC port: free, in use, and in use where another one would do', async () => {
+    const port = (await openSharedPort(0))!
+    expect(await checkUdpPort(port.port)).toMatchObject({ state: 'missing', mend: expect.stringContaining('UDP_PORT') })
+    await port.close()
+    expect(await checkUdpPort(port.port)).toMatchObject({ state: 'ok' })
+    expect(await checkUdpPort(0)).toMatchObject({ state: 'ok' })
+  })
+
+  it('UDP ports, and the addresses packets arrive at', async () => {
     const check = nothingLeft()
     expect(await checkUdpPorts([51_060, 51_080])).toMatchObject({ state: 'ok', found: expect.stringContaining('21') })
     expect(await checkCandidates(undefined)).not.toMatchObject({ state: 'missing' })
@@ -92,7 +124,7 @@ describe('what the doctor looks at', () => {
     await check()
   })
 
-  it('network buffers that the system keeps small', async () => {
+  it('small network buffers', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'mr-doctor-'))
     const limits = (rmem: string, wmem: string) =>
       Promise.all([writeFile(join(folder, 'rmem_max'), rmem), writeFile(join(folder, 'wmem_max'), wmem)])
@@ -111,13 +143,13 @@ describe('what the doctor looks at', () => {
     }
   })
 
-  it('shared memory, and the folder of the models', () => {
+  it('shared memory and the model folder', () => {
     expect(checkSharedMemory()).toMatchObject({ state: 'ok' })
     expect(checkModelDir(join(tmpdir(), 'not', 'there', 'yet'))).toMatchObject({ state: 'ok' })
     expect(checkModelDir(join(ROOT, 'package.json', 'models'))).toMatchObject({ state: 'warn' })
   })
 
-  it('pipelines that were rejected', async () => {
+  it('rejected pipelines', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'mr-doctor-'))
     try {
       await writeFile(join(folder, 'package.json'), '{}')
@@ -134,7 +166,7 @@ describe('what the doctor looks at', () => {
     }
   })
 
-  it('a GPU, by what its tool says', async () => {
+  it('a GPU, by the output of its tool', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'mr-doctor-'))
     const tool = async (name: string, script: string) => {
       const file = join(folder, name)
@@ -154,13 +186,13 @@ describe('what the doctor looks at', () => {
     }
   })
 
-  it('an encoder that does not work here', async () => {
+  it('an encoder that does not work', async () => {
     const [finding] = await checkFfmpeg({ path: undefined, videoEncoder: 'h264_nvenc', log })
     expect(finding?.subject).toBe('ffmpeg')
     if (finding?.state !== 'ok') expect(finding?.found).toContain('h264_nvenc')
   })
 
-  it('reads well', () => {
+  it('the report is formatted in columns', () => {
     const report = reportOf([
       { subject: 'Node', state: 'ok', found: '24.0.0' },
       { subject: 'HTTP port', state: 'missing', found: 'taken', mend: 'set PORT' },
@@ -170,7 +202,7 @@ describe('what the doctor looks at', () => {
       '✗ HTTP port  taken',
       '             -> set PORT',
       '',
-      '1 to mend before it runs',
+      '1 to fix before the server can run',
     ])
   })
 })

@@ -10,7 +10,7 @@ import {
   outsideFolder,
   packPackage,
   writePackage,
-} from '../../helpers/outside-package.ts'
+} from '../../helpers/package/outside-package.ts'
 
 const log = { info() {}, debug() {}, warn() {}, error() {}, child: () => log }
 const context = { log }
@@ -21,7 +21,7 @@ const ADDS: OutsidePackage = {
   files: { 'index.js': addingPipeline('Adds', 1) },
 }
 
-/** An app with a tarball of the package in it. */
+/** An app folder with a tarball of the package. */
 async function appWith(app: string, given: OutsidePackage): Promise<string> {
   const directory = writePackage(join(app, '..', given.name), given)
   return packPackage(directory, app)
@@ -38,7 +38,7 @@ async function folderWithApp() {
 }
 
 describe('AUTO_INSTALL_PIPELINE', () => {
-  test('a tarball is installed into its own folder and found there', async () => {
+  test('a tarball is installed into a folder of its own and found there', async () => {
     using folder = await folderWithApp()
     const { app } = folder
     await appWith(app, ADDS)
@@ -50,7 +50,7 @@ describe('AUTO_INSTALL_PIPELINE', () => {
     expect(existsSync(join(app, 'node_modules'))).toBe(false)
   })
 
-  test('the next start finds it done, also without npm; another tarball is installed anew', async () => {
+  test('the next start has nothing to do, even without npm; another tarball is installed', async () => {
     using folder = await folderWithApp()
     const { app } = folder
     await appWith(app, ADDS)
@@ -65,7 +65,7 @@ describe('AUTO_INSTALL_PIPELINE', () => {
     expect(readFileSync(entry, 'utf8')).toContain('value + 2')
   })
 
-  test('no script of a package runs', async () => {
+  test('scripts of packages do not run', async () => {
     using folder = await folderWithApp()
     const { app } = folder
     const touch = `node -e "require('fs').writeFileSync('${join(app, 'ran')}', '')"`
@@ -74,7 +74,7 @@ describe('AUTO_INSTALL_PIPELINE', () => {
     await npm(['pack', '--ignore-scripts', '--pack-destination', app], directory)
     await installPipelines(options(app, ['./evil-1.0.0.tgz']), context)
     expect(existsSync(join(app, 'ran'))).toBe(false)
-    // The scripts would have been seen: without our flag one runs.
+    // The scripts do run without our flag.
     const elsewhere = writePackage(join(app, '..', 'elsewhere'), { name: 'elsewhere' })
     await npm(
       [
@@ -89,7 +89,7 @@ describe('AUTO_INSTALL_PIPELINE', () => {
     expect(existsSync(join(app, 'ran'))).toBe(true)
   })
 
-  test('one wrong spec among good ones: nothing is installed', async () => {
+  test('one invalid spec among valid ones: nothing is installed', async () => {
     using folder = await folderWithApp()
     const { app } = folder
     await appWith(app, ADDS)
@@ -98,7 +98,7 @@ describe('AUTO_INSTALL_PIPELINE', () => {
     expect(existsSync(wanted.pipelineDir)).toBe(false)
   })
 
-  test('what npm cannot install, with what npm said', async () => {
+  test('a failed npm install is reported with the output of npm', async () => {
     using folder = await folderWithApp()
     const { app } = folder
     writeFileSync(join(app, 'broken-1.0.0.tgz'), 'this is no tarball')
@@ -124,7 +124,7 @@ describe('AUTO_INSTALL_PIPELINE', () => {
     await expect(installPipelines(options(app, ['./my-adds-1.0.0.tgz']), context)).rejects.toThrow(message)
   })
 
-  test('a link in the folder does not lead npm elsewhere', async () => {
+  test('a link in the folder does not redirect npm', async () => {
     using folder = await folderWithApp()
     const { app } = folder
     const tarball = await packPackage(writePackage(join(app, '..', 'my-adds'), ADDS), join(app, '..'))

@@ -1,4 +1,4 @@
-/** One test for each feature of the external pipeline guide that has one, by its row in the runner contract, §4.3. */
+/** One test per feature of the external pipeline guide, by its row in §4.3 of the runner contract. */
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,14 +7,14 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../../../src/config.ts'
 import { type DiscoverOptions, discoverPipelines, findPipeline } from '../../../src/pipeline/catalog/catalog.ts'
-import { addingPipeline, npm, outsideFolder, packPackage, writePackage } from '../../helpers/outside-package.ts'
-import { openTestPool, play, until } from '../pipeline/support.ts'
+import { addingPipeline, npm, outsideFolder, packPackage, writePackage } from '../../helpers/package/outside-package.ts'
+import { openTestPool, play, until } from '../pipeline/support/hosts.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const run = promisify(execFile)
 const log = { info() {}, debug() {}, warn() {}, error() {}, child: () => log }
 
-/** `millrace …` in a folder; how it ended, and what it printed. */
+/** Runs `millrace …` in a folder; returns exit code and output. */
 async function millrace(args: string[], cwd: string, env: Record<string, string> = {}) {
   const options = { cwd, timeout: 60_000, env: { ...process.env, LOG_LEVEL: 'silent', ...env } }
   return run(process.execPath, [join(ROOT, 'src/cli.ts'), ...args], options).then(
@@ -29,10 +29,10 @@ const adds = (name: string, amount: number) => ({
   files: { 'index.js': addingPipeline('Adds', amount) },
 })
 
-/** As the server does it. */
+/** Loads it as the server does. */
 const discover = (options: DiscoverOptions) => discoverPipelines({ builtinDir: join(ROOT, 'pipelines'), ...options })
 
-/** What a pipeline of a catalog makes of a sample of 0, with its own params. */
+/** Output of a pipeline of a catalog for a sample of 0, with its default params. */
 async function outputOf(catalog: Awaited<ReturnType<typeof discoverPipelines>>, name: string): Promise<number> {
   await using stage = await play(name, { catalog })
   await until('an output', () => stage.source.outputs.length > 0)
@@ -47,7 +47,7 @@ test('1: a package outside of the repository is loaded', async () => {
   expect(await outputOf(catalog, 'my-adds')).toBe(1)
 })
 
-test('2: a package for another version of the server is told apart', async () => {
+test('2: a package for another version of the server is rejected', async () => {
   using folder = outsideFolder()
   const more = { peerDependencies: { millrace: '>=7' } }
   writePackage(join(folder.path, 'new-adds'), { ...adds('new-adds', 1), more })
@@ -72,7 +72,7 @@ test('3: the dependencies of the app are found, with name, package, version and 
   })
 })
 
-test('4: one key in the manifest; unknown ones are told', async () => {
+test('4: one key in the manifest; unknown ones are reported', async () => {
   using folder = outsideFolder()
   const pipelines = { 'my-adds': { entry: './index.js#Adds', parms: {} } }
   writePackage(join(folder.path, 'typo'), { ...adds('typo', 1), pipelines })
@@ -95,7 +95,7 @@ describe('5: the name at launch', () => {
   })
 })
 
-test('6: params are known and checked before the model loads', async () => {
+test('6: params are described and validated before the model loads', async () => {
   using folder = outsideFolder()
   const index = `import { definePipeline } from 'millrace/pipeline'
 import { Params } from './params.js'
@@ -117,7 +117,7 @@ export const Params = BaseParams.extend({ level: z.int().min(1).max(9).default(3
   await expect(world.pool.lease(request, { log })).rejects.toMatchObject({ code: 'invalid-params' })
 })
 
-describe('7: the same however it is installed', () => {
+describe('7: every way of installing is equivalent', () => {
   const dependent = (name: string) => ({
     ...adds(name, 0),
     files: { 'index.js': addingPipeline('Adds', 'AMOUNT', "import { AMOUNT } from 'amount'") },
@@ -125,7 +125,7 @@ describe('7: the same however it is installed', () => {
   })
   const amount = { name: 'amount', more: { exports: './index.js' }, files: { 'index.js': 'export const AMOUNT = 7' } }
 
-  test('as pnpm lays packages out, each with links to its own dependencies', async () => {
+  test('as pnpm does, each package with links to its own dependencies', async () => {
     using folder = outsideFolder()
     const modules = join(folder.path, 'node_modules')
     const store = (name: string) => join(modules, '.pnpm', `${name}@1.0.0`, 'node_modules')
@@ -137,7 +137,7 @@ describe('7: the same however it is installed', () => {
     expect(await outputOf(await discover({ appDir: folder.path }), 'linked')).toBe(7)
   })
 
-  test('as a workspace, hoisted to the folder above', async () => {
+  test('as a workspace, hoisted to the parent folder', async () => {
     using folder = outsideFolder()
     writePackage(folder.path, { name: 'all', more: { private: true, workspaces: ['packages/*'] } })
     const app = join(folder.path, 'packages', 'app')
@@ -148,7 +148,7 @@ describe('7: the same however it is installed', () => {
     expect(await outputOf(await discover({ appDir: app }), 'hoisted')).toBe(7)
   })
 
-  test('as a link to a folder, its dependencies beside it', async () => {
+  test('as a link to a folder, with its dependencies beside it', async () => {
     using folder = outsideFolder()
     const source = writePackage(join(folder.path, 'source', 'by-link'), dependent('by-link'))
     writePackage(join(source, 'node_modules', 'amount'), amount)
@@ -159,8 +159,8 @@ describe('7: the same however it is installed', () => {
   })
 })
 
-describe('8: a process of its own, all dependencies installed', () => {
-  test('an import that fails is told, with what is missing', async () => {
+describe('8: a separate process with all dependencies installed', () => {
+  test('a failed import is reported, with the missing module', async () => {
     using folder = outsideFolder()
     const files = { 'index.js': addingPipeline('Adds', 1, "import 'no-such-package'") }
     writePackage(join(folder.path, 'lacking'), { ...adds('lacking', 1), files })
@@ -188,7 +188,7 @@ describe('8: a process of its own, all dependencies installed', () => {
     expect(await Promise.all([outputOf(catalog, 'one'), outputOf(catalog, 'two')])).toEqual([10, 20])
   })
 
-  test('own copies of zod and of the server in its tree do no harm', async () => {
+  test('other copies of zod and of the server in its tree do no harm', async () => {
     using folder = outsideFolder()
     const index = `import { BaseParams, definePipeline } from 'millrace/pipeline'
 import { z } from 'zod'
@@ -219,7 +219,7 @@ export const Own = definePipeline({
   })
 })
 
-test('11: params that every pipeline has, with their bounds', async () => {
+test('11: common params of all pipelines, with their bounds', async () => {
   using folder = outsideFolder()
   writePackage(join(folder.path, 'my-adds'), adds('my-adds', 1))
   await using world = await openTestPool({ catalog: await discover({ pipelineDir: folder.path }) })
@@ -278,7 +278,7 @@ describe('15: AUTO_INSTALL_PIPELINE', () => {
     expect(stdout).toContain('my-adds (my-adds@1.0.0)')
   })
 
-  test('a bad spec ends the start, with a message', async () => {
+  test('an invalid spec fails the start with a message', async () => {
     using folder = outsideFolder()
     const { code, stderr } = await millrace(['serve', '--port', '0'], folder.path, { AUTO_INSTALL_PIPELINE: 'x; id' })
     expect(code).toBe(2)
@@ -286,7 +286,7 @@ describe('15: AUTO_INSTALL_PIPELINE', () => {
   })
 })
 
-test('20: variants of one class, with params and a name of their own', async () => {
+test('20: variants of one class, with their own params and names', async () => {
   using folder = outsideFolder()
   const index = `import { BaseParams, definePipeline, z } from 'millrace/pipeline'
 export const Adds = definePipeline({
@@ -312,16 +312,16 @@ export const Adds = definePipeline({
 })
 
 describe('21: not found', () => {
-  test('the error lists what there is', async () => {
+  test('the error lists the available pipelines', async () => {
     using folder = outsideFolder()
     writePackage(join(folder.path, 'my-adds'), adds('my-adds', 1))
     const catalog = await discoverPipelines({ builtinDir: join(ROOT, 'pipelines'), pipelineDir: folder.path })
     expect(() => findPipeline(catalog, 'my-add')).toThrow(
-      'there is no pipeline my-add; there are: effects, my-adds, noop, onnx, redact',
+      'there is no pipeline my-add; there are: effects, meter, my-adds, noop, onnx, redact',
     )
   })
 
-  test('the list says of every candidate why it was rejected', async () => {
+  test('the list has the reason why each candidate was rejected', async () => {
     using folder = outsideFolder()
     const entries = { absent: './none.js#X', nameless: './index.js', outside: '../x.js#X', 'bad name': './index.js#X' }
     writePackage(join(folder.path, 'broken'), { name: 'broken', pipelines: entries, files: { 'index.js': '' } })
@@ -345,7 +345,7 @@ describe('21: not found', () => {
   })
 })
 
-test('22: an import that throws is told with its stack', async () => {
+test('22: an import that throws is reported with its stack', async () => {
   using folder = outsideFolder()
   const files = { 'index.js': `function load() {\n  throw new Error('no GPU here')\n}\nload()\n` }
   writePackage(join(folder.path, 'throws'), { ...adds('throws', 1), files })
@@ -355,7 +355,7 @@ test('22: an import that throws is told with its stack', async () => {
   expect(thrown.details.stack.join('\n')).toMatch(/at load .*throws\/index\.js:2/)
 })
 
-test('23: params that do not fit are told by path, with what is accepted', async () => {
+test('23: invalid params are reported by path, with what is accepted', async () => {
   using folder = outsideFolder()
   writePackage(join(folder.path, 'my-adds'), adds('my-adds', 1))
   const plain = `import { Pipeline, z } from 'millrace/pipeline'
@@ -402,7 +402,7 @@ export const Bad = definePipeline({ ...base, async prepareModels() { throw new E
   expect(asked.code).toBe(1)
 })
 
-test('a name that npm gives to a tarball does not matter', async () => {
+test('the file name of a tarball does not matter', async () => {
   using folder = outsideFolder()
   const tarball = await packPackage(
     writePackage(join(folder.path, 'a'), adds('@scope/my-adds'.replace('@scope/', ''), 1)),

@@ -1,10 +1,11 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { opusHead } from '../../../src/codec/audio/opus-ts.ts'
 import type { NutAudioStream } from '../../../src/codec/nut/format.ts'
 import { NutWriter } from '../../../src/codec/nut/writer.ts'
 import { nowMs, TICKS_PER_SECOND } from '../../../src/core/clock.ts'
 import { LatencyMeter } from '../../../src/core/counters.ts'
 import type { AudioCodec, AudioTrack, EncodedPacket } from '../../../src/core/media/packet.ts'
-import { openAudioTranscoder } from '../../../src/ffmpeg/audio.ts'
+import { openAudioTranscoder } from '../../../src/ffmpeg/audio/transcoder.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
@@ -25,17 +26,21 @@ const CODERS: Record<string, [AudioCodec, string[]]> = {
   'AAC at 48 kHz': ['aac', ['-c:a', 'aac']],
   'AAC at 44.1 kHz, mono': ['aac', ['-c:a', 'aac', '-ar', '44100', '-ac', '1']],
   MP3: ['mp3', ['-c:a', 'libmp3lame']],
+  'AAC in LATM': ['aac_latm', ['-c:a', 'aac', '-mpegts_flags', 'latm']],
+  'AC-3': ['ac3', ['-c:a', 'ac3']],
+  'E-AC-3 with six channels': ['eac3', ['-c:a', 'eac3', '-ac', '6']],
+  'Opus with six channels': ['opus', ['-c:a', 'libopus', '-ac', '6']],
   Opus: ['opus', ['-c:a', 'libopus']],
 }
 const NAMES = Object.keys(CODERS)
 
-/** Four seconds with a click of 5 ms at each of `CLICKS`, as packets; AAC in ADTS frames. */
+/** Packets of four seconds of audio with a click of 5 ms at each of `CLICKS`; AAC in ADTS frames. */
 const CLICKS = [1, 2.5]
 function clip(name: string, base: number): EncodedPacket<AudioTrack>[] {
   const [codec, coder] = CODERS[name]!
   const gate = CLICKS.map((at) => `between(t\\,${at}\\,${at + 0.005})`).join('+')
   const source = `aevalsrc=exprs=0.8*sin(2*PI*3000*t)*(${gate}):s=48000:d=4`
-  // Through MPEG-TS, which makes AAC into ADTS and begins at 0.
+  // Through MPEG-TS, which turns AAC into ADTS and starts at 0.
   const ts = ['-muxdelay', '0', '-muxpreload', '0', '-f', 'mpegts', 'pipe:1']
   const muxed = runFfmpeg(ffmpeg.path, ['-f', 'lavfi', '-i', source, ...coder, ...ts])
   const copy = ['-copyts', '-f', 'mpegts', '-i', 'pipe:0', '-c', 'copy', '-f', 'nut', 'pipe:1']
@@ -46,10 +51,12 @@ function clip(name: string, base: number): EncodedPacket<AudioTrack>[] {
   return frames.map(({ pts, data }) => ({ track, data, pts: base + ticks(pts), key: true }))
 }
 
-/** When clicks begin, in seconds on the packets' clock, heard as a player hears it that knows nothing of pre-skip. */
+/** Start times of the clicks in seconds on the clock of the packets, decoded without knowledge of pre-skip. */
 function clicksIn(packets: EncodedPacket[], base: number): number[] {
   const { codec, sampleRate, channels } = packets[0]!.track as AudioTrack
-  const writer = new NutWriter({ kind: 'audio', codec, sampleRate, channels }, { num: 1, den: TICKS_PER_SECOND })
+  const extradata = codec === 'opus' ? opusHead(channels) : undefined
+  const spec = { kind: 'audio', codec, sampleRate, channels, ...(extradata && { extradata }) } as const
+  const writer = new NutWriter(spec, { num: 1, den: TICKS_PER_SECOND })
   const parts = packets.flatMap(({ pts, data }) => {
     return [writer.frame(pts - base + TICKS_PER_SECOND, true, data.length), data]
   })
@@ -100,14 +107,14 @@ describe.each(NAMES)('%s', (name) => {
     for (const [i, click] of before.entries()) expect(Math.abs(after[i]! - click)).toBeLessThan(0.002)
   })
 
-  it('is held back no longer than its packets are long', async () => {
+  it('is delayed by no more than the length of its packets', async () => {
     const input = clip(name, 0)
     const { transcoder, packets } = await open(input[0]!.track)
     const delays = new LatencyMeter()
     for (const [i, packet] of input.slice(0, 60).entries()) {
       const written = nowMs()
       transcoder.write(packet)
-      // All whole packets that the audio so far can fill; a resampler keeps less than a millisecond.
+      // All complete packets the audio so far can fill; a resampler holds less than a millisecond.
       const due = Math.floor((input[i + 1]!.pts - input[0]!.pts - 90) / 1800)
       if (packets.length >= due) continue
       await waitFor(`packet ${due}`, () => packets.length >= due, { everyMs: 0.2 })
@@ -118,7 +125,7 @@ describe.each(NAMES)('%s', (name) => {
   })
 })
 
-describe('trouble', () => {
+describe('errors', () => {
   it('a jump of the clock is followed', async () => {
     const input = clip('AAC at 48 kHz', 0)
     const moved = input.map((packet, i) => (i < 90 ? packet : { ...packet, pts: packet.pts + 3600 * TICKS_PER_SECOND }))
@@ -129,7 +136,7 @@ describe('trouble', () => {
     expect(Math.abs(jump - 3600 * TICKS_PER_SECOND)).toBeLessThan(1800)
   })
 
-  it('missing packets leave a gap in time, not in sync', async () => {
+  it('missing packets leave a gap, and what follows stays in sync', async () => {
     const input = clip('AAC at 48 kHz', 0)
     const holed = input.filter((_, i) => i < 60 || i >= 80)
     const { packets } = await transcode(holed)
@@ -139,7 +146,7 @@ describe('trouble', () => {
     expect(Math.abs(after.at(-1)! - second!)).toBeLessThan(0.005)
   })
 
-  it('damaged packets cost audio only', async () => {
+  it('damaged packets lose audio only', async () => {
     const input = clip('AAC at 48 kHz', 0)
     const damaged = input.map((packet, i) => {
       if (i % 10 !== 5 || i > 150) return packet
@@ -151,7 +158,7 @@ describe('trouble', () => {
     expect(Math.abs(packets.at(-1)!.pts - input.at(-1)!.pts)).toBeLessThan(TICKS_PER_SECOND / 10)
   })
 
-  it('too much at once is refused', async () => {
+  it('input beyond the queue limit is refused', async () => {
     const input = clip('MP3', 0)
     const { transcoder } = await open(input[0]!.track)
     const large = { ...input[0]!, data: new Uint8Array(1_000_000) }

@@ -3,7 +3,7 @@ import { nowMs } from '../../../src/core/clock.ts'
 import { LatencyMeter } from '../../../src/core/counters.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
-import { openVideoDecoder } from '../../../src/ffmpeg/decoder.ts'
+import { openVideoDecoder } from '../../../src/ffmpeg/decoder/decoder.ts'
 import { openVideoEncoder } from '../../../src/ffmpeg/encoder/encoder.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
@@ -21,7 +21,7 @@ beforeEach(() => {
 afterEach(() => clean())
 
 describe('packets through decoder and encoder', () => {
-  it('keep their time, come at once, and are keyframes when asked', async () => {
+  it('keep their timestamps, come without delay, and are keyframes on request', async () => {
     const base = 2 ** 33 - 100_000
     const pts = (i: number) => base + i * 3000 + ((i * 613) % 900)
     const clip = await encodeClip(
@@ -59,7 +59,7 @@ describe('packets through decoder and encoder', () => {
     for (const [i, packet] of clip.packets.entries()) {
       const written = nowMs()
       decoder.write(packet)
-      // The next one goes in only when this one is out: nothing is held back on the way.
+      // The next one goes in only after this one is out: nothing is buffered.
       await waitFor(`packet ${i}`, () => packets.length > i, { everyMs: 0.2 })
       if (i < 10) continue
       const seen = decoded.get(packet.pts)!
@@ -71,7 +71,7 @@ describe('packets through decoder and encoder', () => {
     await encoder.close()
     expect(packets.map((packet) => packet.pts)).toEqual(range(90).map(pts))
     expect(packets.flatMap(({ key }, i) => (key ? [i] : []))).toEqual([0, 19, 39, 59, 79])
-    // On a quiet machine about 3, 4 and 7 ms.
+    // About 3, 4 and 7 ms on a quiet machine.
     expect(delays.decode.percentiles().p50).toBeLessThan(60)
     expect(delays.encode.percentiles().p50).toBeLessThan(80)
     expect(delays.total.percentiles().p50).toBeLessThan(120)

@@ -14,20 +14,20 @@ export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child:
 
 let found: Promise<Ffmpeg> | undefined
 
-/** The ffmpeg of this machine, looked for once. */
+/** The ffmpeg of this machine, probed once. */
 export function testFfmpeg(): Promise<Ffmpeg> {
   found ??= findFfmpeg({ path: process.env.FFMPEG_PATH, videoEncoder: 'libx264', log: quiet })
   return found
 }
 
-/** A grey frame that carries its number. */
+/** A grey frame with its number drawn into it. */
 export function numbered(number: number, pts: number, width = 288, height = 144): VideoFrame {
   const data = new Uint8Array(frameBytes('yuv420p', width, height)).fill(128)
   drawMarker(data, width, height, number)
   return { data, format: 'yuv420p', width, height, pts }
 }
 
-/** Reads the number back from a frame of any format and size. */
+/** Reads the number from a frame of any format and size. */
 export function numberOf({ data, format, width, height }: VideoFrame): number | undefined {
   const channels = format === 'rgb24' ? 3 : format === 'rgba' ? 4 : 1
   return readMarkerFrom(data, width, height, channels)
@@ -40,12 +40,12 @@ export function readNut(bytes: Uint8Array): { stream: NutStream; frames: NutFram
   return { stream: streams[0]!, frames }
 }
 
-/** Runs ffmpeg on NUT made of raw frames or packets, and returns what it writes. */
+/** Runs ffmpeg on raw frames or packets in NUT, and returns its output. */
 export function runFfmpeg(path: string, args: string[], input?: Uint8Array): Uint8Array {
   return execFileSync(path, ['-hide_banner', '-loglevel', 'error', ...args], { input, maxBuffer: 1 << 30 })
 }
 
-export function toNut(frames: VideoFrame[]): Uint8Array {
+function toNut(frames: VideoFrame[]): Uint8Array {
   const { format, width, height } = frames[0]!
   const writer = new NutWriter({ kind: 'video', codec: format, width, height }, { num: 1, den: TICKS_PER_SECOND })
   const parts = frames.flatMap(({ pts, data }) => [writer.frame(pts, true, data.length), data])
@@ -58,9 +58,11 @@ const CODERS: Record<VideoCodec, string[]> = {
   h264: ['-c:v', 'libx264', '-preset', 'veryfast', '-qp', '18', '-sc_threshold', '0', '-bsf:v', 'dump_extra'],
   hevc: ['-c:v', 'libx265', '-preset', 'ultrafast', '-x265-params', 'log-level=0:qp=18', '-bsf:v', 'dump_extra'],
   vp8: ['-c:v', 'libvpx', '-b:v', '2M', '-deadline', 'realtime', '-cpu-used', '8', '-auto-alt-ref', '0'],
+  vp9: ['-c:v', 'libvpx-vp9', '-b:v', '2M', '-deadline', 'realtime', '-cpu-used', '8', '-lag-in-frames', '0'],
+  av1: ['-c:v', 'libaom-av1', '-b:v', '2M', '-usage', 'realtime', '-cpu-used', '8', '-lag-in-frames', '0'],
 }
 
-/** Encodes frames, in coding order; `pts` of each packet is that of its frame. */
+/** Encodes frames and returns packets in coding order; `pts` of each packet is that of its frame. */
 export async function encodeClip(
   frames: VideoFrame[],
   codec: VideoCodec = 'h264',

@@ -26,7 +26,7 @@ const open = (options: Partial<FfmpegOptions>) =>
 const copy = { input: ['-f', 's16le', '-ar', '8000', '-ac', '1'], output: ['-f', 's16le'] }
 
 describe('an ffmpeg', () => {
-  it('gives back what goes through it, then ends', async () => {
+  it('returns its input through a pipe, then exits', async () => {
     const chunks: Uint8Array[] = []
     const process = await open({ ...copy, sink: { push: (chunk) => chunks.push(Buffer.from(chunk)) } })
     const sent = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 7) & 0x7f)
@@ -36,7 +36,7 @@ describe('an ffmpeg', () => {
     expect(Buffer.compare(Buffer.concat(chunks), sent)).toBe(0)
   })
 
-  it('tells how much it has not taken, and when it has taken all', async () => {
+  it('reports how many bytes are pending, and when all are written', async () => {
     let drained = 0
     const process = await open({ ...copy, onDrain: () => drained++ })
     process.write(new Uint8Array(5_000_000))
@@ -46,7 +46,7 @@ describe('an ffmpeg', () => {
     await process.close()
   })
 
-  it('that fails says why', async () => {
+  it('that fails reports the reason', async () => {
     const process = await open({ ...copy, output: ['-nonsense', '1', '-f', 's16le'] })
     const { why, error } = await process.closed
     expect(why).toBe('failed')
@@ -55,14 +55,14 @@ describe('an ffmpeg', () => {
     expect(String(error?.details?.stderr)).toContain("Unrecognized option 'nonsense'")
   })
 
-  it('that cannot be started says so', async () => {
+  it('that cannot be started reports the reason', async () => {
     await expect(open({ path: '/nowhere/ffmpeg' })).rejects.toMatchObject({
       code: 'ffmpeg-failed',
       message: expect.stringMatching(/^could not start ffmpeg \(test\) at \/nowhere\/ffmpeg/),
     })
   })
 
-  it('is ended when its output is not what was expected', async () => {
+  it('is stopped when its output is not what was expected', async () => {
     const push = () => {
       throw new AppError('unsupported-media', 'not this')
     }
@@ -72,7 +72,7 @@ describe('an ffmpeg', () => {
     expect(await process.closed).toMatchObject({ why: 'failed', error: { code: 'unsupported-media' } })
   })
 
-  it('that hangs is found out and ended', async () => {
+  it('that hangs is detected and stopped', async () => {
     const process = await open(copy)
     globalThis.process.kill(process.pid, 'SIGSTOP')
     process.write(new Uint8Array(2_000_000))
@@ -82,7 +82,7 @@ describe('an ffmpeg', () => {
     expect(isAlive(process.pid)).toBe(false)
   })
 
-  it('is killed when it does not listen', async () => {
+  it('is killed when it ignores the request to stop', async () => {
     const process = await open(copy)
     globalThis.process.kill(process.pid, 'SIGSTOP')
     expect(await process.close()).toEqual({ why: 'stopped' })
@@ -96,7 +96,7 @@ describe('an ffmpeg', () => {
     parent.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
     })
-    await waitFor('the pids', () => text.includes('\n'), { limitMs: 30_000 })
+    await waitFor('the pids', () => text.includes('\n'))
     const pids = JSON.parse(text) as number[]
     expect(pids).toHaveLength(4)
     expect(pids.every(isAlive)).toBe(true)

@@ -4,7 +4,7 @@ import { LatencyMeter } from '../../../src/core/counters.ts'
 import { frameBytes, PIXEL_FORMATS, type VideoFrame } from '../../../src/core/media/frame.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import type { Ffmpeg } from '../../../src/ffmpeg/binary.ts'
-import { openVideoDecoder, type VideoDecoderOptions } from '../../../src/ffmpeg/decoder.ts'
+import { openVideoDecoder, type VideoDecoderOptions } from '../../../src/ffmpeg/decoder/decoder.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { type Clip, encodeClip, numbered, numberOf, quiet, range, testFfmpeg } from './clips.ts'
@@ -20,7 +20,7 @@ beforeEach(() => {
 })
 afterEach(() => clean())
 
-/** Irregular, as from a camera that slows down in the dark. */
+/** Irregular intervals, as of a camera that slows down in the dark. */
 const irregular = (i: number) => i * 3000 + ((i * i * 37) % 1500)
 
 async function open(clip: Clip, options: Partial<VideoDecoderOptions> = {}) {
@@ -41,7 +41,7 @@ async function decodeAll(clip: Clip, options: Partial<VideoDecoderOptions> = {},
 
 const sorted = (packets: EncodedPacket[]) => packets.map(({ pts }) => pts).sort((a, b) => a - b)
 
-describe('time stamps', () => {
+describe('timestamps', () => {
   it.each([
     ['h264 without B-frames', 'h264', ['-bf', '0']],
     ['h264 with B-frames', 'h264', ['-bf', '3']],
@@ -81,7 +81,8 @@ describe('delay', () => {
     ['h264', ['-bf', '0']],
     ['hevc', ['-x265-params', 'log-level=0:qp=18:bframes=0:frame-threads=1']],
     ['vp8', []],
-  ] as const)('is no frame: each comes out before the next packet goes in (%s)', async (codec, extra) => {
+    ['av1', []],
+  ] as const)('is zero frames: each frame comes out before the next packet goes in (%s)', async (codec, extra) => {
     const clip = await encodeClip(
       range(40).map((i) => numbered(i, i * 3000, 640, 360)),
       codec,
@@ -96,13 +97,13 @@ describe('delay', () => {
       if (i > 5) delays.add(nowMs() - written)
     }
     await decoder.close()
-    // About 3 ms on a quiet machine; one held frame would be 33 and would not have come at all above.
+    // About 3 ms on a quiet machine; a buffered frame would take 33 ms, and would not have been delivered above.
     expect(delays.percentiles().p50).toBeLessThan(60)
   })
 })
 
 describe('the frame', () => {
-  it.each(PIXEL_FORMATS)('comes as %s', async (format) => {
+  it.each(PIXEL_FORMATS)('is delivered as %s', async (format) => {
     const clip = await encodeClip(range(5).map((i) => numbered(i + 100, i * 3000)))
     const { frames } = await decodeAll(clip, { format })
     expect(frames.map(numberOf)).toEqual(range(5).map((i) => i + 100))
@@ -110,7 +111,7 @@ describe('the frame', () => {
     expect(frames[0]?.data.length).toBe(frameBytes(format, 288, 144))
   })
 
-  it('is cut to an even size', async () => {
+  it('is cropped to an even size', async () => {
     const clip = await encodeClip(
       range(3).map((i) => numbered(i, i * 3000, 290, 146)),
       'vp8',
@@ -128,8 +129,8 @@ describe('the frame', () => {
     expect(frames.map(numberOf)).toEqual(range(3))
   })
 
-  it('covers a size, its middle kept', async () => {
-    // Left half black, right half white, in a frame twice as wide as high: both halves must reach the edges.
+  it('covers a size, cropped around the centre', async () => {
+    // Left half black, right half white, in a frame twice as wide as high: both must reach the edges.
     const frame = numbered(0, 0)
     frame.data.fill(30, 0, 288 * 144)
     for (let y = 0; y < 144; y++) frame.data.fill(220, y * 288 + 144, (y + 1) * 288)
@@ -140,7 +141,7 @@ describe('the frame', () => {
     expect(row[99]).toBeGreaterThan(190)
   })
 
-  it('keeps its first size when the stream changes its own', async () => {
+  it('follows the size of the stream when that changes', async () => {
     const first = await encodeClip(
       range(5).map((i) => numbered(i, i * 3000)),
       'h264',
@@ -153,18 +154,19 @@ describe('the frame', () => {
     )
     const { frames, closed } = await decodeAll(first, {}, [...first.packets, ...second.packets])
     expect(closed).toEqual({ why: 'ended' })
-    expect(frames.map(({ width, height }) => [width, height])).toEqual(range(10).map(() => [288, 144]))
+    const sizes = range(10).map((i) => (i < 5 ? [288, 144] : [432, 216]))
+    expect(frames.map(({ width, height }) => [width, height])).toEqual(sizes)
     expect(frames.map(numberOf)).toEqual(range(10))
   })
 
-  it('of an odd asked size is refused', async () => {
+  it('of an odd requested size is refused', async () => {
     const clip = await encodeClip([numbered(0, 0)])
     await expect(open(clip, { size: { width: 101, height: 100 } })).rejects.toThrow(/101x100; accepted are even sides/)
   })
 })
 
-describe('trouble', () => {
-  it('damaged packets cost frames only', async () => {
+describe('errors', () => {
+  it('damaged packets lose only their frames', async () => {
     const clip = await encodeClip(
       range(60).map((i) => numbered(i, i * 3000)),
       'h264',
@@ -194,7 +196,7 @@ describe('trouble', () => {
     expect(frames.map(numberOf)).toEqual(range(15).map((i) => i + 15))
   })
 
-  it('too much at once is refused up to a keyframe', async () => {
+  it('packets beyond the queue limit are refused up to a keyframe', async () => {
     const clip = await encodeClip(
       range(4).map((i) => numbered(i, i * 3000)),
       'h264',
@@ -213,7 +215,7 @@ describe('trouble', () => {
     await decoder.close()
   })
 
-  it('what is new is taken while a long group of frames is replayed', async () => {
+  it('new packets are accepted while a long group of frames is replayed', async () => {
     const clip = await encodeClip(
       range(320).map((i) => numbered(i, i * 3000, 640, 352)),
       'h264',
@@ -228,7 +230,7 @@ describe('trouble', () => {
     expect(frames.map(numberOf)).toEqual(range(320))
   })
 
-  it('a killed ffmpeg is a failure with its last lines', async () => {
+  it('a killed ffmpeg is reported with its last lines', async () => {
     const clip = await encodeClip(range(5).map((i) => numbered(i, i * 3000)))
     const { decoder, frames } = await open(clip)
     for (const packet of clip.packets) decoder.write({ ...packet, data: packet.data.subarray(0, 600) })
@@ -243,7 +245,7 @@ describe('trouble', () => {
     expect(() => decoder.write(clip.packets[0]!)).not.toThrow()
   })
 
-  it('closing twice is once, and an abort closes', async () => {
+  it('closing twice closes once, and an abort closes', async () => {
     const clip = await encodeClip([numbered(0, 0)])
     const { decoder } = await open(clip)
     expect(await Promise.all([decoder.close(), decoder.close()])).toEqual([{ why: 'stopped' }, { why: 'stopped' }])

@@ -10,7 +10,7 @@ beforeAll(async () => {
   quiet.debug('found')
 })
 
-/** Time, size and hash of each packet as ffmpeg sees them; durations are guesses. */
+/** Time, size and hash of each packet as ffmpeg reports them, without durations, which are estimates. */
 function packetsOf(nut: Uint8Array): string[] {
   const args = ['-copyts', '-f', 'nut', '-i', 'pipe:0', '-c', 'copy', '-f', 'framehash', '-hash', 'md5', 'pipe:1']
   const lines = Buffer.from(runFfmpeg(ffmpeg.path, args, nut))
@@ -26,7 +26,7 @@ function packetsOf(nut: Uint8Array): string[] {
 const VIDEO = 'testsrc2=size=96x64:rate=25:duration=2'
 const AUDIO = 'sine=duration=2:sample_rate=48000'
 
-describe('NUT between ffmpeg and us', () => {
+describe('NUT between ffmpeg and the server', () => {
   it.each([
     ['h264', VIDEO, ['-c:v', 'libx264', '-bf', '3']],
     ['hevc', VIDEO, ['-c:v', 'libx265', '-x265-params', 'log-level=0']],

@@ -1,8 +1,8 @@
-// Run as a process of its own, to be killed: opens one of each and prints their pids.
+// Run as a separate process, to be killed: opens one of each and prints their pids.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { openAudioTranscoder } from '../../../src/ffmpeg/audio.ts'
-import { openVideoDecoder } from '../../../src/ffmpeg/decoder.ts'
+import { openAudioTranscoder } from '../../../src/ffmpeg/audio/transcoder.ts'
+import { openVideoDecoder } from '../../../src/ffmpeg/decoder/decoder.ts'
 import { openVideoEncoder } from '../../../src/ffmpeg/encoder/encoder.ts'
 import { openTestPattern } from '../../../src/ffmpeg/test-pattern.ts'
 import { descendants } from '../../helpers/nothing-left.ts'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Log } from '../../../src/core/log.ts'
-import { findFfmpeg } from '../../../src/ffmpeg/probe.ts'
+import { findFfmpeg, findProgram } from '../../../src/ffmpeg/probe.ts'
 import { ffmpegPath } from '../../helpers/binaries.ts'
 import { quiet } from './clips.ts'
 
@@ -29,7 +29,7 @@ const find = (path: string | undefined, videoEncoder = 'libx264', log: Log = qui
   findFfmpeg({ path, videoEncoder, log })
 
 describe('findFfmpeg', () => {
-  it('takes the one that is named', async () => {
+  it('uses the path in FFMPEG_PATH', async () => {
     const found = await find(ffmpegPath())
     expect(found).toMatchObject({ path: ffmpegPath(), videoEncoder: 'libx264' })
     expect(found.version.major).toBeGreaterThanOrEqual(4)
@@ -37,7 +37,15 @@ describe('findFfmpeg', () => {
     expect(found.encoders.has('rawvideo')).toBe(true)
   })
 
-  it('tries each encoder before it takes one', async () => {
+  it('lists the video codecs it decodes, without AV1 where only hardware decodes it', async () => {
+    expect((await find(ffmpegPath())).decodes).toEqual(expect.arrayContaining(['h264', 'hevc', 'vp8', 'vp9']))
+    const lacking = script('lacking', `${ffmpegPath()} "$@" | grep -Ev 'libdav1d|libaom|libgav1'`)
+    const { decodes } = await findProgram({ path: lacking, log: quiet })
+    expect(decodes).toContain('h264')
+    expect(decodes).not.toContain('av1')
+  })
+
+  it('tries each encoder before choosing one', async () => {
     const found = await find(ffmpegPath(), 'auto')
     expect(['h264_nvenc', 'h264_vaapi', 'libx264']).toContain(found.videoEncoder)
   })
@@ -48,11 +56,11 @@ describe('findFfmpeg', () => {
     expect((await find(undefined)).path).toBe(other)
   })
 
-  it('takes the npm package last, and says what is better', async () => {
+  it('falls back to the npm package, and names a better choice', async () => {
     process.env.PATH = '/nowhere'
     const said: unknown[] = []
     const log = { ...quiet, warn: (...args: unknown[]) => said.push(args) }
-    // The package is optional: where it is not installed, the refusal must name the mend.
+    // The package is optional: where it is not installed, the error must name the fix.
     const outcome = await find(undefined, 'libx264', log).catch((thrown: Error) => thrown.message)
     if (typeof outcome === 'string') expect(outcome).toMatch(/FFMPEG_PATH is not set and there is none on PATH/)
     else {
@@ -75,7 +83,7 @@ describe('findFfmpeg', () => {
     await expect(find(path())).rejects.toMatchObject({ code: 'ffmpeg-failed', message: expect.stringMatching(message) })
   })
 
-  it('reads the versions of releases and development builds', async () => {
+  it('reads the version of releases and development builds', async () => {
     const version = async (first: string, codec: string) => {
       const body = `[ "$1" = -version ] && { echo "${first}"; echo "libavcodec     ${codec}"; exit 0; }`
       return (await find(script('some', `${body}\nexec ${ffmpegPath()} "$@"`))).version
@@ -93,7 +101,7 @@ describe('findFfmpeg', () => {
     expect(await version('ffmpeg version git-2026 C', '63. 1.100')).toMatchObject({ major: 9 })
   })
 
-  it('refuses an encoder it does not know, or that does not work', async () => {
+  it('refuses an encoder that is unknown or does not work', async () => {
     await expect(find(ffmpegPath(), 'h265')).rejects.toThrow(
       'VIDEO_ENCODER is "h265"; accepted are auto, h264_nvenc, h264_vaapi, libx264',
     )

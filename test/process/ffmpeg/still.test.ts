@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => clean())
 
 describe('encodeJpeg', () => {
-  it.each(PIXEL_FORMATS)('makes a frame of the same size and brightness from %s', async (format) => {
+  it.each(PIXEL_FORMATS)('makes a JPEG of the same size and brightness from %s', async (format) => {
     const [width, height] = [320, 182]
     const data = new Uint8Array(frameBytes(format, width, height)).fill(128)
     const white = format === 'yuv420p' ? 235 : 255
@@ -33,7 +33,7 @@ describe('encodeJpeg', () => {
     expect(Math.abs(luma[width * (height - 20) + 20]! - 128)).toBeLessThan(6)
   })
 
-  it('stops with its owner', async () => {
+  it('stops when its signal is aborted', async () => {
     const frame: VideoFrame = { data: new Uint8Array(64 * 64), format: 'gray', width: 64, height: 64, pts: 0 }
     await expect(encodeJpeg(ffmpeg, frame, { log: quiet, signal: AbortSignal.abort() })).rejects.toThrow()
   })

@@ -32,7 +32,7 @@ async function listen(answer: RequestListener): Promise<string> {
 }
 
 describe('the test pattern', () => {
-  it('is posted in real time, with beeps that keep to the flashes', async () => {
+  it('is published in real time, with beeps in sync with the flashes', async () => {
     const chunks: Buffer[] = []
     let request: IncomingMessage | undefined
     const url = await listen((incoming) => {
@@ -80,7 +80,7 @@ describe('the test pattern', () => {
     for (const { at } of flashes) expect(Math.min(...beeps.map((beep) => Math.abs(beep - at)))).toBeLessThan(0.045)
   })
 
-  it('ends with what the server says', async () => {
+  it('ends with the error of the server', async () => {
     const url = await listen((request, response) => {
       request.resume()
       response.writeHead(409, { 'content-type': 'application/problem+json' }).end('{"detail":"there is one already"}')
@@ -93,7 +93,7 @@ describe('the test pattern', () => {
     )
   })
 
-  it('ends when the server is not there, or goes', async () => {
+  it('ends when the server is unreachable or goes away', async () => {
     const none = await openTestPattern({ ffmpeg, url: 'http://127.0.0.1:1/' }, { log: quiet })
     expect(await none.closed).toMatchObject({ why: 'failed', error: { code: 'ffmpeg-failed' } })
     const url = await listen((request) => request.once('data', () => request.socket.destroy()))

@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { launchChromium, startCollecting, takeFrames } from '../../helpers/chromium.ts'
-import { makeNumberedClip } from '../../helpers/clip.ts'
+import { launchChromium, startCollecting, takeFrames } from '../../helpers/browser/chromium.ts'
+import { makeNumberedClip } from '../../helpers/media/clip.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
-test('a browser reads the numbers of a video that it plays', async () => {
+test('a browser reads the frame numbers of a video it plays', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'chromium-test-'))
   const file = join(folder, 'clip.mp4')
   await makeNumberedClip({ file, seconds: 3, width: 640, height: 360, fps: 30 })

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { ffmpegPath } from '../../helpers/binaries.ts'
-import { type ClipOptions, makeNumberedClip, numberedPts } from '../../helpers/clip.ts'
-import { decodeNumbers, probePackets } from '../../helpers/probe-ts.ts'
+import { type ClipOptions, makeNumberedClip, numberedPts } from '../../helpers/media/clip.ts'
+import { decodeNumbers, probePackets } from '../../helpers/media/probe-ts.ts'
+import { measureSync } from '../../helpers/media/sync.ts'
 import { runTool } from '../../helpers/run-tool.ts'
-import { measureSync } from '../../helpers/sync.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'clip-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -28,7 +28,7 @@ describe('a numbered clip', () => {
     ['hevc.ts', { ...SMALL, codec: 'hevc' }],
     ['odd.ts', { ...SMALL, width: 322, height: 178 }],
     ['hd.ts', { seconds: 2, width: 1280, height: 720, fps: 30, kbps: 1000, bframes: 2 }],
-  ])('%s: every frame reads its number and has its time', async (name, shape) => {
+  ])('%s: every frame shows its number and has its timestamp', async (name, shape) => {
     const frames = await decodeNumbers(await make(name, shape))
     expect(frames.map((frame) => frame.number)).toEqual(
       Array.from({ length: Math.round(shape.seconds * shape.fps) }, (_, n) => n),
@@ -39,7 +39,7 @@ describe('a numbered clip', () => {
     }
   })
 
-  test('it is as asked: B-frames, keyframe distance, codecs', async () => {
+  test('has the B-frames, keyframe distance and codecs asked for', async () => {
     const file = await make('shape.ts', { ...SMALL, bframes: 2, gop: 15, audio: true })
     const [video, audio] = await probePackets(file)
     expect(video).toMatchObject({ kind: 'video', codec: 'h264', width: 320, height: 180 })
@@ -48,14 +48,14 @@ describe('a numbered clip', () => {
     expect(video?.packets.flatMap((packet, index) => (packet.key ? [index] : []))).toEqual([0, 15, 30, 45])
   })
 
-  test('flash and beep begin together', async () => {
+  test('flash and beep start together', async () => {
     const file = await make('flash.ts', { ...SMALL, seconds: 5, audio: 'flash-beep' })
     const pairs = await measureSync(file)
     expect(pairs).toHaveLength(4)
     for (const { offsetMs } of pairs) expect(Math.abs(offsetMs)).toBeLessThan(5)
   })
 
-  test('a shift of the audio is measured as it is', async () => {
+  test('an audio offset is measured exactly', async () => {
     const file = await make('flash.ts', { ...SMALL, seconds: 5, audio: 'flash-beep' })
     const later = ['-c', 'copy', '-bsf:a', 'setts=pts=PTS+10800:dts=DTS+10800', '-f', 'mpegts', 'pipe:1']
     const [shifted = Buffer.alloc(0)] = await runTool(ffmpegPath(), ['-v', 'error', '-i', file, ...later])
@@ -64,7 +64,7 @@ describe('a numbered clip', () => {
     for (const { offsetMs } of pairs) expect(Math.abs(offsetMs - 120)).toBeLessThan(5)
   })
 
-  test('what cannot be encoded is said in words', async () => {
+  test('unsupported combinations are refused with a message', async () => {
     await expect(make('bad.nonsense', SMALL)).rejects.toThrow(/could not make the clip/)
   })
 })

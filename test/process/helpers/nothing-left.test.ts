@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 
 describe('nothingLeft', () => {
-  test('is content when all that came is gone', async () => {
+  test('passes when everything new is gone', async () => {
     const clean = nothingLeft()
     const child = spawn('sleep', ['30'], { stdio: 'ignore' })
     child.kill('SIGKILL')
@@ -16,7 +16,7 @@ describe('nothingLeft', () => {
     await clean()
   })
 
-  test('sees a child', async () => {
+  test('finds a child process', async () => {
     const watch = [nothingLeft(), nothingLeft()]
     const child = spawn('sleep', ['30'], { stdio: 'ignore' })
     await expect(watch[0]?.(200)).rejects.toThrow(/sleep 30/)
@@ -25,7 +25,7 @@ describe('nothingLeft', () => {
     await watch[1]?.()
   })
 
-  test('sees a socket that listens', async () => {
+  test('finds a listening socket', async () => {
     const watch = [nothingLeft(), nothingLeft()]
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -34,7 +34,7 @@ describe('nothingLeft', () => {
     await watch[1]?.()
   })
 
-  test('sees a timer, and where it was made', async () => {
+  test('finds a timer, and where it was created', async () => {
     const watch = [nothingLeft(), nothingLeft()]
     const timer = setInterval(() => {}, 1000)
     await expect(watch[0]?.(200)).rejects.toThrow(/timer made .*nothing-left\.test/)
@@ -42,7 +42,7 @@ describe('nothingLeft', () => {
     await watch[1]?.()
   })
 
-  test('sees a file', async () => {
+  test('finds a file', async () => {
     const watch = [nothingLeft(), nothingLeft()]
     const file = join(tmpdir(), `millrace-left-${process.pid}`)
     writeFileSync(file, '')
@@ -51,7 +51,7 @@ describe('nothingLeft', () => {
     await watch[1]?.()
   })
 
-  test('sees a grandchild', async () => {
+  test('finds a grandchild', async () => {
     const watch = [nothingLeft(), nothingLeft()]
     const child = spawn('sh', ['-c', 'sleep 31 & wait'], { stdio: 'ignore', detached: true })
     await once(child, 'spawn')

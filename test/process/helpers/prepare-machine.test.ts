@@ -5,12 +5,12 @@ import { expect, test } from 'vitest'
 const SCRIPT = fileURLToPath(new URL('../../helpers/prepare-machine.ts', import.meta.url))
 const run = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, [SCRIPT], { encoding: 'utf8', env })
 
-test('it is quiet when all is there', () => {
+test('prints nothing when everything is installed', () => {
   expect(run(process.env)).toMatchObject({ status: 0, stdout: '', stderr: '' })
 })
 
-test('one line names what is missing and the mend', () => {
-  // No PATH: neither the programs nor apt are found.
+test('prints one line with what is missing and how to install it', () => {
+  // An empty PATH: neither the programs nor apt are found.
   const { status, stdout, stderr } = run({ PATH: '/nowhere' })
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
   expect(stderr).toMatch(

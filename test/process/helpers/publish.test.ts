@@ -3,11 +3,11 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { makeNumberedClip } from '../../helpers/clip.ts'
-import { http, httpJson } from '../../helpers/http.ts'
+import { makeNumberedClip } from '../../helpers/media/clip.ts'
+import { decodeNumbers } from '../../helpers/media/probe-ts.ts'
+import { startPublisher } from '../../helpers/media/publish.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
-import { decodeNumbers } from '../../helpers/probe-ts.ts'
-import { startPublisher } from '../../helpers/publish.ts'
+import { http, httpJson } from '../../helpers/server/http.ts'
 
 const CLIP = join(tmpdir(), 'publish-test.ts')
 const SHAPE = { seconds: 2, width: 320, height: 180, fps: 30 }
@@ -18,7 +18,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-test('a real ffmpeg publishes every frame, and nothing is left', async () => {
+test('a real ffmpeg publishes every frame and leaves nothing behind', async () => {
   await makeNumberedClip({ file: CLIP, ...SHAPE })
   const clean = nothingLeft()
   const body = Promise.withResolvers<Buffer>()
@@ -37,21 +37,21 @@ test('a real ffmpeg publishes every frame, and nothing is left', async () => {
   await clean()
 })
 
-test('a publisher that finds nobody fails with what ffmpeg said', async () => {
+test('a publisher without a server fails with the message of ffmpeg', async () => {
   await makeNumberedClip({ file: CLIP, ...SHAPE })
   await using publisher = await startPublisher({ input: CLIP, url: 'http://127.0.0.1:9/ingest/demo' })
   expect(await publisher.closed).toMatchObject({ why: 'failed' })
   expect(publisher.stderr().join('\n')).toMatch(/refused/i)
 })
 
-test('stopping ends it', async () => {
+test('stopping ends the publisher', async () => {
   await makeNumberedClip({ file: CLIP, ...SHAPE })
   const publisher = await startPublisher({ input: CLIP, url: '-', loop: -1, outputArgs: ['-f', 'null'] })
   expect(publisher.exit).toBeUndefined()
   expect(await publisher.stop()).toMatchObject({ why: 'stopped' })
 })
 
-test('http helpers send and read, and fail clearly', async () => {
+test('HTTP helpers send and read, and fail with a clear message', async () => {
   const server = createServer(async (request, response) => {
     const body = String(await readBody(request))
     response.writeHead(request.url === '/text' ? 404 : 200).end(request.url === '/text' ? 'no' : body)

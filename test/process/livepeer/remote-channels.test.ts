@@ -15,7 +15,7 @@ import { silent, until } from '../../unit/trickle/harness.ts'
 
 const context = { log: silent }
 
-/** A trickle server with one channel that can fall silent: connections break, and new ones are cut. */
+/** A trickle server with one channel that can be cut off: connections are closed, new ones too. */
 async function unsteady() {
   const trickle = openTrickle({}, context)
   const channel = trickle.create('one', 'application/json')
@@ -51,7 +51,7 @@ const say = (channel: Parameters<typeof publishTo>[0], message: unknown) => {
   writer.close()
 }
 
-test('messages go on when their channel comes back, and delete it at the end', async () => {
+test('messages continue when their channel comes back, and delete it at the end', async () => {
   const { url, channel, trickle, fail, mend } = await unsteady()
   const open = () => openTricklePublisher({ url, mime: 'application/json', maxFailures: 0 }, context)
   const failures: AppError[] = []
@@ -74,7 +74,7 @@ test('messages go on when their channel comes back, and delete it at the end', a
   expect(trickle.get('one')).toBeUndefined()
 })
 
-test('messages to a channel that was deleted are over', async () => {
+test('messages to a deleted channel end', async () => {
   const { url, channel } = await unsteady()
   const failures: AppError[] = []
   const messages = new RemoteMessages({
@@ -88,7 +88,7 @@ test('messages to a channel that was deleted are over', async () => {
   messages.send({ n: 1 })
 })
 
-test('params go on when their channel comes back, and end when it is deleted', async () => {
+test('params continue when their channel comes back, and end when it is deleted', async () => {
   const { url, channel, fail, mend } = await unsteady()
   const events = new StreamEvents()
   const updates: unknown[] = []

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TsReader } from '../../../src/codec/mpegts/reader.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { ffmpegPath } from '../../helpers/binaries.ts'
-import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
-import { probePackets } from '../../helpers/probe-ts.ts'
+import { type ClipOptions, makeNumberedClip } from '../../helpers/media/clip.ts'
+import { probePackets } from '../../helpers/media/probe-ts.ts'
 import { runTool } from '../../helpers/run-tool.ts'
 
 const TURN = 2 ** 33
@@ -27,7 +27,7 @@ async function clip(name: string, options: Partial<ClipOptions> = {}, remux?: st
   return readFile(file)
 }
 
-/** Reads in chunks of the given sizes, over and over. */
+/** Reads in chunks of the given sizes, repeated. */
 function read(bytes: Uint8Array, sizes: number[] = [1316]): { packets: EncodedPacket[]; reader: TsReader } {
   const reader = new TsReader()
   const packets: EncodedPacket[] = []
@@ -42,7 +42,7 @@ function read(bytes: Uint8Array, sizes: number[] = [1316]): { packets: EncodedPa
 
 const wrapped = (ticks: number) => ((ticks % TURN) + TURN) % TURN
 
-/** Compares every packet with what ffprobe says. */
+/** Compares every packet with the output of ffprobe. */
 async function expectAsProbed(bytes: Uint8Array, packets: EncodedPacket[]): Promise<void> {
   for (const stream of await probePackets(bytes)) {
     const ours = packets.filter(({ track }) => track.kind === stream.kind)
@@ -51,14 +51,14 @@ async function expectAsProbed(bytes: Uint8Array, packets: EncodedPacket[]): Prom
     const told = ours.map(({ pts, dts, key }) => ({ pts: wrapped(pts), dts: wrapped(dts ?? pts), key }))
     const probed = stream.packets.map(({ pts, dts, key }) => ({ pts: wrapped(pts), dts: wrapped(dts), key }))
     expect(told).toEqual(probed)
-    // ffprobe counts the zero before a four-byte start code to the HEVC frame before it.
+    // ffprobe assigns the zero of a four-byte start code to the preceding HEVC frame.
     const slack = stream.codec === 'hevc' ? 1 : 0
     const wrong = stream.packets.filter(({ size }, i) => Math.abs(size - (ours[i]?.data.length ?? 0)) > slack)
     expect(wrong).toEqual([])
   }
 }
 
-describe('time stamps and sizes are as ffprobe tells them', () => {
+describe('timestamps and sizes match those of ffprobe', () => {
   const cases: [string, Partial<ClipOptions>, string[]?][] = [
     ['H.264 and AAC', { audio: true }],
     ['B-frames', { audio: true, bframes: 3 }],
@@ -81,7 +81,7 @@ describe('time stamps and sizes are as ffprobe tells them', () => {
   })
 })
 
-test('video and audio stay on one turn of the clock where it wraps', async () => {
+test('video and audio stay in sync across the timestamp wrap', async () => {
   const bytes = await clip('wrap', { audio: true, bframes: 2 }, ['-output_ts_offset', '95440.8'])
   const { packets } = read(bytes)
   const times = packets.map(({ pts }) => pts)
@@ -93,7 +93,7 @@ test('video and audio stay on one turn of the clock where it wraps', async () =>
   }
 })
 
-test('it does not matter how the bytes are cut', async () => {
+test('chunk sizes make no difference', async () => {
   const bytes = await clip('cut', { audio: true, bframes: 2, seconds: 1 })
   const whole = read(bytes, [bytes.length]).packets
   expect(whole.length).toBeGreaterThan(60)
@@ -105,10 +105,11 @@ test('it does not matter how the bytes are cut', async () => {
 test.each([
   ['stuffing', []],
   ['PES lengths', ['-omit_video_pes_length', '0']],
-])('a frame is there with its last byte, by %s', async (name, remux) => {
+])('a frame is delivered with its last byte, by %s', async (name, remux) => {
   const bytes = await clip(`early-${name.replace(' ', '-')}`, {}, remux)
   const reader = new TsReader()
-  // The packets that begin a frame: how many frames were out before each, and whether the last one's end was stuffed.
+  // Packets that start a frame: how many frames were delivered before each, and whether the previous one ended in
+  // stuffing.
   const before: { out: number; stuffed: boolean }[] = []
   let out = 0
   let stuffed = false
@@ -122,7 +123,8 @@ test.each([
   }
   out += reader.flush().length
   expect(out).toBe(90)
-  // The first few wait until the sign has proved right; one that fills its last packet exactly has no sign but its length.
+  // The first few wait until stuffing has proved reliable; a frame that fills its last packet exactly ends with the
+  // next one.
   const late = before.slice(4).filter(({ out }, i) => out < i + 4)
   expect(late.filter(({ stuffed }) => stuffed || name === 'PES lengths')).toEqual([])
   expect(late.length).toBeLessThan(10)
@@ -142,10 +144,10 @@ test('segments of several multiplexers read as one stream', async () => {
   expect(sizes(packets)).toEqual(sizes(read(whole).packets))
 })
 
-test('a stream that is cut off loses its last frame and counts it', async () => {
+test('a truncated stream loses its last frame, counted', async () => {
   const bytes = await clip('truncated', {})
   const whole = read(bytes).packets
-  // In the middle of the sixtieth frame, between two transport packets and within one.
+  // In the middle of the sixtieth frame, between two transport packets and inside one.
   const starts = []
   for (let at = 0; at < bytes.length; at += 188) {
     if ((bytes.readUInt16BE(at + 1) & 0x5fff) === 0x4100) starts.push(at)
@@ -157,7 +159,7 @@ test('a stream that is cut off loses its last frame and counts it', async () => 
   }
 })
 
-describe('what encoders do', () => {
+describe('encoder output', () => {
   const x264 = (params: string) => ['-c:v', 'libx264', '-x264-params', params]
   test.each([
     ['slices', x264('slices=4:bframes=2')],
@@ -167,6 +169,11 @@ describe('what encoders do', () => {
     ['fields', ['-vf', 'interlace', ...x264('interlaced=1')]],
     ['no delimiters', [...x264('bframes=2'), '-bsf:v', 'h264_metadata=aud=remove']],
     ['MPEG audio at half the rate', [...x264('keyint=15'), '-c:a', 'libmp3lame', '-ar', '24000']],
+    ['AC-3', [...x264('keyint=15'), '-c:a', 'ac3', '-ac', '2']],
+    ['AC-3 at 44.1 kHz with six channels', [...x264('keyint=15'), '-c:a', 'ac3', '-ar', '44100', '-ac', '6']],
+    ['E-AC-3', [...x264('keyint=15'), '-c:a', 'eac3', '-ac', '6']],
+    ['AAC in LATM', [...x264('keyint=15'), '-mpegts_flags', 'latm']],
+    ['AAC in LATM, mono at 24 kHz', [...x264('keyint=15'), '-mpegts_flags', 'latm', '-ar', '24000', '-ac', '1']],
     ['six channels', [...x264('keyint=15'), '-c:a', 'libopus', '-ac', '6']],
     ['short Opus packets', [...x264('keyint=15'), '-c:a', 'libopus', '-frame_duration', '2.5']],
   ])('%s', async (name, args) => {
@@ -180,7 +187,7 @@ describe('what encoders do', () => {
     await expectAsProbed(bytes, packets)
   })
 
-  test('layer II, which decoders of MP3 read too', async () => {
+  test('layer II, which MP3 decoders read too', async () => {
     const file = join(folder, 'layer2.ts')
     await runTool(ffmpegPath(), ['-v', 'error', '-y', '-f', 'lavfi', '-i', 'sine=440:d=1:r=48000', '-c:a', 'mp2', file])
     const bytes = await readFile(file)

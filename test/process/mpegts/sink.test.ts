@@ -8,8 +8,8 @@ import { TsReader } from '../../../src/codec/mpegts/reader.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { tsSegments, tsStream } from '../../../src/mpegts/sink.ts'
 import { ffmpegPath, ffprobePath } from '../../helpers/binaries.ts'
-import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
-import { decodeNumbers, probePackets } from '../../helpers/probe-ts.ts'
+import { type ClipOptions, makeNumberedClip } from '../../helpers/media/clip.ts'
+import { decodeNumbers, probePackets } from '../../helpers/media/probe-ts.ts'
 
 const run = promisify(execFile)
 const SIZE = { width: 320, height: 240, fps: 30, seconds: 3, kbps: 600, gop: 30 }
@@ -44,7 +44,7 @@ async function* each<T>(items: T[]): AsyncGenerator<T> {
   yield* items
 }
 
-/** What ffprobe and a full decode complain about. */
+/** Messages of ffprobe and of a full decode. */
 async function complaints(bytes: Uint8Array): Promise<string> {
   const file = join(folder, 'written.ts')
   await writeFile(file, bytes)
@@ -55,7 +55,7 @@ async function complaints(bytes: Uint8Array): Promise<string> {
   return probe.stderr + decode.stderr
 }
 
-/** In the order of one kind after the other: the interleaving may differ. */
+/** In order per kind: the interleaving may differ. */
 function byKind(packets: EncodedPacket[]): EncodedPacket[] {
   return packets.toSorted((a, b) => a.track.kind.localeCompare(b.track.kind))
 }
@@ -68,7 +68,7 @@ const CASES: [string, Partial<ClipOptions>][] = [
   ['high rate', { audio: true, kbps: 12_000, width: 640, height: 480 }],
 ]
 
-test.each(CASES)('what is written reads back the same: %s', async (name, options) => {
+test.each(CASES)('written streams read back unchanged: %s', async (name, options) => {
   const packets = await packetsOf(name.replaceAll(/\W/g, '-'), options)
   const bytes = Buffer.concat(await all(tsStream(each(packets))))
   expect(await complaints(bytes)).toBe('')
@@ -82,19 +82,19 @@ test.each(CASES)('what is written reads back the same: %s', async (name, options
   }
 })
 
-test('audio alone', async () => {
+test('audio only', async () => {
   const packets = (await packetsOf('audio', { audio: true, audioCodec: 'libopus', seconds: 5 })).filter(
     ({ track }) => track.kind === 'audio',
   )
-  const chunks = await all(tsSegments(each(packets), { minSegmentMs: 1000 }))
+  const chunks = await all(tsSegments(each(packets), { minSegmentMs: 1000, audioAlone: true }))
   const bytes = Buffer.concat(chunks.map((chunk) => chunk.bytes))
   expect(await complaints(bytes)).toBe('')
-  // Two seconds go by before video is given up.
+  // It waits two seconds for video.
   expect(readAll(bytes)).toEqual(packets.slice(100))
   expect(chunks.filter(({ startsSegment }) => startsSegment).length).toBe(4)
 })
 
-test('time stamps beyond 33 bits go on from zero', async () => {
+test('timestamps beyond 33 bits wrap to zero', async () => {
   const shift = TURN - 400_000
   const packets = (await packetsOf('shift', { audio: true, bframes: 2 })).map((packet) => ({
     ...packet,
@@ -107,7 +107,7 @@ test('time stamps beyond 33 bits go on from zero', async () => {
   expect(Math.max(...back.map(({ pts }) => pts))).toBe(Math.max(...packets.map(({ pts }) => pts)))
 })
 
-test('each segment can be decoded alone, and all of them together are the stream', async () => {
+test('each segment is decodable alone, and all of them together are the stream', async () => {
   const packets = await packetsOf('segments', { audio: true, bframes: 2, gop: 15, seconds: 4 })
   const chunks = await all(tsSegments(each(packets), { minSegmentMs: 1000 }))
   const segments: Uint8Array[][] = []

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { openTestPool, Source, testFrame, until } from './support.ts'
+import { openTestPool, Source, testFrame, until } from './support/hosts.ts'
 
-test('noop gives every frame back, in order and unchanged', async () => {
+test('noop returns every frame, in order and unchanged', async () => {
   await using world = await openTestPool()
   const source = new Source()
   const lease = await world.pool.lease({ requestId: 'r1', onFrame: source.onFrame }, { log: world.log })
@@ -21,7 +21,7 @@ test('noop gives every frame back, in order and unchanged', async () => {
   await lease.close()
 })
 
-test('a killed runner comes back and the lease goes on', async () => {
+test('a killed runner is replaced and the lease continues', async () => {
   await using world = await openTestPool()
   const source = new Source()
   const lease = await world.pool.lease({ requestId: 'r1', onFrame: source.onFrame }, { log: world.log })
@@ -43,7 +43,7 @@ test('a killed runner comes back and the lease goes on', async () => {
   await lease.close()
 })
 
-test('the door refuses what cannot be', async () => {
+test('an invalid request is refused at opening', async () => {
   await using world = await openTestPool()
   const { log } = world
   const onFrame = () => {}
@@ -58,7 +58,7 @@ test('the door refuses what cannot be', async () => {
   })
 })
 
-test('describe tells the schema', async () => {
+test('describe returns the schema', async () => {
   await using world = await openTestPool()
   const noop = await world.pool.describe('noop')
   expect(noop).toMatchObject({ name: 'noop', defaults: { show_reloading_frame: true } })

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { discoverPipelines } from '../../../src/pipeline/catalog/catalog.ts'
-import { preparePipeline } from '../../../src/pipeline/supervision/prepare.ts'
-import { LogCollector } from '../../helpers/logs.ts'
-import { play, until } from './support.ts'
+import { preparePipeline } from '../../../src/pipeline/supervision/pool/prepare.ts'
+import { LogCollector } from '../../helpers/server/logs.ts'
+import { play, until } from './support/hosts.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const PAGE = readFileSync(join(ROOT, 'docs/pipeline-sdk.md'), 'utf8')
@@ -28,12 +28,12 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-test('the page has examples, and each is one of the package', () => {
+test('the page has examples, and each one is in the package', () => {
   expect(names).toEqual(['brighten', 'brighten-much', 'echo', 'between', 'models'])
   expect(PAGE.match(/^```(ts|json)/gm)).toHaveLength(examples.length)
 })
 
-test('they compile, as strictly as the server itself', () => {
+test('they compile as strictly as the server itself', () => {
   const options = { typeRoots: [join(ROOT, 'node_modules/@types')] }
   const config = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: options, include: ['my-pipelines'] }
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config))
@@ -59,7 +59,7 @@ test.each(names)('%s runs', async (name) => {
   }
 })
 
-test('prepare runs prepareModels', async () => {
+test('prepare calls prepareModels', async () => {
   const { pipelines } = await discoverPipelines({ pipelineDir: directory })
   const logs = new LogCollector()
   const options = { entry: pipelines.get('models')!, params: {}, modelDir: join(directory, 'models') }

@@ -6,11 +6,11 @@ import type { VideoFrame } from '../../../src/core/media/frame.ts'
 import { REGION_BYTES } from '../../../src/pipeline/ring/frame-layout.ts'
 import { FrameRing, formatRegion } from '../../../src/pipeline/ring/frame-ring.ts'
 import { createSharedFile, mapSharedFile } from '../../../src/pipeline/ring/shared-memory.ts'
-import { pause, until } from './support.ts'
+import { pause, until } from './support/hosts.ts'
 
-const PEER = fileURLToPath(new URL('./ring-peer.ts', import.meta.url))
+const PEER = fileURLToPath(new URL('./support/ring-peer.ts', import.meta.url))
 
-// The peer checks every byte of what it gets; so does this side of what comes back.
+// Both sides check every byte they receive.
 test.each([
   { frames: 100_000, width: 16, height: 16, backlog: 0 },
   { frames: 100_000, width: 16, height: 16, backlog: 8 },

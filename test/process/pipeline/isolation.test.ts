@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { alive, openTestPool, play, runnersLeft, Source, until } from './support.ts'
+import { alive, openTestPool, play, runnersLeft, Source, until } from './support/hosts.ts'
 
-const STAND_IN = fileURLToPath(new URL('./server-stand-in.ts', import.meta.url))
+const STAND_IN = fileURLToPath(new URL('./support/server-stand-in.ts', import.meta.url))
 
-/** Process ids of the children of a process. */
+/** Pids of the children of a process. */
 function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -27,7 +27,7 @@ function childrenOf(pid: number): number[] {
     })
 }
 
-test.each(['running', 'stopped'])('a server killed with -9 leaves nothing, its runner %s', async (runnerIs) => {
+test.each(['running', 'stopped'])('a server killed with -9 leaves nothing behind, its runner %s', async (runnerIs) => {
   const server = fork(STAND_IN, { stdio: 'inherit', execArgv: [] })
   const [{ runner, grandchildren }] = (await once(server, 'message')) as [{ runner: number; grandchildren: number[] }]
   const all = [...childrenOf(server.pid!), ...grandchildren]
@@ -39,7 +39,7 @@ test.each(['running', 'stopped'])('a server killed with -9 leaves nothing, its r
   await until('all gone', () => !all.some(alive), 5000)
 })
 
-test('an author finds what he needs and not the secrets of the server', async () => {
+test('a pipeline sees the environment it needs and none of the secrets of the server', async () => {
   process.env.AUTH_TOKEN = 'secret'
   process.env.LIVEPEER_ORCH_SECRET = 'another secret'
   try {
@@ -62,30 +62,34 @@ test('an author finds what he needs and not the secrets of the server', async ()
   }
 })
 
-test('frames come in the format and size the pipeline declares', async () => {
+test('frames arrive in the format and size the pipeline declares', async () => {
   await using stage = await play('rgb')
   expect(stage.lease.input).toEqual({ format: 'rgb24', width: 96, height: 64 })
   await until('outputs', () => stage.source.outputs.length > 3)
-  expect(() => stage.lease.offer({ data: new Uint8Array(6), format: 'yuv420p', width: 2, height: 2, pts: 1 })).toThrow(
-    'takes frames with format rgb24',
-  )
+  const errors: string[] = []
+  stage.lease.events.on('error', ({ message }) => errors.push(message))
+  const other = { data: new Uint8Array(9216), format: 'yuv420p' as const, width: 96, height: 64, pts: 2 ** 40 }
+  expect(stage.lease.offer(other)).toBe(false)
+  expect(errors).toEqual(['rgb takes frames with format rgb24, not yuv420p'])
 })
 
-test('two outputs for each input keep their order; eight at once are not lost', async () => {
+test('two outputs per input stay in order, and eight at once are all delivered', async () => {
   await using twice = await play('interpolates')
   await until('outputs', () => twice.source.outputs.length > 60)
   twice.source.stop()
   await until('nothing inside', () => twice.lease.stats().frames.inside === 0)
-  expect(twice.lease.stats()).toMatchObject({ dropped: { beforePipeline: 0, afterPipeline: 0, failed: 0 } })
-  expect(twice.source.outputs).toHaveLength(2 * twice.lease.stats().frames.in - 1)
+  const { frames, dropped } = twice.lease.stats()
+  expect(dropped).toMatchObject({ afterPipeline: 0, failed: 0 })
+  // A busy machine may drop an input, never an output.
+  expect(twice.source.outputs).toHaveLength(2 * (frames.in - dropped.beforePipeline) - 1)
 
   await using batches = await play('batches')
   await until('outputs', () => batches.source.outputs.length >= 64)
-  expect(batches.lease.stats().dropped).toEqual({ beforePipeline: 0, afterPipeline: 0, failed: 0 })
+  expect(batches.lease.stats().dropped).toMatchObject({ afterPipeline: 0, failed: 0 })
   expect(batches.lease.status.phase).toBe('ready')
 })
 
-test('a runner goes from stream to stream with its model and without the params of the one before', async () => {
+test('a runner passes from stream to stream with its model but without the params of the previous one', async () => {
   await using world = await openTestPool()
   const lease = (requestId: string, params: Record<string, unknown>, source: Source) =>
     world.pool.lease({ pipeline: 'slow-to-load', params, requestId, onFrame: source.onFrame }, { log: world.log })
@@ -108,14 +112,14 @@ test('a runner goes from stream to stream with its model and without the params 
   expect(new Set(second.outputs.map(({ value }) => value))).toEqual(new Set([7]))
   expect(two.stats().frames.out).toBe(second.outputs.length)
 
-  // While the second runs, a third gets a runner of its own; its bad params cost nobody anything.
+  // While the second stream runs, a third gets its own runner; its invalid params affect no other.
   const third = new Source()
   await expect(lease('three', { level: -1 }, third)).rejects.toMatchObject({ code: 'invalid-params' })
   second.stop()
   await two.close()
 })
 
-test('warm runners are there before the first stream, and after', async () => {
+test('warm runners exist before the first stream, and after it', async () => {
   await using world = await openTestPool({ warm: 1 })
   await until('a warm runner', () => runnersLeft().length === 1)
   const source = new Source()
@@ -128,6 +132,16 @@ test('warm runners are there before the first stream, and after', async () => {
   await until('one is enough', () => runnersLeft().length === 1)
   await world.pool.close()
   expect(runnersLeft()).toEqual([])
+})
+
+test('a runner returned while another is opening leaves no more than the number to keep warm', async () => {
+  await using world = await openTestPool({ warm: 1 })
+  await world.pool.checkDefaults()
+  await until('one warm runner', () => runnersLeft().length === 1)
+  const lease = await world.pool.lease({ requestId: 'r', onFrame() {} }, { log: world.log })
+  await until('another one that is being opened', () => runnersLeft().length === 2)
+  await lease.close()
+  await until('one is enough', () => runnersLeft().length === 1)
 })
 
 test('a stream that ends while its pipeline hangs does not wait for it', async () => {
@@ -143,7 +157,7 @@ test('a stream that ends while its pipeline hangs does not wait for it', async (
   await stage[Symbol.asyncDispose]()
 })
 
-test('a runner that reloads when its stream ends is there for the next one', async () => {
+test('a runner that reloads as its stream ends is ready for the next one', async () => {
   await using world = await openTestPool()
   const source = new Source()
   const lease = (params: Record<string, unknown>) =>
@@ -155,7 +169,7 @@ test('a runner that reloads when its stream ends is there for the next one', asy
   await until('nothing inside', () => one.stats().frames.inside === 0)
   const { pid } = one
   const at = performance.now()
-  // Back to its own model, which takes 700 ms.
+  // It loads its own model again, which takes 700 ms.
   await one.close()
   expect(performance.now() - at).toBeLessThan(500)
   const { frames, dropped } = one.stats()

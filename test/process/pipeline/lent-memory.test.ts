@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import type { VideoFrame } from '../../../src/core/media/frame.ts'
 import { giveBack } from '../../../src/core/media/frame-pool.ts'
-import type { PipelineLease } from '../../../src/pipeline/supervision/lease.ts'
-import { openTestPool, testFrame, until } from './support.ts'
+import type { PipelineLease } from '../../../src/pipeline/supervision/pool/pool.ts'
+import { openTestPool, testFrame, until } from './support/hosts.ts'
 
 const BYTES = testFrame(0).data.length
 
-/** Offers a frame in memory of the pipeline's own, as a decoder does that reads straight into it. */
+/** Offers a frame written directly into memory of the pipeline, as a decoder does. */
 function offerInPlace(lease: PipelineLease, number: number): boolean {
   const frame = testFrame(number)
   const data = lease.take(BYTES)
@@ -16,7 +16,7 @@ function offerInPlace(lease: PipelineLease, number: number): boolean {
   return data !== undefined && taken
 }
 
-test('frames read to where the pipeline sees them come out whole, in memory of the pipeline', async () => {
+test('frames written directly into the memory of the pipeline arrive intact', async () => {
   await using world = await openTestPool()
   const outputs: VideoFrame[] = []
   await using lease = await world.pool.lease(
@@ -38,7 +38,7 @@ test('frames read to where the pipeline sees them come out whole, in memory of t
   expect(outputs.map(({ pts }) => pts / 3000)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1))
 })
 
-test('a pipeline that is killed leaves what is lent as it is, until it is given back', async () => {
+test('when a pipeline is killed, lent memory stays unchanged until it is returned', async () => {
   await using world = await openTestPool()
   const held: VideoFrame[] = []
   await using lease = await world.pool.lease(
@@ -53,19 +53,19 @@ test('a pipeline that is killed leaves what is lent as it is, until it is given 
   process.kill(lease.pid!, 'SIGKILL')
   await until('started again', () => lease.stats().restarts === 1 && lease.status.phase === 'ready')
   expect(output.data).toEqual(testFrame(1).data)
-  // The decoder goes on with the frame that it had begun; the new process gets a copy.
+  // The decoder continues with the frame it had started; the new process gets a copy.
   reading.set(testFrame(2).data)
   expect(lease.offer({ ...testFrame(2), data: reading })).toBe(true)
   giveBack(reading)
   await until('its output', () => held.length === 2)
   expect(held[1]!.data).toEqual(testFrame(2).data)
-  // All of the old one's memory is back, and with that it is gone.
+  // All memory of the old process has been returned, and is unmapped.
   expect(output.data).toHaveLength(BYTES)
   giveBack(output.data)
   expect([output.data.length, reading.length]).toEqual([0, 0])
 })
 
-test('what a stream holds after its end is not used for the next one', async () => {
+test('memory still held after the end of a stream is not reused for the next one', async () => {
   await using world = await openTestPool()
   const held: VideoFrame[] = []
   const request = { requestId: 'one', onFrame: (frame: VideoFrame) => held.push(frame) }

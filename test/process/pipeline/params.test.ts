@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
 import type { VideoFrame } from '../../../src/core/media/frame.ts'
-import { openTestPool, play, Source, until } from './support.ts'
+import { openTestPool, play, Source, until } from './support/hosts.ts'
 
-test('200 updates in two seconds: each answered, the last in force, never two at once, no frame with half of one', async () => {
+test('200 updates in two seconds: each answered, the last one applied, never two at once, no frame with half of one', async () => {
   await using world = await openTestPool()
   const frames: VideoFrame[] = []
   const source = new Source()
@@ -38,7 +38,7 @@ test('200 updates in two seconds: each answered, the last in force, never two at
   await lease.close()
 })
 
-test('updates reach a pipeline that never rests', async () => {
+test('updates reach a pipeline that is always busy', async () => {
   await using stage = await play('busy')
   await until('outputs', () => stage.source.outputs.length > 5)
   const at = performance.now()
@@ -47,7 +47,7 @@ test('updates reach a pipeline that never rests', async () => {
   expect(stage.lease.showReloadingFrame).toBe(false)
 })
 
-test('merge keeps what it does not name, replace brings the variant back', async () => {
+test('merge keeps the params it does not name, replace restores the variant', async () => {
   await using stage = await play('slow-and-strange', { params: { blocking: true } })
   await until('ready', () => stage.lease.status.phase === 'ready')
   expect(stage.lease.params.value).toMatchObject({ frame_ms: 10, blocking: true })
@@ -58,7 +58,7 @@ test('merge keeps what it does not name, replace brings the variant back', async
   expect(replaced.revision).toBe(merged.revision + 1)
 })
 
-test('a wrong update is refused field by field, and nothing changes', async () => {
+test('an invalid update is refused with an error per field and changes nothing', async () => {
   await using stage = await play('slow')
   await until('ready', () => stage.lease.status.phase === 'ready')
   const error = await stage.lease.updateParams('merge', { frame_ms: -1, blocking: 'perhaps' }).catch((thrown) => thrown)
@@ -68,18 +68,37 @@ test('a wrong update is refused field by field, and nothing changes', async () =
   expect(stage.lease.params).toMatchObject({ revision: 1, value: { frame_ms: 200, blocking: false } })
 })
 
-test('the size of a running stream stays', async () => {
+test('the resolution of a running stream changes by its params', async () => {
   await using stage = await play('noop', { params: { width: 64, height: 64 } })
   await until('ready', () => stage.lease.status.phase === 'ready')
   expect(stage.lease.input).toEqual({ width: 64, height: 64 })
-  const change = stage.lease.updateParams('merge', { width: 128, height: 64 })
-  await expect(change).rejects.toMatchObject({ code: 'conflict', issues: [{ path: ['width'] }] })
-  // Leaving the size out is no change of it.
+  await until('outputs', () => stage.source.outputs.length > 3)
+  const half = stage.lease.updateParams('merge', { width: 128, height: null })
+  await expect(half).rejects.toMatchObject({ code: 'invalid-params', issues: [{ path: ['height'] }] })
+  await stage.lease.updateParams('merge', { width: 128, height: 96 })
+  expect(stage.lease.input).toEqual({ width: 128, height: 96 })
+  const before = stage.source.outputs.length
+  await until('outputs of the new one', () => stage.source.outputs.length > before + 5)
+  // A param left out of a replacement is reset to its default: here the size of the source.
   const { params } = await stage.lease.updateParams('replace', { show_reloading_frame: false })
-  expect(params).toEqual({ width: 64, height: 64, show_reloading_frame: false })
+  expect(params).toEqual({ show_reloading_frame: false })
+  expect(stage.lease.input).toEqual({})
 })
 
-test('while it loads, updates are accepted, and in force from the first frame', async () => {
+test('a frame too large for a slot is refused with an error, and later frames pass', async () => {
+  await using stage = await play('noop')
+  await until('outputs', () => stage.source.outputs.length > 3)
+  const errors: string[] = []
+  stage.lease.events.on('error', ({ message }) => errors.push(message))
+  const [width, height] = [3842, 3840]
+  const large = { data: new Uint8Array(width * height * 4), format: 'rgba' as const, width, height, pts: 2 ** 40 }
+  expect(stage.lease.offer(large)).toBe(false)
+  expect(stage.lease.offer({ ...large, pts: 2 ** 40 + 1 })).toBe(false)
+  expect(errors).toHaveLength(1)
+  expect(errors[0]).toContain('3842x3840')
+})
+
+test('updates are accepted during the load and applied from the first frame', async () => {
   await using stage = await play('slow-to-load', { params: { load_ms: 1500 } })
   const reply = await stage.lease.updateParams('merge', { level: 42 })
   expect(reply).toMatchObject({ status: 'accepted', params: { level: 42 } })
@@ -89,7 +108,7 @@ test('while it loads, updates are accepted, and in force from the first frame', 
   expect(stage.lease.params.value).toMatchObject({ level: 42 })
 })
 
-test('an update in the time between two runners reaches the second', async () => {
+test('an update between two runners reaches the second one', async () => {
   await using stage = await play('slow', { params: { frame_ms: 5 } })
   await until('outputs', () => stage.source.outputs.length > 5)
   process.kill(stage.lease.pid!, 'SIGKILL')

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { pause, play, until } from './support.ts'
+import { pause, play, until } from './support/hosts.ts'
 
-test('a pipeline that needs 1.2 s a frame outlives the pauses of its source', { timeout: 120_000 }, async () => {
+test('a pipeline that needs 1.2 s per frame survives pauses of its source', { timeout: 120_000 }, async () => {
   await using stage = await play('slow', { params: { frame_ms: 1200 } })
   const { source, lease, told } = stage
   await until('two outputs', () => source.outputs.length >= 2, 60_000)

@@ -39,7 +39,7 @@ async function serve(handler: Handler): Promise<void> {
     })
 }
 
-/** The content, or the rest of it. */
+/** The content, or the requested rest of it. */
 const whole: Handler = ({ headers }, response) => {
   const from = Number(/bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0)
   const body = CONTENT.subarray(from)
@@ -47,13 +47,13 @@ const whole: Handler = ({ headers }, response) => {
   response.writeHead(from > 0 ? 206 : 200, { 'content-length': body.length, ...range }).end(body)
 }
 
-/** The first part, and when the client has it, or most of it, the connection breaks. */
+/** Sends the first part, then breaks the connection when the client has received most of it. */
 const broken: Handler = (_, response) => {
   response.writeHead(200, { 'content-length': CONTENT.length })
   response.write(CONTENT.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 300))
 }
 
-/** What was not read yet when a connection breaks is lost with it, so how much was kept is not known. */
+/** Unread data is lost with the connection, so the size kept varies. */
 function expectResumed(range: string | undefined): void {
   const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1])
   expect(from).toBeGreaterThan(0)
@@ -76,7 +76,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a file comes whole, says how far it is, and is not fetched again', async () => {
+test('a file is downloaded whole with progress, and not again', async () => {
   await serve(whole)
   expect(await download(options(), context())).toBe(target())
   expect(readFileSync(target()).equals(CONTENT)).toBe(true)
@@ -90,7 +90,7 @@ test('a file comes whole, says how far it is, and is not fetched again', async (
   expect(requests).toHaveLength(1)
 })
 
-test('one that was broken off goes on where it ended', async () => {
+test('an interrupted download resumes where it ended', async () => {
   await serve((request, response, count) => (count === 1 ? broken : whole)(request, response, count))
   await download(options(), context())
   expect(requests).toHaveLength(2)
@@ -99,7 +99,7 @@ test('one that was broken off goes on where it ended', async () => {
   expect(lines.map(({ message }) => message)).toContain('the download broke off; trying again')
 })
 
-test('also by the next process', async () => {
+test('also in the next process', async () => {
   await serve(broken)
   const controller = new AbortController()
   const first = download(options(), context(controller.signal))
@@ -114,7 +114,7 @@ test('also by the next process', async () => {
   expect(readFileSync(target()).equals(CONTENT)).toBe(true)
 })
 
-test('a server that knows no ranges sends it all again', async () => {
+test('a server without range requests sends it all again', async () => {
   await serve((request, response, count) => {
     if (count > 1) delete request.headers.range
     ;(count === 1 ? broken : whole)(request, response, count)
@@ -123,7 +123,7 @@ test('a server that knows no ranges sends it all again', async () => {
   expect(readFileSync(target()).equals(CONTENT)).toBe(true)
 })
 
-test('a kept part of something else is thrown away', async () => {
+test('a partial file of something else is discarded', async () => {
   await serve(whole)
   const part = `${target()}.${SHA256.slice(0, 12)}.part`
   await download(options(), context())
@@ -134,7 +134,7 @@ test('a kept part of something else is thrown away', async () => {
   expect(readFileSync(target()).equals(CONTENT)).toBe(true)
 })
 
-test('a file of another checksum never takes its place', async () => {
+test('a file with another checksum is never installed', async () => {
   await serve(whole)
   const wrong = SHA256.replace(/^./, (c) => (c === '0' ? '1' : '0'))
   await expect(download(options({ sha256: wrong }), context())).rejects.toThrow(
@@ -143,7 +143,7 @@ test('a file of another checksum never takes its place', async () => {
   expect(readdirSync(join(folder, 'models'))).toEqual([])
 })
 
-test('a file that was changed, or put there by hand, is looked at', async () => {
+test('a file changed or added manually is verified', async () => {
   await serve(whole)
   await download(options(), context())
   writeFileSync(target(), 'other')
@@ -155,14 +155,14 @@ test('a file that was changed, or put there by hand, is looked at', async () => 
   expect(requests).toHaveLength(2)
 })
 
-test('several at once fetch once', async () => {
+test('concurrent downloads fetch once', async () => {
   await serve(whole)
   const all = await Promise.all(Array.from({ length: 4 }, () => download(options(), context())))
   expect(new Set(all)).toEqual(new Set([target()]))
   expect(requests).toHaveLength(1)
 })
 
-test('a lock of a process that is gone does not hold it up', async () => {
+test('a lock of an exited process does not block it', async () => {
   await serve(whole)
   await download(options(), context())
   rmSync(target())
@@ -171,14 +171,14 @@ test('a lock of a process that is gone does not hold it up', async () => {
   expect(existsSync(`${target()}.lock`)).toBe(false)
 })
 
-describe('what goes wrong is told', () => {
-  test('a refusal, at once', async () => {
+describe('an error is reported', () => {
+  test('for a refusal, at once', async () => {
     await serve(answer(404))
     await expect(download(options(), context())).rejects.toThrow('the server answered 404 Not Found')
     expect(requests).toHaveLength(1)
   })
 
-  test('an answer that may get better, after some attempts', async () => {
+  test('for a temporary error, after some attempts', async () => {
     await serve(answer(503))
     await expect(download(options({ attempts: 2 }), context())).rejects.toThrow(
       'the server answered 503 Service Unavailable (2 times)',
@@ -186,7 +186,7 @@ describe('what goes wrong is told', () => {
     expect(requests).toHaveLength(2)
   })
 
-  test('a server that falls silent', async () => {
+  test('for a server that falls silent', async () => {
     await serve((_, response) => {
       response.writeHead(200, { 'content-length': 10 })
       response.write('12345')
@@ -194,7 +194,7 @@ describe('what goes wrong is told', () => {
     await expect(download(options({ idleMs: 100, attempts: 1 }), context())).rejects.toThrow('no byte came for 100 ms')
   })
 
-  test('nobody there', async () => {
+  test('for an unreachable server', async () => {
     await serve(whole)
     await close()
     await expect(download(options({ attempts: 1 }), context())).rejects.toThrow(/fetch failed: .*ECONNREFUSED/)

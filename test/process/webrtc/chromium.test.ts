@@ -2,9 +2,9 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { IngestSource } from '../../../src/core/media/endpoints.ts'
 import type { EncodedPacket } from '../../../src/core/media/packet.ts'
-import { launchChromium, startCollecting, takeFrames } from '../../helpers/chromium.ts'
+import { launchChromium, startCollecting, takeFrames } from '../../helpers/browser/chromium.ts'
 import { waitFor } from '../../helpers/wait.ts'
-import { clipPackets, playPackets } from './clip-feed.ts'
+import { clipPackets, playPackets } from './support/clip-feed.ts'
 import {
   LAYER_WIDTHS,
   type PublishFromPage,
@@ -13,8 +13,8 @@ import {
   VIDEO_STATS,
   type VideoStats,
   watchFromPage,
-} from './page.ts'
-import { SignallingServer } from './server.ts'
+} from './support/page.ts'
+import { SignallingServer } from './support/server.ts'
 
 const FPS = 30
 const SECONDS = 8
@@ -68,7 +68,7 @@ describe('Chromium watches', () => {
       const video = await page.evaluate<VideoStats>(VIDEO_STATS)
       expect(video.totalFreezesDuration).toBeLessThan(1)
       expect(video).toMatchObject({ packetsLost: 0, srtpCipher: 'SRTP_AEAD_AES_128_GCM' })
-      // Playout delay 0: the viewer's jitter buffer adds less than a frame.
+      // Playout delay 0: the jitter buffer of the viewer adds less than a frame.
       expect((video.jitterBufferDelay / video.jitterBufferEmittedCount) * 1000).toBeLessThan(20)
       expect(server.viewers[0]!.stats()).toMatchObject({ dropped: 0 })
       expect(server.keyframes).toBeGreaterThan(0)
@@ -76,15 +76,15 @@ describe('Chromium watches', () => {
       expect(await server.viewers[0]!.closed).toEqual({ why: 'ended' })
     }))
 
-  test('and learns at once that the session ended', () =>
+  test('and is notified at once when the session ends', () =>
     whileWatching(async (page, server) => {
       await server.viewers[0]!.close()
-      // The connection itself says so only when ICE has missed a few answers.
+      // The connection state changes only after ICE has missed a few checks.
       const transport = 'peer.getReceivers()[0].transport.state'
       await waitFor('the end', async () => (await page.evaluate(transport)) === 'closed', { limitMs: 2000 })
     }))
 
-  test('over TCP, where there is no UDP', () =>
+  test('over TCP where UDP is blocked', () =>
     whileWatching(
       async (page, server) => {
         await page.waitForTimeout(2000)
@@ -95,7 +95,7 @@ describe('Chromium watches', () => {
       (answer) => answer.replace(/a=candidate:.* udp .*\r\n/g, ''),
     ))
 
-  test('and goes on when it restarts ICE', () =>
+  test('and continues after an ICE restart', () =>
     whileWatching(async (page, server) => {
       const before = server.viewers[0]!.etag
       const answer = await restartIce(page)
@@ -138,7 +138,7 @@ describe('Chromium publishes', () => {
     return taken
   }
 
-  test.each(['H264', 'VP8'] as const)('%s and Opus, on one clock', (codec) =>
+  test.each(['H264', 'VP8', 'VP9', 'AV1'] as const)('%s and Opus, on one clock', (codec) =>
     publish({ codec }, async (source) => {
       expect(source.tracks).toMatchObject([
         { kind: 'video', codec: codec.toLowerCase(), width: expect.any(Number), height: expect.any(Number) },
@@ -158,7 +158,7 @@ describe('Chromium publishes', () => {
     }),
   )
 
-  test('a keyframe when asked', () =>
+  test('a keyframe on request', () =>
     publish({ codec: 'H264' }, async (source) => {
       let keys = 0
       let asked = 0
@@ -175,12 +175,12 @@ describe('Chromium publishes', () => {
       expect(keys).toBeGreaterThan(asked)
     }))
 
-  test('three layers, of which the largest is taken', () => {
+  test('three layers, of which the largest is used', () => {
     const layers = [4, 2, 1].map((scale) => ({ rid: `by${scale}`, scaleResolutionDownBy: scale }))
     return publish({ layers }, async (source, page) => {
       const packets = await take(source, 4)
       const video = packets.filter(({ track }) => track.kind === 'video')
-      // A busy machine makes the browser shrink its layers.
+      // On a busy machine the browser scales its layers down.
       const widths = await page.evaluate<number[]>(LAYER_WIDTHS)
       expect(widths).toHaveLength(3)
       expect(video.at(-1)!.track).toMatchObject({ width: Math.max(...widths) })

@@ -7,8 +7,8 @@ import { classes, Message, methods } from 'werift'
 import { writeNack, writePictureLoss, writeSenderReport } from '../../../src/codec/rtp/rtcp.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
 import { waitFor } from '../../helpers/wait.ts'
-import { SignallingServer } from './server.ts'
-import { WeriftViewer } from './viewer.ts'
+import { SignallingServer } from './support/server.ts'
+import { WeriftViewer } from './support/viewer.ts'
 
 const FOLDER = join(import.meta.dirname, '../../unit/webrtc/offers')
 const OFFERS = readdirSync(FOLDER).map((file) => ({
@@ -22,7 +22,7 @@ beforeEach(() => {
 })
 afterEach(() => server[Symbol.asyncDispose]())
 
-/** The same damage in each run. */
+/** Seeded, so each run has the same damage. */
 function damager(seed: number): (bytes: Buffer) => Buffer {
   let state = seed
   const random = (below: number) => {
@@ -36,7 +36,7 @@ function damager(seed: number): (bytes: Buffer) => Buffer {
   }
 }
 
-test('500 damaged offers and fragments are answered with 4xx, or taken as they still are', {
+test('500 damaged offers and fragments are refused with 4xx, or accepted if still valid', {
   timeout: 120_000,
 }, async () => {
   const check = nothingLeft()
@@ -49,7 +49,7 @@ test('500 damaged offers and fragments are answered with 4xx, or taken as they s
     const answer = await server.app.request(`/${kind}/demo`, { method: 'POST', headers, body })
     seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
     if (answer.status === 201) {
-      const location = answer.headers.get('location')!
+      const location = `/${kind}/${answer.headers.get('location')!}`
       const fragment = damage(
         Buffer.from('a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=candidate:1 1 udp 1 ::1 9 typ host\r\n'),
       )
@@ -70,7 +70,7 @@ test('500 damaged offers and fragments are answered with 4xx, or taken as they s
   await check(10_000)
 })
 
-test('damaged packets disturb nobody', { timeout: 60_000 }, async () => {
+test('damaged packets disturb no session', { timeout: 60_000 }, async () => {
   const viewer = new WeriftViewer()
   const offer = await viewer.offer()
   const headers = { 'content-type': 'application/sdp' }
@@ -96,7 +96,7 @@ test('damaged packets disturb nobody', { timeout: 60_000 }, async () => {
 
   const port = Number(/a=candidate:1 1 udp \d+ \S+ (\d+) typ host/.exec(answer)![1])
   const stranger = createSocket('udp4')
-  // This one proves that it belongs to the session, so that its packets go deeper.
+  // This socket completes an ICE check, so its packets reach the inner parsers.
   const known = createSocket('udp4')
   const send = (socket: typeof known, data: Buffer) => socket.send(data, port, '127.0.0.1')
   try {

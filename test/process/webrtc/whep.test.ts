@@ -7,12 +7,15 @@ import { joinNalUnits } from '../../../src/codec/annexb.ts'
 import { Broadcast } from '../../../src/core/broadcast.ts'
 import { nowMs } from '../../../src/core/clock.ts'
 import type { AudioTrack, EncodedPacket, VideoTrack } from '../../../src/core/media/packet.ts'
+import type { IceSettings } from '../../../src/webrtc/ice/agent.ts'
+import { type IcePort, openSharedPort } from '../../../src/webrtc/ice/port.ts'
+import { nodePrimitives } from '../../../src/webrtc/srtp/primitives.ts'
 import { openWhepSession, type WhepSession } from '../../../src/webrtc/whep/whep.ts'
-import { LogCollector } from '../../helpers/logs.ts'
 import { nothingLeft } from '../../helpers/nothing-left.ts'
+import { LogCollector } from '../../helpers/server/logs.ts'
 import { waitFor } from '../../helpers/wait.ts'
-import { ICE } from './server.ts'
-import { WeriftViewer } from './viewer.ts'
+import { ICE } from './support/server.ts'
+import { WeriftViewer } from './support/viewer.ts'
 
 const VIDEO: VideoTrack = { id: 'video', kind: 'video', codec: 'h264' }
 const AUDIO: AudioTrack = { id: 'audio', kind: 'audio', codec: 'opus', sampleRate: 48_000, channels: 2 }
@@ -23,7 +26,7 @@ const nal = (header: number, bytes: number, seed: number) => {
   return unit
 }
 
-/** Frames at 30 a second; the first is a keyframe of `keyBytes`. */
+/** Frames at 30 per second; the first is a keyframe of `keyBytes`. */
 function frame(number: number, bytes: number): EncodedPacket {
   const key = number === 0
   const sets = key ? [nal(0x67, 12, 1), nal(0x68, 5, 2)] : []
@@ -44,8 +47,11 @@ class Room {
   keyframes: number[] = []
   session!: WhepSession
 
-  constructor(rtx = false) {
+  readonly #ice: IceSettings
+
+  constructor(rtx = false, ice = ICE) {
     this.viewer = new WeriftViewer(rtx)
+    this.#ice = ice
   }
 
   async open(offer?: string): Promise<void> {
@@ -53,7 +59,7 @@ class Room {
       {
         offer: offer ?? (await this.viewer.offer()),
         reader: this.broadcast.subscribe(),
-        ice: ICE,
+        ice: this.#ice,
         requestKeyframe: () => this.keyframes.push(nowMs()),
       },
       { log: this.logs.log },
@@ -65,7 +71,7 @@ class Room {
     await this.open(offer)
     await this.session.connected
     await waitFor('the viewer', () => this.viewer.peer.connectionState === 'connected')
-    // The viewer's receivers are ready a moment after its transport.
+    // The receivers of the viewer are ready a moment after its transport.
     await sleep(50)
   }
 
@@ -76,11 +82,20 @@ class Room {
 }
 
 let room: Room
-afterEach(() => room?.close())
+let plainPort: IcePort | undefined
+afterEach(async () => {
+  await room?.close()
+  await plainPort?.close()
+  plainPort = undefined
+})
 
 describe('a viewer', () => {
-  test('gets the access units as they were, on the clock of their presentation times', async () => {
-    room = new Room()
+  test.each([
+    ['by the system calls and OpenSSL', true],
+    ["by Node's modules alone", false],
+  ])('gets the access units unchanged, with RTP timestamps from their presentation times, %s', async (_, native) => {
+    if (!native) plainPort = await openSharedPort(0, false)
+    room = new Room(false, plainPort ? { sharedPort: plainPort, primitives: nodePrimitives } : ICE)
     await room.connect()
     const sent = Array.from({ length: 20 }, (_, i) => frame(i, i === 0 ? 60_000 : 500 + i * 400))
     for (const [i, packet] of sent.entries()) {
@@ -99,7 +114,7 @@ describe('a viewer', () => {
     expect(viewer.audioPackets[3]!.payload).toEqual(Buffer.from(audio(3).data))
   })
 
-  test('asks for a keyframe once it is connected, and gets nothing before one', async () => {
+  test('requests a keyframe once connected, and gets nothing before one', async () => {
     room = new Room()
     await room.connect()
     expect(room.keyframes).toHaveLength(1)
@@ -110,7 +125,7 @@ describe('a viewer', () => {
     expect(room.viewer.units[0]!.data[4]! & 0x1f).toBe(7)
   })
 
-  test('keeps lips and voice together though the audio is ahead of the frame', async () => {
+  test('stays lip-synced though the audio is ahead of the video', async () => {
     room = new Room()
     const reports = new Map<string, RtcpSrPacket>()
     await room.connect()
@@ -119,7 +134,7 @@ describe('a viewer', () => {
         if (packet.type === 200) reports.set(transceiver.kind, packet as RtcpSrPacket)
       })
     }
-    // The audio of now, and the frame of 500 ms ago.
+    // Audio of now, and a frame of 500 ms ago.
     for (let i = 0; i < 90; i++) {
       room.broadcast.write(audio(i, 45_000))
       if (i % 2 === 0) room.broadcast.write(frame(i / 2, 600))
@@ -129,7 +144,7 @@ describe('a viewer', () => {
     const wall = (kind: 'video' | 'audio', firstStamp: number, firstPts: number, rate: number) => {
       const { ntpTimestamp, rtpTimestamp } = reports.get(kind)!.senderInfo
       const seconds = Number(ntpTimestamp >> 32n) + Number(ntpTimestamp & 0xffffffffn) / 2 ** 32
-      // Wall-clock time of presentation time 0.
+      // Wall-clock time of timestamp 0.
       return seconds - (((rtpTimestamp - firstStamp) | 0) / rate + firstPts / 90_000)
     }
     const { viewer } = room
@@ -138,7 +153,7 @@ describe('a viewer', () => {
     expect(Math.abs(video - audioTime)).toBeLessThan(0.002)
   })
 
-  test('a large keyframe comes in small bursts within the frame interval', async () => {
+  test('gets a large keyframe in small bursts within the frame interval', async () => {
     room = new Room()
     await room.connect()
     const times: number[] = []
@@ -152,7 +167,7 @@ describe('a viewer', () => {
     expect(times.at(-1)! - times[0]!).toBeGreaterThan(8)
   })
 
-  test('a frame loss becomes one keyframe request, however often it is told', async () => {
+  test('a frame loss becomes one keyframe request, however often it is reported', async () => {
     room = new Room()
     await room.connect()
     room.broadcast.write(frame(0, 900))
@@ -167,7 +182,7 @@ describe('a viewer', () => {
     expect(room.keyframes.length).toBe(before + 1)
   })
 
-  test.each([false, true])('a packet it missed is sent again (in a stream of its own: %s)', async (rtx) => {
+  test.each([false, true])('a lost packet is retransmitted (with RTX: %s)', async (rtx) => {
     room = new Room(rtx)
     await room.connect()
     expect(room.session.answer.includes('ssrc-group:FID')).toBe(rtx)
@@ -180,13 +195,13 @@ describe('a viewer', () => {
     const [transport] = room.viewer.peer.dtlsTransports
     await transport!.sendRtcp([new RtcpTransportLayerFeedback({ feedback })])
     await waitFor('the packet', () => room.session.stats().resent === 1)
-    // werift unwraps a stream of retransmissions, so both look like the packet itself.
+    // werift unwraps RTX, so both look like the original packet.
     await waitFor('the packet', () => room.viewer.videoPackets.length > count)
     const again = room.viewer.videoPackets.at(-1)!
     expect([again.header.sequenceNumber, again.payload]).toEqual([header.sequenceNumber, payload])
   })
 
-  test('what is sent again stays a share of what is sent, whatever is asked for', async () => {
+  test('retransmissions stay within a share of the bitrate, whatever is requested', async () => {
     room = new Room()
     await room.connect()
     for (let i = 0; i < 30; i++) {
@@ -213,7 +228,7 @@ describe('a viewer', () => {
   test('leaves nothing behind', async () => {
     room = new Room()
     const offer = await room.viewer.offer()
-    // The sockets of the viewer are open by now.
+    // By now the sockets of the viewer are open.
     const check = nothingLeft()
     await room.connect(offer)
     const closed = room.session.close()
@@ -224,7 +239,7 @@ describe('a viewer', () => {
     await check(10_000)
   })
 
-  test('that dies without a word is gone within 30 s, with its socket', async () => {
+  test('that vanishes is gone within 30 s, with its socket', async () => {
     room = new Room()
     await room.connect()
     const started = nowMs()
@@ -233,7 +248,7 @@ describe('a viewer', () => {
     expect(nowMs() - started).toBeLessThan(30_000)
   })
 
-  test('that never comes ends the session within 15 s', async () => {
+  test('that never connects ends the session within 15 s', async () => {
     room = new Room()
     room.session = await openWhepSession(
       { offer: await room.viewer.offer(), reader: room.broadcast.subscribe(), ice: ICE, requestKeyframe: () => {} },
@@ -245,7 +260,7 @@ describe('a viewer', () => {
   })
 })
 
-describe('the port of a session answers nobody', () => {
+describe('the port of a session ignores', () => {
   const ask = async (session: WhepSession, data: Buffer): Promise<Buffer[]> => {
     const port = Number(/a=candidate:1 1 udp \d+ \S+ (\d+) typ host/.exec(session.answer)![1])
     const socket = createSocket('udp4')
@@ -270,7 +285,7 @@ describe('the port of a session answers nobody', () => {
     return message.addFingerprint().bytes
   }
 
-  test('who does not know its password', async () => {
+  test('clients that do not know its password', async () => {
     room = new Room()
     const offer = await room.viewer.offer()
     room.session = await openWhepSession(

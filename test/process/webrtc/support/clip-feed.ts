@@ -2,13 +2,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { TsReader } from '../../../src/codec/mpegts/reader.ts'
-import type { Broadcast } from '../../../src/core/broadcast.ts'
-import { nowMs } from '../../../src/core/clock.ts'
-import type { EncodedPacket } from '../../../src/core/media/packet.ts'
-import { type ClipOptions, makeNumberedClip } from '../../helpers/clip.ts'
+import { TsReader } from '../../../../src/codec/mpegts/reader.ts'
+import type { Broadcast } from '../../../../src/core/broadcast.ts'
+import { nowMs } from '../../../../src/core/clock.ts'
+import type { EncodedPacket } from '../../../../src/core/media/packet.ts'
+import { type ClipOptions, makeNumberedClip } from '../../../helpers/media/clip.ts'
 
-/** The packets of a numbered clip, H.264 and Opus. */
+/** The packets of a numbered clip in H.264 and Opus. */
 export async function clipPackets(options: Omit<ClipOptions, 'file'>): Promise<EncodedPacket[]> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-webrtc-'))
   try {
@@ -21,7 +21,7 @@ export async function clipPackets(options: Omit<ClipOptions, 'file'>): Promise<E
   }
 }
 
-/** Writes the packets into a broadcast at their own pace, again and again with times that go on, until aborted. */
+/** Writes the packets into a broadcast in real time, looped with continuous timestamps, until aborted. */
 export async function playPackets(
   packets: readonly EncodedPacket[],
   broadcast: Broadcast,

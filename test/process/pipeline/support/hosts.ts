@@ -2,22 +2,27 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Log } from '../../../src/core/log.ts'
-import { frameBytes, type PixelFormat, type VideoFrame } from '../../../src/core/media/frame.ts'
-import { giveBack } from '../../../src/core/media/frame-pool.ts'
-import { type Catalog, discoverPipelines } from '../../../src/pipeline/catalog/catalog.ts'
-import type { PipelineLease } from '../../../src/pipeline/supervision/lease.ts'
-import { openPipelinePool, type PipelinePool, type PoolOptions } from '../../../src/pipeline/supervision/pool.ts'
-import { LogCollector } from '../../helpers/logs.ts'
-import { look } from '../../helpers/nothing-left.ts'
+import type { Log } from '../../../../src/core/log.ts'
+import { frameBytes, type PixelFormat, type VideoFrame } from '../../../../src/core/media/frame.ts'
+import { giveBack } from '../../../../src/core/media/frame-pool.ts'
+import { type Catalog, discoverPipelines } from '../../../../src/pipeline/catalog/catalog.ts'
+import {
+  openPipelinePool,
+  type PipelineLease,
+  type PipelinePool,
+  type PoolOptions,
+} from '../../../../src/pipeline/supervision/pool/pool.ts'
+import { look } from '../../../helpers/nothing-left.ts'
+import { LogCollector } from '../../../helpers/server/logs.ts'
+import { WAIT_MS } from '../../../helpers/wait.ts'
 
 const folder = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** The built-in pipelines and the fixtures. */
-export function fixtureCatalog(): Promise<Catalog> {
+function fixtureCatalog(): Promise<Catalog> {
   return discoverPipelines({
-    builtinDir: folder('../../../pipelines'),
-    pipelineDir: folder('../../fixtures/pipelines'),
+    builtinDir: folder('../../../../pipelines'),
+    pipelineDir: folder('../../../fixtures/pipelines'),
   })
 }
 
@@ -40,22 +45,24 @@ export async function openTestPool(options: Partial<PoolOptions> = {}): Promise<
   }
 }
 
-/** A frame whose every byte tells its number. */
+/** A frame with every byte set to its number. */
 export function testFrame(number: number, format: PixelFormat = 'yuv420p', width = 64, height = 64): VideoFrame {
   const data = new Uint8Array(frameBytes(format, width, height)).fill(number % 251)
   return { data, format, width, height, pts: number * 3000 }
 }
 
-/** What a viewer would see of one source frame or output. */
+/** What a viewer would see: a source frame or an output. */
 export type Shown = { at: number; pts: number; kind: 'output' | 'overlay'; value: number }
 
-/** A source of 30 frames a second that shows outputs, and an overlay where the lease asks for one. */
+/** A source of 30 frames per second that shows outputs, and the overlay when the lease asks for it. */
 export class Source {
   readonly shown: Shown[] = []
   offered = 0
   #lease: PipelineLease | undefined
   #timer: NodeJS.Timeout | undefined
   #newest = 0
+  /** The longest time between two timer ticks in which this process did not run, in milliseconds. */
+  #heldUp = 0
   readonly #fps: number
 
   constructor(fps = 30) {
@@ -70,12 +77,17 @@ export class Source {
   start(lease: PipelineLease): void {
     this.#lease = lease
     const startedAt = performance.now()
-    let sent = 0
-    // Time goes on where an earlier run of this source stopped.
+    let [sent, turnAt, worked] = [0, startedAt, process.cpuUsage()]
+    // Timestamps continue where an earlier run of this source stopped.
     const first = this.#newest
     this.#timer = setInterval(() => {
-      const due = Math.floor(((performance.now() - startedAt) * this.#fps) / 1000)
-      // A test process that was held up sends one frame and goes on, as a camera would.
+      const now = performance.now()
+      const { user, system } = process.cpuUsage(worked)
+      this.#heldUp = Math.max(this.#heldUp, now - turnAt - (user + system) / 1000)
+      turnAt = now
+      worked = process.cpuUsage()
+      const due = Math.floor(((now - startedAt) * this.#fps) / 1000)
+      // A delayed test process sends one frame and continues, as a camera would.
       if (due > sent) {
         this.#offer(first + due)
         sent = due
@@ -100,19 +112,29 @@ export class Source {
     return this.shown.filter(({ kind }) => kind === 'output')
   }
 
-  /** The longest time, in milliseconds, in which a viewer saw nothing new. */
+  /** The longest time without a new frame, in milliseconds, less the time in which this process was not scheduled. */
   longestGap(): number {
-    return Math.max(0, ...this.shown.slice(1).map(({ at }, index) => at - this.shown[index]!.at))
+    const longest = Math.max(0, ...this.shown.slice(1).map(({ at }, index) => at - this.shown[index]!.at))
+    return Math.max(0, longest - this.#heldUp)
   }
 }
 
-/** Waits until something is so; fails after `ms` with what it waited for. */
-export async function until(what: string, test: () => unknown, ms = 20_000): Promise<void> {
+/** Waits until the condition holds; after `ms`, fails with what it waited for. */
+export async function until(what: string, test: () => unknown, ms = WAIT_MS): Promise<void> {
   const end = performance.now() + ms
   while (!test()) {
     if (performance.now() > end) throw new Error(`waited ${ms} ms for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+/** Resolves when each input frame has been output or counted as lost: with none inside, one may still be in transit. */
+export async function everyFrameAccounted(lease: Pick<PipelineLease, 'stats'>): Promise<void> {
+  const missing = () => {
+    const { frames, dropped } = lease.stats()
+    return frames.in - frames.out - frames.inside - dropped.beforePipeline - dropped.afterPipeline - dropped.failed
+  }
+  await until('an account of every frame', () => lease.stats().frames.inside === 0 && missing() === 0)
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -126,7 +148,7 @@ export function alive(pid: number): boolean {
   }
 }
 
-/** All that a lease told while it was watched. */
+/** All notifications of a lease while it was watched. */
 export type Told = {
   states: string[]
   phases: string[]
@@ -154,7 +176,7 @@ export function listen(lease: PipelineLease): Told {
   return told
 }
 
-/** A stream with a viewer on one pipeline, and all that is seen of it. */
+/** A stream with a viewer on one pipeline, and everything observed of it. */
 export type Stage = TestPool & { source: Source; lease: PipelineLease; told: Told }
 
 export async function play(
@@ -185,12 +207,12 @@ export async function play(
   }
 }
 
-/** The runners of this process. */
+/** Pids of the runners of this process. */
 export function runnersLeft(): string[] {
   return look().children.filter((command) => command.includes('pipeline/runner/runner.'))
 }
 
-/** Every output is later than the one before it, and than every overlay before it. */
+/** Every output has a later timestamp than the previous one, and than every overlay before it. */
 export function inOrder(shown: readonly Shown[]): boolean {
   return shown.every(({ pts }, index) => index === 0 || pts > shown[index - 1]!.pts)
 }

@@ -2,21 +2,24 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 
 export type LossyPathOptions = {
-  /** Part of the media packets that is lost, each way; 0 to 1. */
+  /** Share of media and data packets that are lost, in each direction; 0 to 1. */
   loss: number
-  /** Part of the media packets that comes late, and so out of order. */
+  /** Share of them that are delayed, and so reordered. */
   disorder?: number
-  /** How late, in milliseconds. */
+  /** Their delay in milliseconds. */
   lateMs?: number
 }
 
-/** A network between a peer and a session: UDP is passed on, media packets are lost and overtaken by chance. */
+/** DTLS content type of records with data channel packets. */
+const DTLS_DATA = 23
+
+/** A network between a peer and a session: forwards UDP, with random loss and reordering of media and data packets. */
 export class LossyPath implements AsyncDisposable {
   passed = 0
   lost = 0
   options: LossyPathOptions
   readonly #front = createSocket('udp4')
-  /** One for each address of the peer, as a NAT has it. */
+  /** One socket per address of the peer, as in a NAT. */
   readonly #backs = new Map<string, Socket>()
   #target = 0
   #random = 1
@@ -25,7 +28,7 @@ export class LossyPath implements AsyncDisposable {
     this.options = options
   }
 
-  /** Listens, and returns what turns an answer into one that leads here. */
+  /** Listens, and returns a function that rewrites an answer to lead here. */
   async open(): Promise<(answer: string) => string> {
     this.#front.bind(0)
     await once(this.#front, 'listening')
@@ -63,14 +66,15 @@ export class LossyPath implements AsyncDisposable {
   #pass(data: Buffer, send: () => void): void {
     const { loss, disorder = 0, lateMs = 15 } = this.options
     const isMedia = data[0]! >= 128 && data[0]! <= 191
-    if (!isMedia) send()
+    const isData = data[0] === DTLS_DATA
+    if (!isMedia && !isData) send()
     else if (this.#chance() < loss) this.lost++
     else if (this.#chance() < disorder) setTimeout(() => this.#backs.size > 0 && send(), lateMs)
     else send()
     this.passed++
   }
 
-  /** The same chances in each run. */
+  /** Seeded, so each run is the same. */
   #chance(): number {
     this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0
     return this.#random / 2 ** 32

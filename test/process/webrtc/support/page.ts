@@ -9,12 +9,18 @@ const EXCHANGE = `
       body: peer.localDescription.sdp,
     })
     await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
-    return { status: answer.status, etag: answer.headers.get('etag'), location: answer.headers.get('location') }
+    return { status: answer.status, etag: answer.headers.get('etag'), location: new URL(answer.headers.get('location'), answer.url).href }
   }
 `
 
-/** Makes the page a WHEP viewer, with its connection in `peer`. */
-export function watchFromPage(page: Page): Promise<{ status: number; etag: string; location: string }> {
+/**
+ * Makes the page a WHEP viewer, with its connection in `peer`; with `data`, messages of that channel are in `said`,
+ * with their time of arrival.
+ */
+export function watchFromPage(
+  page: Page,
+  { data = false } = {},
+): Promise<{ status: number; etag: string; location: string }> {
   return page.evaluate(`(async () => {
     ${EXCHANGE}
     const peer = new RTCPeerConnection()
@@ -24,15 +30,24 @@ export function watchFromPage(page: Page): Promise<{ status: number; etag: strin
     document.querySelector('video').srcObject = stream
     peer.addTransceiver('video', { direction: 'recvonly' })
     peer.addTransceiver('audio', { direction: 'recvonly' })
+    if (${data}) {
+      window.said = []
+      const channel = peer.createDataChannel('data')
+      channel.onmessage = ({ data }) => said.push({ ...JSON.parse(data), at: Date.now() })
+      channel.onopen = () => (window.listens = true)
+    }
     const answer = await exchange(peer, '/whep/demo')
     document.querySelector('video').dataset.session = answer.location
     return answer
   })()`)
 }
 
-export type PublishFromPage = { codec?: 'H264' | 'VP8'; layers?: { rid: string; scaleResolutionDownBy: number }[] }
+export type PublishFromPage = {
+  codec?: 'H264' | 'VP8' | 'VP9' | 'AV1'
+  layers?: { rid: string; scaleResolutionDownBy: number }[]
+}
 
-/** Makes the page publish its fake camera and microphone by WHIP. */
+/** Makes the page publish a fake camera and microphone by WHIP. */
 export function publishFromPage(page: Page, { codec, layers }: PublishFromPage = {}): Promise<unknown> {
   return page.evaluate(`(async () => {
     ${EXCHANGE}
@@ -50,7 +65,7 @@ export function publishFromPage(page: Page, { codec, layers }: PublishFromPage =
   })()`)
 }
 
-/** Source for the page: what it knows about its incoming video and its transport. */
+/** Source for the page: statistics of its incoming video and its transport. */
 export const VIDEO_STATS = `peer.getStats().then((all) => {
   const of = (type, kind) => [...all.values()].find((one) => one.type === type && (!kind || one.kind === kind))
   return { ...of('transport'), ...of('inbound-rtp', 'video') }
@@ -64,7 +79,7 @@ export type VideoStats = {
   jitterBufferEmittedCount: number
 }
 
-/** Restarts ICE of a viewer, as RFC 9725 §4.3.3 has it, and returns the answer to its PATCH. */
+/** Restarts ICE of a viewer (RFC 9725 §4.3.3), and returns the response to its PATCH. */
 export function restartIce(page: Page): Promise<{ status: number; etag: string }> {
   return page.evaluate(`(async () => {
     await peer.setLocalDescription(await peer.createOffer({ iceRestart: true }))
@@ -85,7 +100,7 @@ export function restartIce(page: Page): Promise<{ status: number; etag: string }
   })()`)
 }
 
-/** Source for the page: the widths of the layers that it sends at present. */
+/** Source for the page: the widths of the layers it is sending. */
 export const LAYER_WIDTHS = `peer.getStats().then((all) =>
   [...all.values()]
     .filter((one) => one.type === 'outbound-rtp' && one.kind === 'video' && one.framesPerSecond > 0)

@@ -1,5 +1,5 @@
-/** A server with one stream on a pipeline, to be killed: tells the process ids of all that hangs on it. */
-import { openTestPool, Source, until } from './support.ts'
+/** A server with one stream on a pipeline, to be killed: prints the pids of all its processes. */
+import { openTestPool, Source, until } from './hosts.ts'
 
 const world = await openTestPool({ warm: 1 })
 const source = new Source()

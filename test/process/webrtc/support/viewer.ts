@@ -1,6 +1,8 @@
-// A WHEP viewer made of werift's own peer connection.
+// A WHEP viewer built on the peer connection of werift.
 import { RTCPeerConnection, RTCRtpCodecParameters, type RtpPacket, useAbsSendTime } from 'werift'
-import { H264Assembler } from '../../../src/codec/rtp/h264.ts'
+import { H264Assembler } from '../../../../src/codec/rtp/h264.ts'
+import { Vp8Assembler } from '../../../../src/codec/rtp/vp8.ts'
+import { steadyHandshake } from '../../../helpers/media/werift-handshake.ts'
 
 export type ReceivedUnit = { timestamp: number; data: Uint8Array }
 
@@ -9,18 +11,22 @@ export class WeriftViewer {
   readonly videoPackets: RtpPacket[] = []
   readonly audioPackets: RtpPacket[] = []
   readonly units: ReceivedUnit[] = []
-  /** Packets to lose: called for each video packet before it is looked at. */
+  /** Packets to lose: called for each video packet before it is processed. */
   lose: (packet: RtpPacket) => boolean = () => false
-  readonly #assembler = new H264Assembler()
+  readonly #assembler: H264Assembler | Vp8Assembler
 
-  constructor(rtx = false) {
+  /** A viewer that supports only that codec. */
+  constructor(rtx = false, codec: 'H264' | 'VP8' = 'H264') {
+    this.#assembler = codec === 'VP8' ? new Vp8Assembler() : new H264Assembler()
     const nack = [{ type: 'nack' }, { type: 'nack', parameter: 'pli' }, { type: 'goog-remb' }]
     const video = new RTCRtpCodecParameters({
-      mimeType: 'video/H264',
+      mimeType: `video/${codec}`,
       clockRate: 90000,
       payloadType: 102,
       rtcpFeedback: nack,
-      parameters: 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f',
+      ...(codec === 'H264' && {
+        parameters: 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f',
+      }),
     })
     const repair = new RTCRtpCodecParameters({
       mimeType: 'video/rtx',
@@ -49,6 +55,7 @@ export class WeriftViewer {
     this.peer.addTransceiver('video', { direction: 'recvonly' })
     this.peer.addTransceiver('audio', { direction: 'recvonly' })
     await this.peer.setLocalDescription(await this.peer.createOffer())
+    steadyHandshake(this.peer)
     return this.peer.localDescription!.sdp
   }
 

@@ -1,7 +1,7 @@
-/** The other end of a frame ring, in a process of its own: takes frames and gives each back, changed, or says what is wrong. */
-import { REGION_BYTES } from '../../../src/pipeline/ring/frame-layout.ts'
-import { FrameRing } from '../../../src/pipeline/ring/frame-ring.ts'
-import { mapSharedFile } from '../../../src/pipeline/ring/shared-memory.ts'
+/** The other end of a frame ring in a separate process: returns each frame, altered, or reports an error. */
+import { REGION_BYTES } from '../../../../src/pipeline/ring/frame-layout.ts'
+import { FrameRing } from '../../../../src/pipeline/ring/frame-ring.ts'
+import { mapSharedFile } from '../../../../src/pipeline/ring/shared-memory.ts'
 
 const { buffer } = mapSharedFile(4, REGION_BYTES)
 const input = new FrameRing(buffer, 'input')
@@ -28,7 +28,7 @@ while (newest < last) {
   taken++
   output.write({ ...frame, data: frame.data.fill((frame.pts + 1) % 251) }, 1)
 }
-// An older frame that was filled while the newest was looked for may be left: it is passed over, not given.
+// An older frame written while the newest was looked up may remain: it is skipped.
 if (input.takeNext(1)) throw new Error('a frame after the last')
 process.send?.(taken)
 process.disconnect()

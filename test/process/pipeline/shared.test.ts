@@ -1,0 +1,3 @@
+import { sharedModelTests } from './support/shared-streams.ts'
+
+sharedModelTests('shared')
