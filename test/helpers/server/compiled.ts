@@ -7,7 +7,6 @@ import { digest, keptFolder, makeOnce, states } from '../package/kept.ts'
 import { startServer } from './server.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-const FLUSH = new URL('./flush-compiled.ts', import.meta.url).href
 const KEEP_MS = 86_400_000
 const run = promisify(execFile)
 
@@ -20,7 +19,7 @@ export async function compiledCode(): Promise<string> {
   return makeOnce(join(kept, digest([process.version, ...states(join(ROOT, 'src'))])), async (part) => {
     forgetOld(kept)
     mkdirSync(part)
-    const env = { NODE_COMPILE_CACHE: part, NODE_OPTIONS: `--import ${FLUSH}` }
+    const env = { NODE_COMPILE_CACHE: part }
     const measure = [join(ROOT, 'src/cli.ts'), 'measure', 'noop', '--size', '64x64']
     try {
       await run(process.execPath, measure, { env: { ...process.env, ...env }, timeout: 120_000 })
