@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { FailedList } from './test/helpers/failed-list.ts'
 
 const sdk = (name: string) => fileURLToPath(new URL(`./src/sdk/${name}.ts`, import.meta.url))
 
@@ -75,6 +76,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    reporters: process.env.CI ? ['default', new FailedList()] : 'default',
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -25,6 +25,7 @@ import { forwardedPrefix, type TrustedProxies } from './guards/proxies.ts'
 import { sessionLimit } from './guards/rate-limit.ts'
 import { readLimit } from './guards/read-limit.ts'
 import { responseHeaders } from './guards/response-headers.ts'
+import { closeUnread } from './guards/unread-body.ts'
 import type { EventLoopWatch } from './metrics/event-loop.ts'
 import { metricsRoutes } from './metrics/metrics.ts'
 import { readinessOf } from './metrics/readiness.ts'
@@ -105,8 +106,6 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
       const requestId = c.env.outgoing.getHeader('x-request-id')
       log.error({ err: error.cause ?? error, path: c.req.path, requestId }, 'request failed')
     }
-    // The rest of an unread body may be endless.
-    if (c.req.method !== 'GET' && !c.env.incoming.complete) c.header('connection', 'close')
     return problemResponse(c, error)
   })
   let methodsAt: ((path: string) => string[]) | undefined
@@ -120,6 +119,7 @@ export function createApp(options: AppOptions): OpenAPIHono<{ Bindings: HttpBind
     return problemResponse(c, new AppError('invalid-request', message), 405)
   })
 
+  app.use(closeUnread())
   app.use(requests.middleware())
   if (options.spans) app.use(tracedChanges(options.spans))
   app.use(responseHeaders(access))

@@ -53,6 +53,25 @@ describe.concurrent('limits', () => {
     expect(slow).toBeGreaterThan(15_000)
   })
 
+  it.each([
+    ['a path that does not exist', 'POST /nothing/here'],
+    ['a method that a path has not', 'PUT /health'],
+    ['a name that is not valid', 'POST /ingest/%00'],
+    ['a read', 'GET /health'],
+  ])('an answer that leaves a body unread closes its connection: %s', async (_, request) => {
+    const { port, hostname } = new URL(stage.url)
+    const socket = connect(Number(port), hostname).on('error', () => {})
+    await once(socket, 'connect')
+    let answer = ''
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      answer += text
+    })
+    const closed = once(socket, 'close')
+    socket.write(`${request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nsome of it`)
+    await closed
+    expect(answer).toMatch(/^HTTP\/1\.1 [24]\d\d .*\r\nconnection: close\r\n/is)
+  })
+
   it('a client that reads nothing of a recording is disconnected, and a slow one is not', {
     timeout: 120_000,
   }, async () => {

@@ -8,10 +8,8 @@ import { problemResponse } from '../status.ts'
 export function smallBodies(maxBytes: number): MiddlewareHandler {
   return bodyLimit({
     maxSize: maxBytes,
-    onError: (c) => {
-      c.header('connection', 'close')
-      return problemResponse(c, new AppError('invalid-request', `the body is larger than ${maxBytes} bytes`), 413)
-    },
+    onError: (c) =>
+      problemResponse(c, new AppError('invalid-request', `the body is larger than ${maxBytes} bytes`), 413),
   })
 }
 
@@ -32,7 +30,6 @@ export function bodyDeadline(ms: number): MiddlewareHandler<{ Bindings: HttpBind
     }
     // Whoever still waits for the body gets this error.
     outgoing.once('close', () => incoming.destroy(new Error('the body did not come in time')))
-    c.header('connection', 'close')
     const error = new AppError('timeout', `the body did not arrive within ${ms} ms`, { retryable: true })
     return problemResponse(c, error, 408)
   }

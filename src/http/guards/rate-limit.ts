@@ -42,7 +42,6 @@ export function sessionLimit(
     const address = proxies.clientAddress(c.env.incoming.socket.remoteAddress, c.req.header('x-forwarded-for'))
     const retryAfterSeconds = limit.take(address)
     if (retryAfterSeconds === 0) return await next()
-    c.header('connection', 'close')
     const message = `more than ${perMinute} sessions a minute were asked for from your address (MAX_SESSIONS_PER_MINUTE)`
     return problemResponse(
       c,

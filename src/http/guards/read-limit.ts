@@ -13,7 +13,6 @@ export function readLimit(max: number, proxies: TrustedProxies): MiddlewareHandl
     const address = proxies.clientAddress(incoming.socket.remoteAddress, c.req.header('x-forwarded-for'))
     const count = reading.get(address) ?? 0
     if (count >= max) {
-      c.header('connection', 'close')
       const message = `${max} reads from your address are being answered (MAX_READS_PER_ADDRESS)`
       const details = { retryAfterSeconds: 5 }
       return problemResponse(c, new AppError('capacity', message, { retryable: true, details }), 429)

@@ -22,17 +22,11 @@ export function ingestRoutes(registry: StreamRegistry): Hono<{ Bindings: HttpBin
       })
       const closed = await publication.closed
       if (closed.error) throw closed.error
-      // Its body goes on: another request on this connection, from a proxy's pool say, would wait behind it.
-      if (!incoming.complete) c.header('connection', 'close')
       return c.json({ stream: name, ended: closed.why })
     } catch (thrown) {
-      // The rest of the body is not wanted: the connection ends with the response.
-      c.header('connection', 'close')
       if (incoming.destroyed && !incoming.complete)
         throw new AppError('peer-failed', 'the publisher left', { cause: thrown })
-      const answer = problemResponse(c, AppError.from(thrown))
-      answer.headers.set('connection', 'close')
-      return answer
+      return problemResponse(c, AppError.from(thrown))
     }
   })
   return app

@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { bodyDeadline, smallBodies } from '../../../../src/http/guards/limits.ts'
+import { closeUnread } from '../../../../src/http/guards/unread-body.ts'
 import { http } from '../../../helpers/server/http.ts'
 import { serveApp } from '../app-server.ts'
 
 const serve = () =>
   serveApp((app) => {
+    app.use(closeUnread())
     app.use(bodyDeadline(300))
     app.use(smallBodies(1000))
     app.post('/', async (c) => c.text(`got ${(await c.req.text()).length}`))
