@@ -19,6 +19,8 @@ const REVISION = 1
 const MESSAGE_MS = 300
 /** Frames that may be in the pipeline without output: one that works asynchronously needs several at a time. */
 const FIRST_ALLOWANCE = 16
+/** Outputs on their way, of 16 that the pipeline's queue holds, beyond which it gets no frame. */
+const MAX_PENDING = 8
 /** How long to wait for outputs before a pipeline with fewer outputs than frames gets more. */
 const OUTPUT_MS = 500
 /** After this long without output, none is expected any more. */
@@ -212,13 +214,20 @@ export class Stepper implements AsyncDisposable {
     }
   }
 
-  /** A pipeline that takes frames at once and processes them later must not get a whole film. */
+  /**
+   * A pipeline that takes frames at once and processes them later must not get a whole film, and one that returns
+   * several outputs per frame must not fill its queue.
+   */
   async #leaveRoom(name: string): Promise<void> {
     const open = () => {
       const { accepted, arrived } = this.#host.frameCounts()
       return accepted - arrived
     }
     const began = performance.now()
+    while (this.#host.frameCounts().pending > MAX_PENDING && performance.now() - began < this.#options.frameMs) {
+      this.#throwIfGone(name)
+      await turn()
+    }
     while (open() >= this.#allowance) {
       this.#throwIfGone(name)
       if (performance.now() - began > OUTPUT_MS) this.#allowance *= 2

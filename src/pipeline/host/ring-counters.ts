@@ -18,6 +18,8 @@ export type FrameCounts = {
   inside: number
   /** Outputs dropped or refused on their way to the server. */
   afterPipeline: number
+  /** Outputs on their way to the server. */
+  pending: number
   /** Outputs that reached the server. */
   arrived: number
 }
@@ -29,6 +31,7 @@ export const NO_FRAMES: FrameCounts = {
   accepted: 0,
   inside: 0,
   afterPipeline: 0,
+  pending: 0,
   arrived: 0,
 }
 
@@ -42,8 +45,7 @@ export function readFrameCounts(input: FrameRing, output: FrameRing, runner: Int
   const inPipeline = difference(before.taken - accepted - failed)
   const replaced = before.overwritten + before.skipped + before.stale
   const lost = queueLost + refused + after.overwritten + after.skipped
-  // In a queue or in processing when the process ended.
-  const buried =
+  const pending =
     Math.max(0, difference(queued - queueLost - produced)) +
     difference(produced - refused - after.written) +
     after.waiting
@@ -53,7 +55,8 @@ export function readFrameCounts(input: FrameRing, output: FrameRing, runner: Int
     failed: failed + (gone ? inPipeline : 0),
     accepted,
     inside: gone ? 0 : before.waiting + inPipeline,
-    afterPipeline: lost + (gone ? buried : 0),
+    afterPipeline: lost + (gone ? pending : 0),
+    pending: gone ? 0 : pending,
     arrived: after.taken,
   }
 }
