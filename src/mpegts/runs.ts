@@ -19,6 +19,11 @@ const FRAMES_FIRST = 3
 const AUDIO_WITHIN_FRAMES = 6
 /** Ticks of stream (2 s) to wait for audio that is known to come: late frames come together, and before it. */
 const EXPECTED_WITHIN_TICKS = 180_000
+/**
+ * Ticks of the stream's first audio that are left out: once encoded as AAC it begins 1024 samples earlier, and ffmpeg
+ * refuses to send a packet by RTMP that is older than the first frame.
+ */
+const AAC_DELAY_TICKS = 1920
 /** Limit of audio packets that wait for the first frame. */
 const MAX_EARLY_AUDIO = 250
 
@@ -32,25 +37,30 @@ export async function* tsRuns(
   expectsAudio: () => boolean = () => false,
 ): AsyncGenerator<RunChunk> {
   const opening = new RunOpening(expectsAudio)
-  let run: { writer: TsWriter; form: string; audio: boolean } | undefined
+  let run: { writer: TsWriter; form: string; audio: boolean; audioFrom: number } | undefined
   for await (const packet of packets) {
     const { track, key } = packet
     if (track.kind === 'audio') opening.audio = track
     const another =
       run && track.kind === 'video' && key && (formOf(track) !== run.form || (opening.audio && !run.audio))
     if (run && !another) {
-      if (track.kind === 'video' || run.audio) {
-        yield { bytes: run.writer.write(packet), begins: false, audio: run.audio }
+      if (track.kind === 'audio') {
+        if (!run.audio || packet.pts < run.audioFrom) continue
+        // Only the first is compared: the stream's clock may restart.
+        run.audioFrom = Number.NEGATIVE_INFINITY
       }
+      yield { bytes: run.writer.write(packet), begins: false, audio: run.audio }
       continue
     }
     run = undefined
     const collected = opening.collect(packet)
     if (!collected) continue
     const tracks = [opening.video, opening.audio].filter((one) => one !== undefined)
-    run = { writer: new TsWriter(tracks), form: formOf(opening.video!), audio: opening.audio !== undefined }
-    const { writer, audio } = run
-    for (const one of collected) yield { bytes: writer.write(one), begins: one === collected[0], audio }
+    const [first] = collected as [EncodedPacket]
+    const [form, audio] = [formOf(opening.video!), opening.audio !== undefined]
+    run = { writer: new TsWriter(tracks), form, audio, audioFrom: audioFrom(first) }
+    const { writer } = run
+    for (const one of collected) yield { bytes: writer.write(one), begins: one === first, audio }
   }
 }
 
@@ -88,7 +98,7 @@ class RunOpening {
     if (this.#frames < FRAMES_FIRST) return undefined
     if (!this.audio && this.#mayHaveAudio(packet.pts - first.pts)) return undefined
     const frames = this.#held.filter(isVideo)
-    const audio = this.#held.filter((one) => !isVideo(one) && one.pts >= first.pts)
+    const audio = this.#held.filter((one) => !isVideo(one) && one.pts >= audioFrom(first))
     this.#drop()
     return [...frames, ...audio]
   }
@@ -104,6 +114,8 @@ class RunOpening {
 }
 
 const isVideo = ({ track }: EncodedPacket): boolean => track.kind === 'video'
+
+const audioFrom = (firstFrame: EncodedPacket): number => firstFrame.pts + AAC_DELAY_TICKS
 
 const formOf = (track: Track): string =>
   track.kind === 'video' ? `${track.codec} ${track.width}x${track.height}` : track.codec

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { TsReader } from '../../../src/codec/mpegts/reader.ts'
 import { Broadcast } from '../../../src/core/broadcast.ts'
+import type { EncodedPacket } from '../../../src/core/media/packet.ts'
 import { UrlGuard } from '../../../src/core/url-guard.ts'
 import { openRemoteEgress } from '../../../src/ffmpeg/remote/egress.ts'
 import { ffmpegPath } from '../../helpers/binaries.ts'
@@ -58,7 +59,15 @@ it('drops and counts what a slow server does not accept, and ends when it accept
   other.end()
 })
 
-it('sends a stream whose second frame is late, after seconds of its audio', async () => {
+type Order = (video: EncodedPacket[], audio: EncodedPacket[]) => EncodedPacket[]
+
+it.each<[string, Order]>([
+  [
+    'second frame is late, after seconds of its audio',
+    ([first, ...rest], audio) => [first!, ...audio.slice(0, 150), ...rest, ...audio.slice(150)],
+  ],
+  ['audio is late', audioLate],
+])('sends a stream whose %s', async (_, order) => {
   const clip = join(folder, 'clip.ts')
   await makeNumberedClip({ file: clip, seconds: 6, width: 320, height: 180, fps: 30, gop: 15, audio: true })
   const clipReader = new TsReader()
@@ -69,7 +78,6 @@ it('sends a stream whose second frame is late, after seconds of its audio', asyn
   const file = join(folder, 'received.ts')
   const target = await receive(['-f', 'flv', '-listen', '1', '-i', url], file)
   const guard = new UrlGuard({ allowed: [`rtmp://127.0.0.1:${port}`], verifyTls: false })
-  const [first, ...rest] = video!
   const settings = {
     kind: 'rtmp',
     target: await guard.checkMedia(url, 'url', ['rtmp']),
@@ -86,7 +94,7 @@ it('sends a stream whose second frame is late, after seconds of its audio', asyn
   const begin = async () => {
     const broadcast = new Broadcast(() => {})
     const reader = broadcast.subscribe({ maxPackets: 10_000 })
-    for (const packet of [first!, ...audio!.slice(0, 150), ...rest, ...audio!.slice(150)]) broadcast.write(packet)
+    for (const packet of order(video!, audio!)) broadcast.write(packet)
     broadcast.end()
     return await openRemoteEgress({ ...settings, reader }, { log: new LogCollector().log })
   }
@@ -98,3 +106,10 @@ it('sends a stream whose second frame is late, after seconds of its audio', asyn
   expect([received?.packets.length, heard?.packets.length]).toEqual([video!.length, expect.any(Number)])
   expect(heard!.packets.length).toBeGreaterThan(audio!.length - 5)
 })
+
+/** The first packet tells that there is audio; the rest of it comes half a second after the frames of its time. */
+function audioLate(video: EncodedPacket[], [first, ...audio]: EncodedPacket[]): EncodedPacket[] {
+  const later = audio.map((packet) => ({ packet, at: packet.pts + 45_000 }))
+  const all = [...video.map((packet) => ({ packet, at: packet.pts })), ...later].sort((a, b) => a.at - b.at)
+  return [first!, ...all.map(({ packet }) => packet)]
+}

@@ -53,23 +53,28 @@ describe('tsRuns', () => {
       audio(24_000),
       video(27_000),
       video(30_000, true),
-      audio(31_000),
+      audio(32_000),
       video(33_000),
       video(36_000),
     ]
     expect(await runsOf(packets)).toEqual([
       { hasAudio: false, video: [...times, 27_000], audio: [] },
-      { hasAudio: true, video: [30_000, 33_000, 36_000], audio: [31_000] },
+      { hasAudio: true, video: [30_000, 33_000, 36_000], audio: [32_000] },
     ])
   })
 
   it('wait for audio that is known to come, but not longer than two seconds', async () => {
     const times = Array.from({ length: 70 }, (_, i) => i * 3000)
     const silent = times.map((pts) => video(pts, pts === 0))
-    const late = [...silent.slice(0, 50), audio(1000), ...silent.slice(50)]
-    expect(await runsOf(late, true)).toEqual([{ hasAudio: true, video: times, audio: [1000] }])
+    const late = [...silent.slice(0, 50), audio(2000), ...silent.slice(50)]
+    expect(await runsOf(late, true)).toEqual([{ hasAudio: true, video: times, audio: [2000] }])
     expect(await runsOf(silent, true)).toEqual([{ hasAudio: false, video: times, audio: [] }])
     expect(await runsOf(late, false)).toMatchObject([{ hasAudio: false }])
+  })
+
+  it('leave out audio that begins before the first frame once encoded as AAC, and none later', async () => {
+    const packets = [video(3000, true), audio(4900), video(6000), video(9000), audio(4910), audio(4920), audio(0)]
+    expect(await runsOf(packets)).toMatchObject([{ audio: [4920, 0] }])
   })
 
   it('start anew where the resolution changes', async () => {
