@@ -34,7 +34,7 @@ export type VideoEncoderOptions = {
   /** Runs at low CPU priority. */
   background?: boolean
   /** Until then, by `nowMs`, up to 30 frames may wait for a second each before any is dropped; default: no such time. */
-  patientUntilMs?: number
+  patientUntil?(): number
   /** Approximate frames per second; default 30. The bitrate holds at this rate and grows with a higher one. */
   fps?: number
   /** `id` of the packets' track. */
@@ -122,8 +122,8 @@ class FfmpegVideoEncoder implements VideoEncoder {
 
   private constructor(options: VideoEncoderOptions) {
     this.#options = options
-    const { width, height, format, trackId, fps = 30, scaledTo, codec = 'h264', patientUntilMs = 0 } = options
-    this.#queue = new BurstQueue((now) => limitsFor(patientUntilMs - now))
+    const { width, height, format, trackId, fps = 30, scaledTo, codec = 'h264' } = options
+    this.#queue = new BurstQueue((now) => limitsFor((options.patientUntil?.() ?? 0) - now))
     this.#track = { id: trackId, kind: 'video', codec, width, height, ...scaledTo }
     const timeBase = { num: 1, den: TICKS_PER_SECOND * STAMPS_PER_TICK }
     this.#writer = new NutWriter({ kind: 'video', codec: format, width, height, frameRate: fps }, timeBase)

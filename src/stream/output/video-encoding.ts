@@ -44,7 +44,8 @@ export type Encoded = {
 const RETIRE_MS = 1500
 /**
  * A stream's start is the busiest moment of its machine: models load, ffmpeg and browsers start. Frames that wait for
- * the CPU then are late but not dropped, and an encoder that keeps up soon works them off.
+ * the CPU then are late but not dropped, and an encoder that keeps up soon works them off. The same holds while a
+ * pipeline loads beside the one on air.
  */
 const STARTING_MS = 10_000
 
@@ -71,8 +72,8 @@ export class VideoEncoding implements Resource {
   #lastAltered: string | undefined
   #dropped = 0
   #bitrateKbps: number
-  /** When the first frame was written. */
-  #begunMs: number | undefined
+  /** Until when late frames are not dropped; undefined before the first frame. */
+  #patientUntilMs: number | undefined
 
   constructor(options: EncodingOptions, out: Encoded, context: Context) {
     this.#options = options
@@ -88,6 +89,11 @@ export class VideoEncoding implements Resource {
       { ffmpeg, codec, source, events, onChanged: () => this.#parked.clear() },
       { signal: this.#scope.signal, log: context.log },
     )
+    const off = events.subscribe((event) => {
+      if (event.type !== 'pipeline') return
+      this.#patientUntilMs = event.status === 'loading' ? Number.POSITIVE_INFINITY : nowMs() + STARTING_MS
+    })
+    this.#scope.defer(off)
     this.#scope.defer(() => {
       for (let frame = this.#waiting.shift(); frame; frame = this.#waiting.shift()) out.onDone(frame)
     })
@@ -114,7 +120,7 @@ export class VideoEncoding implements Resource {
   /** Never waits: while the encoder starts or is busy, a frame may be dropped for a newer one. */
   write(frame: VideoFrame): void {
     this.#stopped = false
-    this.#begunMs ??= nowMs()
+    this.#patientUntilMs ??= nowMs() + STARTING_MS
     if (this.#opening || this.#waiting.length > 0) {
       this.#waiting.push(frame)
       this.workOff()
@@ -246,7 +252,7 @@ export class VideoEncoding implements Resource {
         background,
         ...(scaledTo && { scaledTo }),
         bitrateKbps: this.#bitrateKbps,
-        patientUntilMs: (this.#begunMs ?? nowMs()) + STARTING_MS,
+        patientUntil: () => this.#patientUntilMs ?? nowMs(),
         colour,
         trackId: 'video',
         onPacket,

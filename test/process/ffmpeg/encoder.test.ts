@@ -236,7 +236,7 @@ describe('delay', () => {
   })
 
   it('may grow in the time that is given for it: a burst is encoded whole', async () => {
-    const { encoder, packets } = await open({ width: 1280, height: 720, patientUntilMs: nowMs() + 60_000 })
+    const { encoder, packets } = await open({ width: 1280, height: 720, patientUntil: () => nowMs() + 60_000 })
     const frames = moving(5, 1280, 720)
     for (let i = 0; i < 25; i++) encoder.encode({ ...frames[i % 5]!, pts: i * 3000 })
     await waitFor('all of it', () => packets.length === 25)
