@@ -5,6 +5,7 @@ import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { http } from '../../helpers/server/http.ts'
 import { type ServerOptions, startServer } from '../../helpers/server/server.ts'
+import { isOnAir } from '../../helpers/server/states.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
@@ -43,8 +44,11 @@ it('report the start and end of streams in order, and are retried', async () => 
   await using millrace = await start()
   expect((await http('GET', `${millrace.url}/out/nobody.ts`)).status).toBe(404)
   expect((await http('POST', `${millrace.url}/test-pattern/demo`)).status).toBe(201)
-  const isOnline = () => tries.some(({ type, data }) => type === 'pipeline.state' && data.state === 'ONLINE')
-  await waitFor('ONLINE', isOnline)
+  await waitFor('a state after LOADING', () => {
+    const states = tries.flatMap(({ type, data }) => (type === 'pipeline.state' ? [data.state] : []))
+    if (states.some((state) => isOnAir(state))) return true
+    throw new Error(JSON.stringify(tries))
+  })
   const metric = async (outcome: string) =>
     Number(
       new RegExp(`millrace_webhooks_total{outcome="${outcome}"} (\\d+)`).exec(

@@ -10,6 +10,7 @@ import { record } from '../../helpers/media/record.ts'
 import { runTool } from '../../helpers/run-tool.ts'
 import { http, httpJson } from '../../helpers/server/http.ts'
 import { type Stage, setStage } from '../../helpers/server/stage.ts'
+import { isOnAir } from '../../helpers/server/states.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 type Problem = { status: number; code: string; detail: string }
@@ -28,7 +29,7 @@ afterEach(async () => {
   const status = await stage.waitForStatus(
     'witness',
     'going on',
-    ({ state, egress }) => state === 'ONLINE' && egress.fps > 10,
+    ({ state, egress }) => isOnAir(state) && egress.fps > 5,
   )
   expect(status.inference.restarts).toBe(0)
   witnessed++

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { http, httpJson } from '../../helpers/server/http.ts'
 import { startServer, type TestServer } from '../../helpers/server/server.ts'
+import { isOnAir } from '../../helpers/server/states.ts'
 import { waitFor } from '../../helpers/wait.ts'
 import { health, makeSegments, StandInOrchestrator, type StartOptions } from './orchestrator.ts'
 
@@ -49,7 +50,7 @@ describe('a session without', () => {
     expect(stream.events).toEqual([])
     await waitFor('a healthy state', async () => {
       const { json } = await httpJson<{ state: string }>('GET', `${server.url}/api/status`)
-      return json.state === 'ONLINE'
+      return isOnAir(json.state)
     })
     stream.end()
     await feeding
@@ -157,7 +158,7 @@ describe('a start', () => {
     const stream = await start({ path: '/api/live-video-to-video/', params: { width: 320, height: 240 } })
     expect([stream.answer?.status, stream.answer?.text]).toEqual([200, 'Stream started successfully'])
     const feeding = stream.publish(segments.slice(0, 3))
-    await waitFor('online', async () => (await status()).state === 'ONLINE')
+    await waitFor('online', async () => isOnAir((await status()).state))
 
     const json = { 'content-type': 'application/json' }
     const post = (body: string, headers: Record<string, string> = json) =>

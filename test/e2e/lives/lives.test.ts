@@ -79,7 +79,7 @@ it('a WHIP publisher whose pipeline takes twelve seconds to import still has tim
   await stage.waitForStatus(
     'slow',
     'its frames',
-    ({ state, ingest }) => state === 'ONLINE' && ingest?.kind === 'whip',
+    ({ inference, ingest }) => inference.fps > 0 && ingest?.kind === 'whip',
     40_000,
   )
   await page.close()

@@ -160,7 +160,7 @@ describe('a start with a model that cannot be loaded ends in ERROR with the reas
 
   it('for a publisher that joins a stream with a running pipeline, and the next one gets its own', async () => {
     const first = await stage.publish('joined', clip, { query: query(GOOD) })
-    await stage.waitForStatus('joined', 'the model', ({ state }) => state === 'ONLINE', wait.limitMs)
+    await stage.waitForStatus('joined', 'the model', ({ inference }) => inference.fps > 0, wait.limitMs)
     await first.stop()
     await stage.waitForStatus('joined', 'no publisher', ({ publishing }) => !publishing)
     const second = await stage.publish('joined', clip, { query: query(BROKEN) })

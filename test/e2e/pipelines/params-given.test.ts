@@ -4,6 +4,7 @@ import { MASK } from '../../../src/core/masked.ts'
 import { record } from '../../helpers/media/record.ts'
 import { httpJson } from '../../helpers/server/http.ts'
 import { startServer, type TestServer } from '../../helpers/server/server.ts'
+import { isOnAir } from '../../helpers/server/states.ts'
 import { waitFor } from '../../helpers/wait.ts'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/pipelines', import.meta.url))
@@ -21,7 +22,7 @@ beforeAll(async () => {
     expect(status, JSON.stringify(json)).toBe(201)
     await waitFor(`${stream} on air`, async () => {
       const { json } = await httpJson<{ state: string }>('GET', `${server.url}/streams/${stream}`)
-      return json.state === 'ONLINE'
+      return isOnAir(json.state)
     })
   }
 })
