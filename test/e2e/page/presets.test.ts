@@ -41,7 +41,7 @@ const inForce = (wanted: Record<string, unknown>) =>
     return Object.entries(wanted).every(([name, value]) => JSON.stringify(now[name]) === JSON.stringify(value))
   })
 const amount = (value: string) => page.getByLabel('Amount, exact value').fill(value)
-const preset = (of = page) => of.getByLabel('Preset', { exact: true }).first()
+const preset = (of = page) => of.getByLabel('Preset', { exact: true }).filter({ visible: true }).first()
 const chosen = (of = page) => preset(of).locator('option:checked').textContent()
 const press = (name: string, of = page) => of.getByRole('button', { name, exact: true }).click()
 
