@@ -9,6 +9,8 @@ export const ABSENT_MS = 15_000
 export const MISSING_MS = 2000
 /** A published track must be in LiveKit's list within this time. */
 export const UNSEEN_MS = 10_000
+/** A stream must have been in the room within this time; its server has 20 s to receive the first packet. */
+export const UNAIRED_MS = 30_000
 /** Minimum time between two moves for that reason, because it may be missing elsewhere too. */
 export const MOVE_MS = 30_000
 /** A stream that was taken over ends by itself; after this time it is ended. */
@@ -23,6 +25,7 @@ export type Since = {
   moved?: number
   other?: number
   overlap?: number
+  unaired?: number
   unknown?: number
 }
 
@@ -70,14 +73,16 @@ export function decide(sight: Sight): Action {
   const best = bestOf(usable, processor)
   const not = new Set(holders.map(({ server }) => server))
   if (!best) return place(sight, wish, not, fitting[0] ?? lost)
-  if (best.aired && (!processor || isDead(processor, lost, holders))) {
-    const wait = after('missing', best.onAir ? UNSEEN_MS : MISSING_MS, now, since)
-    if (wait) return wait
+  const move = (): Action => {
     const againMs = (since.moved ?? Number.NEGATIVE_INFINITY) + MOVE_MS - now
     if (againMs > 0) return { kind: 'wait', ms: againMs, why: 'missing' }
     since.moved = now
     return { kind: 'place', wish, not, before: best, why: 'missing' }
   }
+  if (!best.aired && !best.onAir) return after('unaired', UNAIRED_MS, now, since) ?? move()
+  delete since.unaired
+  if (best.aired && (!processor || isDead(processor, lost, holders)))
+    return after('missing', best.onAir ? UNSEEN_MS : MISSING_MS, now, since) ?? move()
   delete since.missing
   const rest = holders.filter((one) => one !== best)
   if (rest.length === 0) {

@@ -7,6 +7,7 @@ import {
   MOVE_MS,
   OVERLAP_MS,
   type Since,
+  UNAIRED_MS,
   UNKNOWN_MS,
   UNSEEN_MS,
 } from '../../../src/dispatch/decide.ts'
@@ -50,8 +51,17 @@ describe('in a room', () => {
 
   it('processed by one server, nothing is done', () => {
     expect(at([0], { state: room(), wish: WISH, holders: [holder(A)] })).toEqual([{ kind: 'none' }])
-    const starting = holder(A, { onAir: false, aired: false })
-    expect(at([0], { state: room({ processed: false }), wish: WISH, holders: [starting] })).toEqual([{ kind: 'none' }])
+  })
+
+  it('whose server takes it and never publishes it, it is placed elsewhere, and the first one ended then', () => {
+    const stuck = holder(A, { onAir: false, aired: false })
+    const sight = { state: room({ processed: false }), wish: WISH, holders: [stuck] }
+    const actions = at([0, UNAIRED_MS - 1, UNAIRED_MS, UNAIRED_MS + MOVE_MS], sight)
+    expect(actions.map(({ kind }) => kind)).toEqual(['wait', 'wait', 'place', 'place'])
+    expect(actions[2]).toMatchObject({ why: 'missing', not: new Set([A]) })
+    const both = [stuck, holder(B, { startedAt: 2 })]
+    const [, then] = at([0, OVERLAP_MS], { state: room(), wish: WISH, holders: both })
+    expect(then).toMatchObject({ kind: 'end', holders: [stuck] })
   })
 
   it.each([
