@@ -58,6 +58,8 @@ export class PipelineHost implements Resource {
   onAudio: ((output: EpochAudio) => void) | undefined
   /** Allocates memory for the next output; new memory if undefined. */
   allocate: ((bytes: number) => Uint8Array) | undefined
+  /** Whether its process ended while the pipeline had a frame: params that waited then were never tried. */
+  endedInFrame = false
   readonly #runner: Runner
   readonly #memory: SharedMemory
   readonly #doorbell: Doorbell
@@ -290,7 +292,10 @@ export class PipelineHost implements Resource {
     const closed = await this.#runner.closed
     // Finished frames are still good.
     this.#drain()
+    const { failed } = this.frameCounts()
     this.#final = readFrameCounts(this.#input, this.#output, this.#counters, true)
+    // A runner of many streams lets one go with `timeout` when its frame does not end, and counts that as failed itself.
+    this.endedInFrame = this.#final.failed > failed || closed.error?.code === 'timeout'
     this.#doorbell.close()
     this.#unmap()
     for (const request of this.#requests.values()) request.reject(closed.error ?? gone())

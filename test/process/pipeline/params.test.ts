@@ -117,3 +117,17 @@ test('an update between two runners reaches the second one', async () => {
   expect(reply.params).toMatchObject({ frame_ms: 6 })
   await until('in force', () => stage.lease.params.value.frame_ms === 6)
 })
+
+test('an update that waits for a frame without end reaches the next runner', async () => {
+  await using stage = await play('slow', { params: { frame_ms: 5 } })
+  await until('outputs', () => stage.source.outputs.length > 5)
+  expect(await stage.lease.updateParams('merge', { frame_ms: 100_000 })).toMatchObject({ status: 'applied' })
+  await until('a frame without end', () => stage.lease.status.phase === 'stalled')
+  expect(await stage.lease.updateParams('merge', { frame_ms: 6 })).toMatchObject({
+    status: 'accepted',
+    params: { frame_ms: 6 },
+  })
+  await until('in force', () => stage.lease.params.value.frame_ms === 6)
+  const before = stage.source.outputs.length
+  await until('outputs again', () => stage.source.outputs.length > before + 10)
+})

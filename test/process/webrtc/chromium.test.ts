@@ -148,7 +148,7 @@ describe('Chromium publishes', () => {
       for (const kind of ['video', 'audio']) {
         const times = packets.filter(({ track }) => track.kind === kind).map(({ pts }) => pts)
         expect(times.length).toBeGreaterThan(40)
-        expect(times.every((pts, i) => i === 0 || pts > times[i - 1]!)).toBe(true)
+        expect(times.filter((pts, i) => i > 0 && pts <= times[i - 1]!).map((pts) => [kind, pts, times])).toEqual([])
         expect(times.at(-1)! - times[0]!).toBeGreaterThan(3 * 90_000)
       }
       const last = (kind: string) => packets.findLast(({ track }) => track.kind === kind)!.pts

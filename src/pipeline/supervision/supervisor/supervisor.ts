@@ -240,13 +240,19 @@ export class Supervisor implements Resource {
   async update(mode: UpdateMode, given: Values): Promise<Reply> {
     await this.#keeper.soon()
     const value = unmasked(given, this.#params.next)
-    if (this.#keeper.alive) {
-      const reply = await this.#keeper.host.update(mode, value)
-      if (reply.status === 'applied') this.#params.settle()
-      else if (this.#params.waiting) this.#params.update(mode, value)
-      return reply
+    const { alive, host } = this.#keeper
+    if (alive) {
+      try {
+        const reply = await host.update(mode, value)
+        if (reply.status === 'applied') this.#params.settle()
+        else if (this.#params.waiting) this.#params.update(mode, value)
+        return reply
+      } catch (thrown) {
+        // Only in these params may lie what ended it, unless it was still busy with a frame: they may even be the cure.
+        if (!host.endedInFrame) throw thrown
+      }
     }
-    if (!this.#keeper.error || this.#scope.reason) throw this.#gone()
+    if ((!alive && !this.#keeper.error) || this.#scope.reason) throw this.#gone()
     const params = maskSecrets(this.description.schema, this.#params.update(mode, value))
     return { status: 'accepted', revision: this.#revision, params }
   }
@@ -254,8 +260,14 @@ export class Supervisor implements Resource {
   /** Throws as `update` would if the pipeline refuses the params; passes if no runner can check them now. */
   async check(mode: UpdateMode, value: Values): Promise<void> {
     await this.#keeper.soon()
-    if (this.#keeper.alive) await this.#keeper.host.check(mode, unmasked(value, this.#params.next))
-    else if (!this.#keeper.error || this.#scope.reason) throw this.#gone()
+    const { alive, host } = this.#keeper
+    if (!alive && (!this.#keeper.error || this.#scope.reason)) throw this.#gone()
+    if (!alive) return
+    try {
+      await host.check(mode, unmasked(value, this.#params.next))
+    } catch (thrown) {
+      if (!host.endedInFrame) throw thrown
+    }
   }
 
   #gone(): AppError {
