@@ -60,9 +60,9 @@ class Publications extends EventTarget {
   }
 
   /** Called when the stream's pipeline was replaced: a publisher that reconnects asks for the new one. */
-  pipelineChanged(name, pipeline) {
+  pipelineChanged(name, pipeline, params) {
     const publisher = this.#publishers.get(name)?.publisher
-    if (publisher) publisher.pipeline = pipeline
+    if (publisher) Object.assign(publisher, { pipeline, params })
   }
 
   /** Ends the stream for everyone. */
