@@ -197,9 +197,7 @@ export class StartView {
   }
 
   #writeLines() {
-    this.#lines.replaceChildren(
-      ...publishLines(this.#stream || 'demo', this.#pipeline.value, this.#params.shownValue).filter(Boolean),
-    )
+    this.#lines.replaceChildren(...publishLines(this.#stream || 'demo', this.#pipeline.value, this.#params.shownValue))
   }
 
   /** Suggests an unused name until the user edits it. */

@@ -15,7 +15,7 @@ import { FileControls } from './file-controls.js'
 import { LoadError } from './load-error.js'
 import { addressWith, readAddress } from './page-address.js'
 import { PipelineChoice } from './pipeline-choice.js'
-import { sharePanel } from './share-panel.js'
+import { SharePanel } from './share-panel.js'
 import { Stage } from './stage.js'
 import { takesDrops, wayButton } from './ways.js'
 
@@ -27,7 +27,7 @@ export class StreamView {
   #stage
   #params
   /** Shown while nobody publishes. */
-  #required = new StartParams()
+  #required = new StartParams({ onChange: () => this.#showShare() })
   #file = new FileControls()
   #figures = new StatusPanel()
   #events = new EventLog()
@@ -38,8 +38,7 @@ export class StreamView {
   #facts = h('span', { class: 'facts' })
   #hint = h('p', { class: 'hint', hidden: true })
   #stop
-  #share = h('div', {})
-  #shared
+  #share
   #built
   #status
   /** Params from the page's address. */
@@ -65,6 +64,7 @@ export class StreamView {
     const { pipeline, params } = readAddress()
     this.#brought = params
     this.#pipeline = new PipelineChoice({ preferred: pipeline, onChange: (chosen) => this.#switchPipeline(chosen) })
+    this.#share = new SharePanel(name, () => addressWith(this.#built ?? this.#pipeline.value, this.#params.changed))
     this.#stop = h(
       'button',
       { type: 'button', class: 'stop', onclick: () => this.#stopStream() },
@@ -88,7 +88,14 @@ export class StreamView {
         this.#required.element,
         this.#params.element,
       ),
-      h('div', { class: 'below' }, this.#figures.element, this.#recordings.element, this.#share, this.#events.element),
+      h(
+        'div',
+        { class: 'below' },
+        this.#figures.element,
+        this.#recordings.element,
+        this.#share.element,
+        this.#events.element,
+      ),
     )
     this.#figures.element.hidden = this.#events.element.hidden = true
     this.#file.show(publications.fileOf(name))
@@ -194,7 +201,7 @@ export class StreamView {
     this.#figures.update(word === 'Ended' ? 'ENDED' : 'OFFLINE')
     this.#pipeline.disabled = false
     this.#loadError.clear()
-    this.#showShare(this.#pipeline.value)
+    this.#showShare()
     if (lost) {
       this.#stage.cover(
         'lost',
@@ -263,7 +270,7 @@ export class StreamView {
     if (name === undefined) return
     if (this.#pipeline.value !== name) this.#pipeline.value = name
     if (this.#built !== name) void this.#buildParams(name)
-    this.#showShare(name)
+    this.#showShare()
   }
 
   async #buildParams(name) {
@@ -283,12 +290,10 @@ export class StreamView {
     }
   }
 
-  #showShare(pipeline) {
-    if (this.#shared === pipeline) return
-    this.#shared = pipeline
-    this.#share.replaceChildren(
-      sharePanel(this.#name, pipeline, () => addressWith(this.#built ?? pipeline, this.#params.changed)),
-    )
+  /** Publishing to a running stream takes no params. */
+  #showShare() {
+    if (this.#status) this.#share.show(this.#status.pipeline)
+    else this.#share.show(this.#pipeline.value, this.#required.shownValue)
   }
 
   /** The previous pipeline stays on air until the new one is, or for good if that fails. */
