@@ -24,12 +24,15 @@ export class Publisher extends Emitter {
    * @type {string | undefined}
    */
   pipeline
+  /**
+   * Params sent on reconnect: set them with `pipeline`, whose params they are.
+   * @type {Params | undefined}
+   */
+  params
   /** @type {PublisherState} */
   #state = 'starting'
   #stream
   #requests
-  /** @type {Params | undefined} */
-  #params
   #maxKbps
   #stopTracks
   /** @type {RTCPeerConnection | undefined} */
@@ -57,7 +60,7 @@ export class Publisher extends Emitter {
     this.#requests = requests
     this.media = media
     this.pipeline = pipeline
-    this.#params = params
+    this.params = params
     this.#maxKbps = maxKbps
     this.#stopTracks = stopTracks
   }
@@ -149,7 +152,7 @@ export class Publisher extends Emitter {
   }
 
   get #path() {
-    const query = startQuery({ pipeline: this.pipeline, params: this.#params })
+    const query = startQuery({ pipeline: this.pipeline, params: this.params })
     return `whip/${encodeURIComponent(this.#stream.name)}${query}`
   }
 

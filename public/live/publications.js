@@ -35,8 +35,15 @@ class Publications extends EventTarget {
   }
 
   async startTest(name, pipeline, params) {
-    await millrace.stream(name).startTestPattern({ pipeline, params })
+    const before = this.#tests.has(name)
+    // The stream can be watched, and stopped, before the answer is here.
     this.#remember(name, true)
+    try {
+      await millrace.stream(name).startTestPattern({ pipeline, params })
+    } catch (error) {
+      this.#remember(name, before)
+      throw error
+    }
   }
 
   /** Stops the media when its stream ends or fails to start. */
@@ -60,9 +67,9 @@ class Publications extends EventTarget {
   }
 
   /** Called when the stream's pipeline was replaced: a publisher that reconnects asks for the new one. */
-  pipelineChanged(name, pipeline) {
+  pipelineChanged(name, pipeline, params) {
     const publisher = this.#publishers.get(name)?.publisher
-    if (publisher) publisher.pipeline = pipeline
+    if (publisher) Object.assign(publisher, { pipeline, params })
   }
 
   /** Ends the stream for everyone. */

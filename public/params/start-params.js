@@ -13,11 +13,13 @@ const ALWAYS_SET = new Set(['checks', 'color', 'group', 'list', 'map', 'slider',
 
 /**
  * The params without which a pipeline cannot start: those that have no default. Hidden for a pipeline that has none of
- * these. Calls `onChange()` with every edit.
+ * these. Calls `onChange()` with every edit. `heading` is the tag of its heading, `missing` is said at a field without
+ * a value, `note` is shown above the fields, and `actions` below.
  */
 export class StartParams {
   element
   #onChange
+  #missing
   #pipeline
   #loaded = Promise.resolve()
   #entries = []
@@ -28,8 +30,9 @@ export class StartParams {
   #presetField
   #fields = h('div', { class: 'start-fields' })
 
-  constructor({ onChange = () => {} } = {}) {
+  constructor({ onChange = () => {}, heading = 'h2', missing = 'Required to start the stream.', note, actions }) {
     this.#onChange = onChange
+    this.#missing = missing
     const [title, preset] = [freshId('start-params'), freshId('start-preset')]
     this.#preset = h('select', { id: preset, onchange: () => this.#choosePreset() })
     this.#presetField = h(
@@ -41,10 +44,12 @@ export class StartParams {
     this.element = h(
       'section',
       { class: 'start-params', 'aria-labelledby': title, hidden: true },
-      h('h3', { id: title }, 'Required params'),
+      h(heading, { id: title }, 'Required params'),
       h('p', { class: 'help' }, 'The pipeline has no defaults for these. They can be changed while the stream runs.'),
+      note,
       this.#presetField,
       this.#fields,
+      actions,
     )
   }
 
@@ -63,12 +68,22 @@ export class StartParams {
     return this.#valueOf(({ field }) => field.spec.kind !== 'secret')
   }
 
-  /** Shows the params that a pipeline or a chain requires; `brought` may have values for them. */
+  /** Takes no edits while true. */
+  set inert(off) {
+    this.#presetField.inert = this.#fields.inert = off
+  }
+
+  /**
+   * Shows the params that a pipeline or a chain requires; `brought` may have values for them. Resolves when they are
+   * known.
+   */
   choose(pipeline, signal, brought) {
-    if (pipeline === this.#pipeline) return
-    this.#pipeline = pipeline
-    this.#show(undefined)
-    if (pipeline) this.#loaded = this.#load(pipeline, signal, brought)
+    if (pipeline !== this.#pipeline) {
+      this.#pipeline = pipeline
+      this.#show(undefined)
+      if (pipeline) this.#loaded = this.#load(pipeline, signal, brought)
+    }
+    return this.#loaded
   }
 
   #fill(params) {
@@ -83,19 +98,19 @@ export class StartParams {
     this.#onChange()
   }
 
-  /** True if a start can be tried; otherwise each field without a value says so, and the first one has the focus. */
+  /** True if they can be sent; otherwise each field without a value says so, and the first one has the focus. */
   check() {
     for (const entry of this.#entries) {
       if (entry.refused) entry.field.say(undefined)
       entry.refused = false
       const { spec } = entry.field
       if (!entry.field.wrong && !fits(spec.root, entry.schema, entry.value))
-        entry.field.say(entry.value === undefined ? 'Required to start the stream.' : 'Fill in the empty fields.')
+        entry.field.say(entry.value === undefined ? this.#missing : 'Fill in the empty fields.')
     }
     return !this.#focusWrong()
   }
 
-  /** Shows at its fields why a start was refused. Resolves with false if the refusal is about something else. */
+  /** Shows at its fields why they were refused. Resolves with false if the refusal is about something else. */
   async refuse(error) {
     if (!(error instanceof ApiError) || error.errors.length === 0) return false
     await this.#loaded
@@ -106,7 +121,7 @@ export class StartParams {
     })
     for (const { entry, text } of found.filter(Boolean)) {
       entry.refused = true
-      entry.field.say(entry.value === undefined ? 'Required to start the stream.' : text)
+      entry.field.say(entry.value === undefined ? this.#missing : text)
     }
     this.#focusWrong()
     return found.every(Boolean)
@@ -117,7 +132,7 @@ export class StartParams {
       const details = await millrace.pipeline(pipeline, { signal })
       if (pipeline === this.#pipeline) this.#show(details, brought)
     } catch {
-      // Without its details the start itself reports what is wrong with the pipeline.
+      // Without its details the start or the switch itself reports what is wrong with the pipeline.
     }
   }
 

@@ -1,6 +1,9 @@
 import { h, setText } from '../dom.js'
 import { sentence } from '../words.js'
 
+/** Errors of a pipeline that loads: a later change superseded this one, or its params were refused. */
+const LOADS = new Set(['conflict', 'invalid-params'])
+
 /** Shows why a pipeline failed to load, with the lines of its code, until one is on air again. */
 export class LoadError {
   element
@@ -23,8 +26,7 @@ export class LoadError {
   /** Takes a `pipeline` event. */
   show({ status, pipeline, error }) {
     if (status === 'on-air') this.clear()
-    // A later change superseded this one.
-    if (status !== 'failed' || error?.code === 'conflict') return
+    if (status !== 'failed' || LOADS.has(error?.code)) return
     const code = error?.details?.code
     setText(this.#title, `${pipeline} does not load. The previous pipeline stays on air.`)
     setText(this.#message, sentence(error?.message ?? ''))

@@ -64,6 +64,10 @@ export class PipelineChoice {
     for (const control of this.element.querySelectorAll('select, button')) control.disabled = disabled
   }
 
+  focus() {
+    this.#first.focus()
+  }
+
   /** Shows a text in place of the description; undefined restores it. */
   explain(text) {
     if (text) this.#say(text)

@@ -4,22 +4,43 @@ import { token } from '../session.js'
 import { phonePart } from './phone.js'
 
 /**
- * Addresses and command lines for one stream, to copy. `link()` returns this page's address with its view and params.
+ * Addresses and command lines for one stream, to copy; hidden until they are shown. `link()` returns this page's address
+ * with its view and params.
  */
-export function sharePanel(name, pipeline, link) {
-  return h(
-    'section',
-    { class: 'panel', 'aria-labelledby': 'share-title' },
-    h('div', { class: 'panel-head' }, h('h2', { id: 'share-title' }, 'Watch and publish elsewhere')),
-    h(
-      'div',
-      { class: 'share-columns' },
-      h('div', {}, h('h3', {}, 'Watch'), watchLines(name, link)),
-      h('div', {}, h('h3', {}, 'Publish'), publishLines(name, pipeline)),
-      h('div', {}, h('h3', {}, 'On a phone'), phonePart(`${base()}/?stream=${name}`)),
-    ),
-    token() && h('p', { class: 'muted small' }, 'This server requires a token: replace TOKEN in the lines with it.'),
-  )
+export class SharePanel {
+  element
+  #name
+  #publish = h('div', {})
+  #note = h('p', { class: 'muted small' }, 'This server requires a token: replace TOKEN in the lines with it.')
+  #shown
+
+  constructor(name, link) {
+    this.#name = name
+    this.element = h(
+      'section',
+      { class: 'panel', 'aria-labelledby': 'share-title', hidden: true },
+      h('div', { class: 'panel-head' }, h('h2', { id: 'share-title' }, 'Watch and publish elsewhere')),
+      h(
+        'div',
+        { class: 'share-columns' },
+        h('div', {}, h('h3', {}, 'Watch'), watchLines(name, link)),
+        this.#publish,
+        h('div', {}, h('h3', {}, 'On a phone'), phonePart(`${base()}/?stream=${name}`)),
+      ),
+      this.#note,
+    )
+  }
+
+  /** Shows how to publish to a pipeline, once one is known; `params` are those to start with, if any. */
+  show(pipeline, params) {
+    if (!pipeline) return
+    const shown = JSON.stringify([pipeline, params])
+    if (this.#shown === shown) return
+    this.#shown = shown
+    this.#publish.replaceChildren(h('h3', {}, 'Publish'), ...publishLines(this.#name, pipeline, params))
+    this.#note.hidden = !token()
+    this.element.hidden = false
+  }
 }
 
 const base = () => new URL('.', location.href).href.replace(/\/$/, '')
@@ -44,5 +65,5 @@ export function publishLines(name, pipeline, params) {
     copyLine('ffmpeg', `ffmpeg -re -i video.mp4 -c copy -f mpegts${auth} '${base()}/ingest/${name}${query}'`),
     copyLine('OBS: Settings, Stream, WHIP', `${base()}/whip/${name}${query}`),
     token() && copyLine('OBS: Bearer token', 'TOKEN'),
-  ]
+  ].filter(Boolean)
 }

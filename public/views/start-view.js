@@ -31,7 +31,7 @@ export class StartView {
     spellcheck: 'false',
     'aria-describedby': 'stream-name-help',
   })
-  #params = new StartParams({ onChange: () => this.#writeLines() })
+  #params = new StartParams({ heading: 'h3', onChange: () => this.#writeLines() })
   #pipeline = new PipelineChoice({ onChange: () => this.#chosen() })
   #lines = h('div', { class: 'lines' })
   #nameEdited = false
@@ -197,9 +197,7 @@ export class StartView {
   }
 
   #writeLines() {
-    this.#lines.replaceChildren(
-      ...publishLines(this.#stream || 'demo', this.#pipeline.value, this.#params.shownValue).filter(Boolean),
-    )
+    this.#lines.replaceChildren(...publishLines(this.#stream || 'demo', this.#pipeline.value, this.#params.shownValue))
   }
 
   /** Suggests an unused name until the user edits it. */

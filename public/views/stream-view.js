@@ -15,7 +15,8 @@ import { FileControls } from './file-controls.js'
 import { LoadError } from './load-error.js'
 import { addressWith, readAddress } from './page-address.js'
 import { PipelineChoice } from './pipeline-choice.js'
-import { sharePanel } from './share-panel.js'
+import { PipelineSwitch } from './pipeline-switch.js'
+import { SharePanel } from './share-panel.js'
 import { Stage } from './stage.js'
 import { takesDrops, wayButton } from './ways.js'
 
@@ -27,30 +28,27 @@ export class StreamView {
   #stage
   #params
   /** Shown while nobody publishes. */
-  #required = new StartParams()
+  #required = new StartParams({ onChange: () => this.#showShare() })
   #file = new FileControls()
   #figures = new StatusPanel()
   #events = new EventLog()
   #loadError = new LoadError()
   #recordings
   #pipeline
+  #switch
   #pill = h('span', { class: 'pill', role: 'status' })
   #facts = h('span', { class: 'facts' })
   #hint = h('p', { class: 'hint', hidden: true })
   #stop
-  #share = h('div', {})
-  #shared
+  #share
   #built
   #status
   /** Params from the page's address. */
   #brought
   #remembered = false
-  #switching = false
   #stopping = false
   /** When the stream ended: answers to earlier requests are about the stream that ended. */
   #endedAt = 0
-  /** When the user changed the pipeline: answers to earlier requests are about the one before. */
-  #switchedAt = 0
   /** When the status was asked for. */
   #askedAt = 0
   #closing = new AbortController()
@@ -64,7 +62,14 @@ export class StreamView {
     this.#recordings = new RecordingsPanel(this.#stream, this.#closing.signal)
     const { pipeline, params } = readAddress()
     this.#brought = params
-    this.#pipeline = new PipelineChoice({ preferred: pipeline, onChange: (chosen) => this.#switchPipeline(chosen) })
+    this.#pipeline = new PipelineChoice({ preferred: pipeline, onChange: (chosen) => this.#chosen(chosen) })
+    this.#switch = new PipelineSwitch({
+      stream: this.#stream,
+      choice: this.#pipeline,
+      onDone: () => this.#switched(),
+      signal: this.#closing.signal,
+    })
+    this.#share = new SharePanel(name, () => addressWith(this.#built ?? this.#pipeline.value, this.#params.changed))
     this.#stop = h(
       'button',
       { type: 'button', class: 'stop', onclick: () => this.#stopStream() },
@@ -86,9 +91,17 @@ export class StreamView {
         { class: 'panel side', 'aria-label': 'Pipeline and params' },
         this.#pipeline.element,
         this.#required.element,
+        this.#switch.element,
         this.#params.element,
       ),
-      h('div', { class: 'below' }, this.#figures.element, this.#recordings.element, this.#share, this.#events.element),
+      h(
+        'div',
+        { class: 'below' },
+        this.#figures.element,
+        this.#recordings.element,
+        this.#share.element,
+        this.#events.element,
+      ),
     )
     this.#figures.element.hidden = this.#events.element.hidden = true
     this.#file.show(publications.fileOf(name))
@@ -139,9 +152,11 @@ export class StreamView {
     this.#stop.hidden = false
     this.#recordings.live = true
     this.#figures.update(status.state, status)
-    if (began > this.#switchedAt) {
-      if (!this.#switching || status.pipeline === this.#built) this.#params.update(status.params ?? undefined, began)
-      if (!this.#switching) this.#showPipeline(status.pipeline ?? undefined)
+    if (began > this.#switch.doneAt) {
+      this.#switch.update(status.pipeline)
+      const { running } = this.#switch
+      if (!running || status.pipeline === this.#built) this.#params.update(status.params ?? undefined, began)
+      if (!running) this.#showPipeline(status.pipeline ?? undefined)
     }
     this.#stage.play()
     this.#stage.showInput(status.publishing !== false)
@@ -170,7 +185,7 @@ export class StreamView {
   /** Shows that the stream does not exist, or no longer does. */
   #absent() {
     const had = this.#status !== undefined
-    const last = { ...this.#brought, ...this.#status?.params?.value }
+    const last = { ...this.#brought, ...this.#status?.params?.value, ...this.#switch.close() }
     this.#status = undefined
     this.#required.choose(this.#pipeline.value, this.#closing.signal, last)
     if (this.#required.required) {
@@ -194,7 +209,7 @@ export class StreamView {
     this.#figures.update(word === 'Ended' ? 'ENDED' : 'OFFLINE')
     this.#pipeline.disabled = false
     this.#loadError.clear()
-    this.#showShare(this.#pipeline.value)
+    this.#showShare()
     if (lost) {
       this.#stage.cover(
         'lost',
@@ -261,9 +276,9 @@ export class StreamView {
 
   #showPipeline(name) {
     if (name === undefined) return
-    if (this.#pipeline.value !== name) this.#pipeline.value = name
+    if (!this.#switch.pending && this.#pipeline.value !== name) this.#pipeline.value = name
     if (this.#built !== name) void this.#buildParams(name)
-    this.#showShare(name)
+    this.#showShare()
   }
 
   async #buildParams(name) {
@@ -283,35 +298,20 @@ export class StreamView {
     }
   }
 
-  #showShare(pipeline) {
-    if (this.#shared === pipeline) return
-    this.#shared = pipeline
-    this.#share.replaceChildren(
-      sharePanel(this.#name, pipeline, () => addressWith(this.#built ?? pipeline, this.#params.changed)),
-    )
+  /** Publishing to a running stream takes no params. */
+  #showShare() {
+    if (this.#status) this.#share.show(this.#status.pipeline)
+    else this.#share.show(this.#pipeline.value, this.#required.shownValue)
   }
 
-  /** The previous pipeline stays on air until the new one is, or for good if that fails. */
-  async #switchPipeline(chosen) {
-    const before = this.#status?.pipeline
-    if (!before) return this.#required.choose(chosen, this.#closing.signal)
-    this.#switching = true
-    this.#pipeline.disabled = true
-    this.#pipeline.explain(`Loading ${chosen}. ${before} stays on air until it is ready.`)
-    try {
-      await this.#stream.replacePipeline(chosen)
-      this.#switchedAt = performance.now()
-      this.#built = undefined
-      this.#params.hold()
-      publications.pipelineChanged(this.#name, chosen)
-    } catch (error) {
-      notify(sayError(error), 'bad')
-      this.#pipeline.value = this.#status?.pipeline ?? before
-    } finally {
-      this.#switching = false
-      this.#pipeline.disabled = false
-      this.#pipeline.explain(undefined)
-    }
+  #chosen(pipeline) {
+    if (!this.#status) this.#required.choose(pipeline, this.#closing.signal)
+    else if (this.#status.pipeline) void this.#switch.choose(pipeline, this.#status.pipeline)
+  }
+
+  #switched() {
+    this.#built = undefined
+    this.#params.hold()
   }
 
   async #stopStream() {

@@ -57,8 +57,23 @@ const STATES: [state: string, path: string, reach: (page: Page) => Promise<unkno
       await page.getByText('Required to start the stream.').first().waitFor()
     },
   ],
+  [
+    'a switch that lacks params',
+    '/?stream=demo',
+    async (page) => {
+      await sliders(page)
+      await page.getByLabel('Pipeline', { exact: true }).selectOption('required-params')
+      await page.getByRole('button', { name: 'Switch pipeline' }).click()
+      await page.getByText('Required to switch the pipeline.').first().waitFor()
+    },
+  ],
   ['a divider', '/?stream=demo&view=divider', (page) => page.getByRole('slider', { name: /^Divider/ }).waitFor()],
   ['a stream that nobody publishes', '/?stream=nobody', (page) => page.getByText('Nobody is publishing to').waitFor()],
+  [
+    'a stream that nobody publishes and that lacks params',
+    '/?stream=nobody&pipeline=required-params',
+    (page) => page.getByRole('region', { name: 'Required params' }).waitFor(),
+  ],
   [
     'the choice of a camera',
     '/',
