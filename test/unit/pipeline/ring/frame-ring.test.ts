@@ -154,10 +154,11 @@ test('counts are consistent at every moment, and after the end of the runner', (
     accepted: 1,
     inside: 2,
     afterPipeline: 0,
+    pending: 2,
     arrived: 1,
   })
   const gone = readFrameCounts(input, output, counters, true)
-  expect(gone).toEqual({ ...running, beforePipeline: 7, failed: 1, inside: 0, afterPipeline: 2 })
+  expect(gone).toEqual({ ...running, beforePipeline: 7, failed: 1, inside: 0, afterPipeline: 2, pending: 0 })
   expect(gone.beforePipeline + gone.failed + gone.accepted).toBe(gone.offered)
   expect(combine(gone, gone, -1)).toEqual(NO_FRAMES)
 })
