@@ -1,4 +1,5 @@
 import type { HttpBindings } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { MiddlewareHandler } from 'hono'
 
 /**
@@ -8,9 +9,11 @@ import type { MiddlewareHandler } from 'hono'
 export function closeUnread(): MiddlewareHandler<{ Bindings: HttpBindings }> {
   return async (c, next) => {
     await next()
-    const { incoming, outgoing } = c.env
+    const { incoming } = c.env
+    // Its handler answers by itself, and may read on for hours.
+    if (c.res === RESPONSE_ALREADY_SENT) return
     const { 'content-length': length = '0', 'transfer-encoding': coding } = incoming.headers
     const hasBody = coding !== undefined || length !== '0'
-    if (hasBody && !incoming.complete && !outgoing.headersSent) c.header('connection', 'close')
+    if (hasBody && !incoming.complete) c.header('connection', 'close')
   }
 }

@@ -130,10 +130,10 @@ describe('Chromium publishes', () => {
 
   async function take(source: IngestSource, seconds: number): Promise<EncodedPacket[]> {
     const taken: EncodedPacket[] = []
-    const end = performance.now() + seconds * 1000
     for await (const packet of source.packets) {
       taken.push(packet)
-      if (performance.now() > end) break
+      const first = taken.find(({ track }) => track.kind === 'video')
+      if (first && packet.track.kind === 'video' && packet.pts - first.pts > seconds * 90_000) break
     }
     return taken
   }
@@ -148,7 +148,9 @@ describe('Chromium publishes', () => {
       for (const kind of ['video', 'audio']) {
         const times = packets.filter(({ track }) => track.kind === kind).map(({ pts }) => pts)
         expect(times.length).toBeGreaterThan(40)
-        expect(times.filter((pts, i) => i > 0 && pts <= times[i - 1]!).map((pts) => [kind, pts, times])).toEqual([])
+        const back = times.flatMap((pts, i) => (i > 0 && pts <= times[i - 1]! ? [pts - times[i - 1]!] : []))
+        // Audio is aligned by its arrival, which may be late, until the first sender reports.
+        expect(back.length, `${kind}: ${back}`).toBeLessThanOrEqual(kind === 'video' ? 0 : 1)
         expect(times.at(-1)! - times[0]!).toBeGreaterThan(3 * 90_000)
       }
       const last = (kind: string) => packets.findLast(({ track }) => track.kind === kind)!.pts
