@@ -125,8 +125,9 @@ export class StreamView {
       const began = performance.now()
       try {
         const status = await this.#stream.status({ signal })
+        if (isVacant(status)) this.#absent()
         // Watching now would reopen the stream.
-        if (began > this.#endedAt && !this.#stopping) this.#show(status, began)
+        else if (began > this.#endedAt && !this.#stopping) this.#show(status, began)
       } catch (error) {
         if (signal.aborted) return
         if (error instanceof ApiError && error.status === 404) this.#absent()
@@ -339,6 +340,11 @@ export class StreamView {
     if (error) notify(sayError(error), 'bad')
     if (state === 'waiting') notify('The connection to the server was lost. Publishing resumes when it is back.')
   }
+}
+
+/** True if only other viewers wait for the stream. */
+function isVacant({ state, publishing, pipeline }) {
+  return state === 'OFFLINE' && !publishing && !pipeline
 }
 
 function facts({ ingest, egress, startedAt }) {

@@ -18,6 +18,18 @@ let server: TestServer
 let browser: Browser
 let page: Page
 let folder: string
+/** Watches the stream `demo` by WHEP. */
+const PAGE_VIEWER = `(async () => {
+  const peer = globalThis.peer = new RTCPeerConnection()
+  const video = globalThis.video = document.body.appendChild(document.createElement('video'))
+  video.muted = video.autoplay = true
+  peer.addTransceiver('video', { direction: 'recvonly' })
+  peer.ontrack = ({ track }) => { video.srcObject = new MediaStream([track]) }
+  await peer.setLocalDescription()
+  const body = peer.localDescription.sdp
+  const answer = await fetch('/whep/demo', { method: 'POST', body, headers: { 'content-type': 'application/sdp' } })
+  await peer.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
+})()`
 const complaints: string[] = []
 
 beforeAll(async () => {
@@ -221,6 +233,19 @@ it('the page of a stream that nobody publishes asks for them, and for those of t
   await press('Test pattern')
   await page.locator('.pill', { hasText: 'Live' }).waitFor({ timeout: 60_000 })
   await page.locator('.params > .field').first().waitFor()
+})
+
+it('the page of a stream for which only viewers wait offers to start it, and they see it then', async () => {
+  const waiting = await page.context().newPage()
+  await waiting.goto(`${server.url}/health`)
+  await waiting.evaluate(PAGE_VIEWER)
+  await waitFor('a stream that waits', async () => (await http('GET', `${server.url}/streams/demo`)).status === 200)
+  await page.goto(`${server.url}/?stream=demo`)
+  await page.getByLabel('Pipeline', { exact: true }).selectOption('required-params')
+  await fill()
+  await press('Test pattern')
+  expect(await started()).toMatchObject(FILLED)
+  await waitFor('frames at the viewer', () => waiting.evaluate<boolean>('video.currentTime > 0.5'))
 })
 
 it('a running stream is switched once the required params are given', async () => {
