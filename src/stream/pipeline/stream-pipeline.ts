@@ -264,7 +264,9 @@ export class StreamPipeline {
       ...this.#options,
       onData: (pts, value, lost) => pts > boundary && onData(pts, value, lost),
     })
-    if (old && old.state !== lease.state) events.emit({ type: 'state', state: lease.state, previous: old.state })
+    // A warm pipeline is past LOADING before anybody listens to it.
+    const previous = old?.state ?? 'LOADING'
+    if (lease.state !== previous) events.emit({ type: 'state', state: lease.state, previous })
   }
 
   /** Reports params unknown to the pipeline; `names` are JSON Pointers. */

@@ -71,6 +71,21 @@ it('report the start and end of streams in order, and are retried', async () => 
   expect(new Set(tries.map(({ data }) => data.stream))).toEqual(new Set(['demo']))
 }, 120_000)
 
+it('report the state of a pipeline that is ready before its stream', async () => {
+  tries.length = 0
+  receiver.answer = () => 204
+  await using millrace = await start()
+  const isTold = (stream: string) => () =>
+    tries.some(({ type, data }) => type === 'pipeline.state' && data.stream === stream && isOnAir(data.state))
+  for (const stream of ['first', 'second']) {
+    expect((await http('POST', `${millrace.url}/test-pattern/${stream}`)).status).toBe(201)
+    await waitFor(`the state of ${stream}`, isTold(stream))
+    // Its process is kept, and is the next stream's.
+    expect((await http('DELETE', `${millrace.url}/streams/${stream}`)).status).toBe(200)
+    await waitFor('its end', () => tries.some(({ type, data }) => type === 'stream.ended' && data.stream === stream))
+  }
+}, 120_000)
+
 it('a receiver that hangs delays neither streams nor the exit of the server', async () => {
   await using silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
