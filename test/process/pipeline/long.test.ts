@@ -99,11 +99,8 @@ test.concurrent('a model that takes eight seconds is loaded once: the second str
   await two.close()
 })
 
-/** Slope by least squares: milliseconds of delay per millisecond. */
-function slope(points: { at: number; delay: number }[]): number {
-  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const at = mean(points.map((point) => point.at))
-  const delay = mean(points.map((point) => point.delay))
-  const over = points.reduce((sum, point) => sum + (point.at - at) * (point.delay - delay), 0)
-  return over / points.reduce((sum, point) => sum + (point.at - at) ** 2, 0)
+/** Milliseconds of delay per millisecond, by Theil and Sen: a busy moment does not move the median of all slopes. */
+function slope(points: readonly { at: number; delay: number }[]): number {
+  const slopes = points.flatMap((a, i) => points.slice(i + 1).map((b) => (b.delay - a.delay) / (b.at - a.at)))
+  return slopes.sort((a, b) => a - b)[slopes.length >> 1] ?? 0
 }
