@@ -248,7 +248,7 @@ export class Supervisor implements Resource {
         else if (this.#params.waiting) this.#params.update(mode, value)
         return reply
       } catch (thrown) {
-        // Only in these params may lie what ended it, unless it was still busy with a frame: they may even be the cure.
+        // They may be what ended it, unless it was still busy with a frame; then they may even be the cure.
         if (!host.endedInFrame) throw thrown
       }
     }
